@@ -1,0 +1,54 @@
+/* Writing Parquet with the facts a log needs: one COPY, its files, row counts and column statistics. */
+#ifndef FRESHET_DUCK_PARQUET_H
+#define FRESHET_DUCK_PARQUET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "duck/duck.h"
+
+/* Statistics of one leaf column of one file, as text of DuckDB's RETURN_STATS (see the notes in parquet.c about what
+ * each type looks like). Path: the names from the root, e.g. {"s", "x"}; list and map leaves carry their
+ * "element"/"key"/"value" steps. */
+typedef struct ParquetStats {
+    const char *const *path;
+    size_t n_path;
+    const char *min, *max; /* NULL = none */
+    int64_t null_count;    /* -1 = unknown */
+    bool has_nan;
+} ParquetStats;
+
+typedef struct ParquetFile {
+    const char *path; /* local path */
+    int64_t rows, bytes;
+    const char *const *partition_values; /* one per partition column in order; NULL = null */
+    const ParquetStats *stats;
+    size_t n_stats;
+} ParquetFile;
+
+typedef struct ParquetWrite {
+    const char *query;        /* a SELECT whose columns are already of storable types */
+    const char *folder;       /* local folder (exists); files are created below with unique names */
+    const char *prefix;       /* "part-" */
+    const char *const *partition_by; /* column names; their directories are made by DuckDB */
+    size_t n_partition_by;
+    bool write_partition_columns; /* keep them in the files too */
+    const char *codec;        /* "zstd" (default when NULL), "snappy", "gzip", "lz4_raw", "uncompressed" */
+    const char *field_ids;    /* text of a FIELD_IDS {...} literal or NULL */
+    const char *const *kv_keys, *const *kv_values; /* file metadata */
+    size_t n_kv;
+    int64_t row_group_rows;   /* 0 = default */
+    int64_t file_bytes_max;   /* 0 = one file (per partition) */
+} ParquetWrite;
+
+/* Runs it. Files with no row are removed and not reported. Nothing is fsynced: the caller does, for all at once. On failure whatever was
+ * created is removed as far as it is known. Results live in `arena`. */
+Status parquet_write(DuckConn *conn, const ParquetWrite *write, Arena *arena, ParquetFile **files, size_t *n, Error *err);
+
+/* A path as read_parquet takes it literally: glob characters escaped. */
+void parquet_escape_glob(Text *out, const char *path);
+
+#endif

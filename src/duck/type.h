@@ -1,0 +1,48 @@
+/* The type of a column as DuckDB has it, without duckdb.h: what PREPARE says, and what our functions declare. */
+#ifndef FRESHET_DUCK_TYPE_H
+#define FRESHET_DUCK_TYPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "duck/duck.h"
+
+typedef enum DuckTypeId {
+    DUCK_BOOLEAN, DUCK_TINYINT, DUCK_SMALLINT, DUCK_INTEGER, DUCK_BIGINT, DUCK_HUGEINT,
+    DUCK_UTINYINT, DUCK_USMALLINT, DUCK_UINTEGER, DUCK_UBIGINT, DUCK_UHUGEINT,
+    DUCK_FLOAT, DUCK_DOUBLE, DUCK_DECIMAL, DUCK_VARCHAR, DUCK_BLOB, DUCK_BIT, DUCK_UUID,
+    DUCK_DATE, DUCK_TIME, DUCK_TIME_TZ, DUCK_TIMESTAMP, DUCK_TIMESTAMP_S, DUCK_TIMESTAMP_MS, DUCK_TIMESTAMP_NS,
+    DUCK_TIMESTAMP_TZ, DUCK_INTERVAL, DUCK_ENUM, DUCK_JSON, DUCK_VARIANT, DUCK_NULL,
+    DUCK_STRUCT, DUCK_LIST, DUCK_ARRAY, DUCK_MAP, DUCK_UNION, DUCK_OTHER,
+} DuckTypeId;
+
+typedef struct DuckType DuckType;
+typedef struct DuckTypeMember {
+    const char *name;
+    const DuckType *type;
+} DuckTypeMember;
+
+struct DuckType {
+    DuckTypeId id;
+    uint8_t precision, scale;       /* DECIMAL */
+    const DuckTypeMember *members;  /* STRUCT: its fields; LIST, ARRAY: one; MAP: "key" and "value" */
+    size_t n_members;
+};
+
+/* One output column of a statement. */
+typedef struct DuckColumnInfo {
+    const char *name;
+    const DuckType *type;
+} DuckColumnInfo;
+
+/* Names and types of the rows a SELECT would give, without running it. Everything lives in `arena`. */
+Status duck_describe(DuckConn *conn, const char *sql, Arena *arena, DuckColumnInfo **columns, size_t *n, Error *err);
+
+/* The type as DuckDB spells it: DECIMAL(10,2), STRUCT("a" BIGINT, "b" VARCHAR[]) */
+void duck_type_sql(const DuckType *type, Text *out);
+bool duck_type_equal(const DuckType *a, const DuckType *b);
+
+#endif
