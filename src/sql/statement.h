@@ -1,0 +1,96 @@
+/* Statements: what stands between semicolons, parsed as far as freshet has to understand it. Queries inside stay spans of
+ * the text (see query.h). */
+#ifndef FRESHET_SQL_STATEMENT_H
+#define FRESHET_SQL_STATEMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "sql/query.h"
+#include "sql/source_text.h"
+
+typedef enum SqlStatementKind {
+    SQL_CREATE_STREAMING_TABLE,
+    SQL_CREATE_MATERIALIZED_VIEW,
+    SQL_CREATE_TEMPORARY_VIEW,
+    SQL_CREATE_FLOW,            /* INSERT INTO target [BY NAME] query */
+    SQL_CREATE_SINK,
+    SQL_SET,
+    SQL_CREATE_TABLE,           /* with or without AS */
+    SQL_DROP_TABLE,
+    SQL_INSERT,                 /* INTO | OVERWRITE | INTO ... REPLACE WHERE */
+    SQL_DELETE, SQL_UPDATE, SQL_MERGE, SQL_ALTER_TABLE,      /* recognised with target; the rest stays text */
+    SQL_DESCRIBE_HISTORY, SQL_DESCRIBE_DETAIL,
+    SQL_SHOW_TABLES, SQL_SHOW_TBLPROPERTIES, SQL_SHOW_CREATE_TABLE,
+    SQL_OPTIMIZE, SQL_VACUUM, SQL_RESTORE, SQL_CLONE, SQL_CONVERT, /* recognised with target */
+    SQL_QUERY,                  /* everything else: DuckDB's, after rewriting */
+} SqlStatementKind;
+const char *sql_statement_name(SqlStatementKind kind); /* "CREATE STREAMING TABLE" */
+
+typedef struct SqlName {
+    const char *schema;  /* NULL when not given */
+    const char *name;
+    const char *path;    /* delta.`uri`: the uri, name NULL */
+    SqlSpan span;
+} SqlName;
+
+typedef struct SqlColumn {
+    const char *name;
+    const char *type;        /* SQL text as written; Delta spellings (STRING, LONG, TIMESTAMP_NTZ, ARRAY<...>, MAP<k,v>, STRUCT<a: T>) are kept */
+    bool not_null;
+    const char *comment, *default_expression, *generated_expression; /* NULL when absent */
+    SqlSpan span, type_span;
+} SqlColumn;
+
+typedef enum SqlViolation { SQL_VIOLATION_KEEP, SQL_VIOLATION_DROP, SQL_VIOLATION_FAIL, SQL_VIOLATION_QUARANTINE } SqlViolation;
+typedef struct SqlExpectation {
+    const char *name;
+    const char *condition; /* SQL text */
+    SqlViolation on_violation;
+    SqlSpan span, condition_span;
+} SqlExpectation;
+
+typedef struct SqlStatement {
+    SqlStatementKind kind;
+    SqlSpan span;              /* the whole statement without ';' */
+    SqlName target;            /* what is created, written or described */
+    bool if_not_exists, or_replace, or_refresh, if_exists;
+    const char *flow_name;     /* CREATE FLOW */
+    bool by_name;              /* INSERT ... BY NAME */
+    bool overwrite;            /* INSERT OVERWRITE */
+    const char *replace_where; /* INSERT INTO t REPLACE WHERE <condition text> */
+    const SqlColumn *columns;
+    size_t n_columns;
+    const char *const *insert_columns; /* INSERT INTO t (a, b) */
+    size_t n_insert_columns;
+    const SqlExpectation *expectations;
+    size_t n_expectations;
+    const char *const *partitioned_by;
+    size_t n_partitioned_by;
+    const char *const *cluster_by;
+    size_t n_cluster_by;
+    const char *comment, *location; /* NULL when absent */
+    SqlSpan location_span;
+    const SqlOption *properties;    /* TBLPROPERTIES, keys as written */
+    size_t n_properties;
+    const SqlOption *options;       /* INSERT ... WITH (txnAppId = ...), CREATE SINK OPTIONS (...) */
+    size_t n_options;
+    bool has_query;
+    SqlSpan query;                  /* AS query / INSERT's query / the whole text of SQL_QUERY */
+    const char *set_key, *set_value;
+    int64_t limit;                  /* DESCRIBE HISTORY t LIMIT n; -1 */
+    const char *rest;               /* text after the target for kinds that are only recognised */
+} SqlStatement;
+
+typedef struct SqlScript SqlScript;
+
+/* Splits and parses; everything lives in the script, the text must outlive it. Comments, strings, dollar quotes, back-quotes are
+ * respected when splitting. An error is E_SQL_PARSE with its place. */
+Status sql_script_parse(const SqlText *text, SqlScript **out, Error *err);
+void sql_script_free(SqlScript *script);
+size_t sql_script_statements(const SqlScript *script, const SqlStatement **statements);
+const SqlText *sql_script_text(const SqlScript *script);
+
+#endif
