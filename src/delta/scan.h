@@ -1,0 +1,46 @@
+/* Reading rows: a snapshot (or some files of it) as one DuckDB relation.
+ *
+ * The text is one SELECT over read_parquet with a schema map, per-file constants for partition columns and a row filter for deletion
+ * vectors (architecture 5; duckdb.md 2), so projection and filters reach the row groups. Files are skipped by partition values and
+ * statistics before.
+ */
+#ifndef FRESHET_DELTA_SCAN_H
+#define FRESHET_DELTA_SCAN_H
+
+#include "delta/table.h"
+
+typedef enum DeltaCompare { DELTA_EQ, DELTA_LT, DELTA_LE, DELTA_GT, DELTA_GE, DELTA_IS_NULL, DELTA_IS_NOT_NULL, DELTA_IN } DeltaCompare;
+/* A conjunct for skipping, over logical names; values are SQL constants. Mirrors SqlPredicate (sql/query.h). */
+typedef struct DeltaPredicate {
+    const char *const *column;
+    size_t n_column;
+    DeltaCompare compare;
+    const char *const *values;
+    size_t n_values;
+} DeltaPredicate;
+
+/* A prepared scan owns the per-file constants and deletion vectors its SQL text refers to; free it after the statement. */
+typedef struct DeltaScan DeltaScan;
+void delta_scan_free(DeltaScan *scan);
+/* "SELECT ... FROM read_parquet(...)": usable as a sub-query or view body while the scan lives. Columns: the schema's, in order, with
+ * their names. An empty set of files gives typed no rows. */
+const char *delta_scan_sql(const DeltaScan *scan);
+size_t delta_scan_files(const DeltaScan *scan);
+int64_t delta_scan_bytes(const DeltaScan *scan);
+
+/* All live files that may hold matching rows. */
+Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n, DeltaScan **out, Error *err);
+/* These files only (a stream's batch), read with `schema` (columns missing in a file are NULL). Partition columns as named. */
+typedef struct DeltaScanSource {
+    DeltaTable *table;
+    const DeltaSchema *schema;
+    const char *const *partition_columns;
+    size_t n_partition_columns;
+    const char *column_mapping; /* "none", "name", "id" */
+} DeltaScanSource;
+Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files, size_t n, DeltaScan **out, Error *err);
+
+/* Registers the scalar functions scans use; once per instance, done by delta_table_open. */
+Status delta_scan_register(Duck *duck, Error *err);
+
+#endif

@@ -1,0 +1,93 @@
+/* A table's schema: Delta types and fields, their JSON in the log, and the way to DuckDB's types and back.
+ *
+ * Schemas are immutable and reference counted; all they point to lives in their arena.
+ * Source: Delta protocol, Schema Serialization Format; Column Mapping; Type Widening.
+ */
+#ifndef FRESHET_DELTA_SCHEMA_H
+#define FRESHET_DELTA_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "duck/type.h"
+
+typedef enum DeltaTypeId {
+    DELTA_BOOLEAN, DELTA_BYTE, DELTA_SHORT, DELTA_INTEGER, DELTA_LONG, DELTA_FLOAT, DELTA_DOUBLE, DELTA_DECIMAL,
+    DELTA_STRING, DELTA_BINARY, DELTA_DATE, DELTA_TIMESTAMP, DELTA_TIMESTAMP_NTZ, DELTA_VARIANT, DELTA_VOID,
+    DELTA_STRUCT, DELTA_ARRAY, DELTA_MAP,
+} DeltaTypeId;
+
+typedef struct DeltaType DeltaType;
+typedef struct DeltaField {
+    const char *name;
+    const DeltaType *type;
+    bool nullable;
+    const char *metadata;      /* the field's metadata object as compact JSON; "{}" when empty */
+    const char *physical_name; /* delta.columnMapping.physicalName, else the name */
+    int32_t field_id;          /* delta.columnMapping.id, else 0 */
+} DeltaField;
+
+struct DeltaType {
+    DeltaTypeId id;
+    uint8_t precision, scale;   /* DECIMAL */
+    const DeltaField *fields;   /* STRUCT; ARRAY: one field "element"; MAP: "key" and "value" (nullable = containsNull) */
+    size_t n_fields;
+};
+
+typedef struct DeltaSchema {
+    const DeltaField *fields;
+    size_t n_fields;
+    Arena *arena;
+    _Atomic int references;
+} DeltaSchema;
+
+DeltaSchema *delta_schema_ref(DeltaSchema *schema);
+void delta_schema_unref(DeltaSchema *schema); /* NULL is fine */
+
+/* Parses metaData.schemaString. Depth, field count and name length are limited; unknown types are refused by name. */
+Status delta_schema_parse(const char *json, DeltaSchema **out, Error *err);
+void delta_schema_json(const DeltaSchema *schema, Text *out);
+
+/* A builder for new schemas: start from none or from an existing one, append, finish. */
+typedef struct DeltaSchemaBuilder DeltaSchemaBuilder;
+DeltaSchemaBuilder *delta_schema_builder_new(const DeltaSchema *base /* may be NULL */);
+/* metadata NULL = "{}". The type may live anywhere, it is copied. */
+void delta_schema_builder_add(DeltaSchemaBuilder *builder, const char *name, const DeltaType *type, bool nullable,
+                              const char *metadata);
+DeltaSchema *delta_schema_builder_finish(DeltaSchemaBuilder *builder);
+
+/* Columns of a query as Delta types: language.md, Types. HUGEINT becomes long and asks for a checked cast (see
+ * delta_schema_cast_sql), UUID and ENUM string, unsigned the next larger, UBIGINT decimal(20,0), TIME, INTERVAL, BIT, UNION, ... are refused by
+ * name with a hint. */
+Status delta_type_from_duck(const DuckType *type, const char *column, Arena *arena, const DeltaType **out, Error *err);
+Status delta_schema_from_columns(const DuckColumnInfo *columns, size_t n, DeltaSchema **out, Error *err);
+
+/* "BIGINT", "STRUCT("a" BIGINT)", ...: the DuckDB type a Delta type is read as and written from. */
+void delta_type_sql(const DeltaType *type, Text *out);
+/* "long", "decimal(10,2)", "struct<a:long>": for messages. */
+void delta_type_name(const DeltaType *type, Text *out);
+bool delta_type_equal(const DeltaType *a, const DeltaType *b); /* names of struct fields without case; nullability ignored */
+/* Field by name without case; NULL when there is none. */
+const DeltaField *delta_schema_find(const DeltaSchema *schema, const char *name);
+
+/* ---- writing into a table: enforcement and evolution (reference 11.6) ---- */
+
+/* How the columns of a query become those of a table: `select` receives "expr AS "name", ..." over the query's column names,
+ * in the table's column order, with the casts (missing nullable columns become typed NULLs, strings of CHAR(n) stay). With `merge`, new columns and nested
+ * fields are appended to *evolved (nullable); otherwise an extra column is DELTA_METADATA_MISMATCH with a hint (mergeSchema).
+ * *evolved is NULL when the schema does not change. */
+Status delta_schema_reconcile(const DeltaSchema *table, const DuckColumnInfo *columns, size_t n, bool merge, Text *select,
+                              DeltaSchema **evolved, Error *err);
+
+/* Is a reader that was planned with `read` able to take data of `data` (reference 16.8 step 2)? Names the first difference in *err. */
+Status delta_schema_check_read(const DeltaSchema *read, const DeltaSchema *data, Error *err);
+bool delta_schema_equal(const DeltaSchema *a, const DeltaSchema *b);
+/* True when b only adds nullable columns (at any depth) to a. */
+bool delta_schema_is_additive(const DeltaSchema *a, const DeltaSchema *b);
+
+#endif

@@ -1,0 +1,59 @@
+/* A transaction: what was read, what will be written, and one atomic attempt after another to make it a version.
+ *
+ * Optimistic commit (reference 11): put-if-absent of the next version; if taken, every winning commit is checked against what
+ * this transaction read, and the attempt moves on with jitter. A lost answer is resolved by the transaction's own token
+ * (commitInfo.txnId). After the commit: checkpoint when due, whose failure never undoes it.
+ */
+#ifndef FRESHET_DELTA_TRANSACTION_H
+#define FRESHET_DELTA_TRANSACTION_H
+
+#include "delta/table.h"
+
+typedef struct DeltaTransaction DeltaTransaction;
+
+/* Begins on a snapshot, or on no table at all (snapshot NULL: the commit creates version 0 and must set metadata). */
+Status delta_transaction_begin(DeltaTable *table, DeltaSnapshot *snapshot, DuckConn *conn, DeltaTransaction **out, Error *err);
+void delta_transaction_free(DeltaTransaction *txn); /* without commit: files already written are removed when it is known that no version names them */
+
+/* What was read. Blind appends say nothing. */
+void delta_transaction_read_table(DeltaTransaction *txn);                 /* all of it */
+void delta_transaction_read_file(DeltaTransaction *txn, const DeltaFile *file);
+/* A filter on partition columns as SQL over columns named like them, typed; NULL = any file. */
+void delta_transaction_read_partitions(DeltaTransaction *txn, const char *predicate_sql);
+/* txn(app_id) as of the snapshot; also makes a concurrent commit of the same app a conflict. -1 when there is none. */
+int64_t delta_transaction_read_app(DeltaTransaction *txn, const char *app_id);
+
+/* What is written. Everything is copied. */
+void delta_transaction_add(DeltaTransaction *txn, const DeltaFile *file);
+void delta_transaction_remove(DeltaTransaction *txn, const DeltaFile *live, bool data_change); /* a live add becomes a remove, now */
+void delta_transaction_cdc(DeltaTransaction *txn, const DeltaFile *file);
+void delta_transaction_set_app(DeltaTransaction *txn, const char *app_id, int64_t version);
+void delta_transaction_set_domain(DeltaTransaction *txn, const DeltaDomain *domain);
+/* Replaces parts of the metadata; what is NULL stays. The protocol is raised minimally when the new schema or properties need it. */
+Status delta_transaction_set_schema(DeltaTransaction *txn, const DeltaSchema *schema, Error *err);
+Status delta_transaction_set_partitioning(DeltaTransaction *txn, const char *const *columns, size_t n, Error *err); /* new tables, overwrites */
+Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, const char *value /* NULL unsets */, Error *err); /* unknown delta.* keys are refused */
+void delta_transaction_set_comment(DeltaTransaction *txn, const char *name, const char *description);
+DeltaSchema *delta_transaction_schema(const DeltaTransaction *txn);            /* as it will be; borrowed */
+const char *const *delta_transaction_partition_columns(const DeltaTransaction *txn, size_t *n);
+const char *delta_transaction_property(const DeltaTransaction *txn, const char *key);
+const DeltaProtocol *delta_transaction_protocol(const DeltaTransaction *txn);
+
+/* commitInfo: operation ("WRITE", "STREAMING UPDATE", ...), parameters (values are JSON texts), metrics, freshet's own object. */
+void delta_transaction_operation(DeltaTransaction *txn, const char *operation);
+void delta_transaction_parameter(DeltaTransaction *txn, const char *key, const char *json_value);
+void delta_transaction_metric(DeltaTransaction *txn, const char *key, int64_t value);
+void delta_transaction_freshet(DeltaTransaction *txn, const char *json_object); /* commitInfo.freshet */
+void delta_transaction_user_metadata(DeltaTransaction *txn, const char *text);
+
+/* Commits; *version is the new one. Nothing to do (no action but commitInfo) still commits. Errors: E_DELTA_CONFLICT with the class
+ * DELTA_CONCURRENT_APPEND, ..., E_DELTA_APPEND_ONLY, E_DELTA_PROTOCOL_WRITE. The data files must be durable already (delta_write does it). */
+Status delta_transaction_commit(DeltaTransaction *txn, int64_t *version, Error *err);
+
+/* Writes a checkpoint of the snapshot (classic, or v2 by policy) and _last_checkpoint; used after commits and by hand. */
+Status delta_checkpoint_write(DeltaSnapshot *snapshot, DuckConn *conn, Error *err);
+/* Post-commit work that commit() left for later because the caller wants low latency: checkpoint when due, log cleanup. Never fails the
+ * caller: problems are logged. */
+void delta_table_maintain(DeltaTable *table, DuckConn *conn);
+
+#endif

@@ -1,0 +1,34 @@
+/* Writing rows: the result of a query as durable data files of a table, with the adds that name them.
+ *
+ * query -> reconcile with the table's schema -> NOT NULL checks -> COPY (partitioned) -> fsync -> DeltaFile with statistics
+ * (reference 6, 7). The caller's transaction gets the adds and, if the schema grew, the new metadata.
+ */
+#ifndef FRESHET_DELTA_WRITE_H
+#define FRESHET_DELTA_WRITE_H
+
+#include "delta/transaction.h"
+
+typedef struct DeltaWriteOptions {
+    bool merge_schema;         /* mergeSchema */
+    bool overwrite_schema;     /* only with a full overwrite */
+    int64_t file_bytes_max;    /* 0 = one file per partition (and thread) */
+    const char *source_select; /* NULL, or further text around the query, see write.c */
+} DeltaWriteOptions;
+
+typedef struct DeltaWriteResult {
+    int64_t rows, bytes, files;
+} DeltaWriteResult;
+
+/* Runs `query` (any SELECT; its column names and types decide) and adds its files to `txn`. A query without rows adds none.
+ * E_DELTA_SCHEMA (DELTA_METADATA_MISMATCH, DELTA_FAILED_TO_MERGE_FIELDS), E_DELTA_NOT_NULL, E_DELTA_CONSTRAINT, and whatever the query raises. */
+Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *query, const DeltaWriteOptions *options,
+                         DeltaWriteResult *result, Error *err);
+/* Removes every live file in `txn` (a full overwrite), reading the whole table. */
+Status delta_write_remove_all(DeltaTransaction *txn, DuckConn *conn, int64_t *removed, Error *err);
+
+/* Statistics JSON for one file from Parquet's (reference 7), limited to the indexed columns. */
+struct ParquetFile;
+Status delta_stats_json(const DeltaSchema *schema, const struct ParquetFile *file, const char *const *partition_columns, size_t n_partition_columns,
+                        int64_t indexed_columns /* dataSkippingNumIndexedCols */, const char *stats_columns /* or NULL */, Text *out, Error *err);
+
+#endif
