@@ -1,0 +1,100 @@
+/* A flow: one streaming query from its sources to its sink, with a checkpoint of its own.
+ *
+ * The micro-batch (architecture, section 3) is one function with named steps; the flow's loop gives it triggers, waits without using
+ * the CPU, and stops cleanly. Recovery decides from the checkpoint and the sink what happens first.
+ */
+#ifndef FRESHET_STREAM_FLOW_H
+#define FRESHET_STREAM_FLOW_H
+
+#include "sql/query.h"
+#include "stream/sink.h"
+#include "stream/source.h"
+
+typedef struct Flow Flow;
+
+typedef enum FlowTriggerKind { TRIGGER_ASAP, TRIGGER_INTERVAL, TRIGGER_ONCE, TRIGGER_AVAILABLE_NOW } FlowTriggerKind;
+typedef struct FlowTrigger {
+    FlowTriggerKind kind;
+    int64_t interval_us;
+} FlowTrigger;
+/* "30 seconds", "availableNow", "once" */
+Status flow_trigger_parse(const char *text, FlowTrigger *out, Error *err);
+
+/* A static side: a table that the query joins, pinned per batch at its newest version (recorded in offsets/N as
+ * conf["freshet.static.<i>"] = "<tableId>@<version>"). */
+typedef struct FlowStatic {
+    const char *placeholder;
+    /* Newest version, as "<id>@<version>" text; and the relation at a pinned one. */
+    Status (*pin)(void *context, DuckConn *conn, char **pinned, Error *err);
+    Status (*relation)(void *context, DuckConn *conn, const char *pinned, StreamRelation *out, Error *err);
+    void *context;
+} FlowStatic;
+
+typedef struct FlowInput {
+    const char *placeholder; /* name of the relation in the query text */
+    StreamSource *source;    /* owned by the flow from then on */
+} FlowInput;
+
+/* An expectation is a condition on the query's output columns. */
+typedef enum FlowViolation { VIOLATION_KEEP, VIOLATION_DROP, VIOLATION_FAIL } FlowViolation;
+typedef struct FlowExpectation {
+    const char *name, *condition;
+    FlowViolation on_violation;
+    ErrorPlace place;
+} FlowExpectation;
+
+typedef struct FlowSpec {
+    const char *name;            /* "silver.orders" or "silver.orders/backfill" */
+    Duck *duck;
+    Store *checkpoint;           /* referenced */
+    const FlowInput *inputs;
+    size_t n_inputs;
+    const FlowStatic *statics;
+    size_t n_statics;
+    const char *query;           /* rewritten SELECT over the placeholders, time functions fixed */
+    /* Moves an error of DuckDB about `query` (byte offset into it, -1 unknown) to the user's text; may be NULL. */
+    void (*place)(void *context, int64_t offset, Error *err);
+    void *place_context;
+    const FlowExpectation *expectations;
+    size_t n_expectations;
+    StreamSink *sink;            /* owned by the flow from then on */
+    FlowTrigger trigger;
+    const char *target_id;       /* text that names the target in freshet.json */
+    int retain_batches;          /* 100 */
+} FlowSpec;
+
+/* Everything is copied (but see "owned"). Takes the lock of the checkpoint at open: E_STREAM_LOCKED when another runner has it. */
+Status flow_open(const FlowSpec *spec, Flow **out, Error *err);
+void flow_close(Flow *flow);
+
+/* Columns the flow's query gives, once its sources have schemas. *ready = false: a source has no schema yet. The columns live until the next call. */
+Status flow_plan(Flow *flow, bool *ready, const DuckColumnInfo **columns, size_t *n, Error *err);
+
+/* What the loop calls from the flow's thread. */
+typedef struct FlowObserver {
+    void (*progress)(void *context, Flow *flow, const char *progress_json); /* one StreamingQueryProgress per batch, and idle ones every 10 s */
+    void (*retrying)(void *context, Flow *flow, const Error *err, int64_t delay_ms);
+    void *context;
+} FlowObserver;
+
+/* Runs the loop in the calling thread until the trigger's end, a stop, or an error that is not retriable. */
+Status flow_run(Flow *flow, const FlowObserver *observer, Error *err);
+/* Any thread: finish the current batch, then return OK (abandon = true: interrupt it; it will run again next time). */
+void flow_stop(Flow *flow, bool abandon);
+/* Fixes the end of every source now (available-now starts when upstream flows have ended). Called by flow_run for TRIGGER_AVAILABLE_NOW. */
+
+/* For the display; any thread, values of the last finished batch and the running one. */
+typedef struct FlowStatus {
+    int64_t batch, rows_in, rows_out, rows_dropped, batches, version;
+    int64_t files_outstanding, bytes_outstanding;
+    double input_rows_per_second, processed_rows_per_second, batch_progress; /* batch_progress 0..1, -1 idle */
+    int64_t bad_rows;
+    const char *state; /* static text: "waiting for input", "running", "waiting for silver.orders", "stopped" */
+} FlowStatus;
+void flow_status(const Flow *flow, FlowStatus *out);
+const char *flow_name(const Flow *flow);
+const char *flow_query_id(const Flow *flow);
+/* One line for start: sources, start offset, checkpoint. */
+void flow_describe(const Flow *flow, Text *out);
+
+#endif
