@@ -133,8 +133,8 @@ void uuid_text(char out[UUID_TEXT])
     uint64_t words[2] = {random_u64(), random_u64()};
     size_t at = 0;
 
-    words[0] = (words[0] & ~UINT64_C(0xF000)) | 0x4000;                                       /* version 4 */
-    words[1] = (words[1] & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;                         /* variant 1 */
+    words[0] = (words[0] & ~UINT64_C(0xF000)) | 0x4000;               /* version 4 */
+    words[1] = (words[1] & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62; /* variant 1 */
     for (int i = 0; i < 32; i++) {
         if (i == 8 || i == 12 || i == 16 || i == 20) {
             out[at++] = '-';
@@ -176,7 +176,7 @@ enum { ISO_MAX = 32 };
 static void format_iso(int64_t value, int64_t per_second, int digits, char *out)
 {
     int64_t seconds = floor_div(value, per_second);
-    int64_t fraction = value - seconds * per_second;
+    int64_t fraction = (value % per_second + per_second) % per_second;
     int64_t days = floor_div(seconds, S_PER_DAY);
     int of_day = (int)(seconds - days * S_PER_DAY);
     int64_t year;

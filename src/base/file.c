@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,10 +43,11 @@ Status file_read_fd(int fd, const char *name, size_t max, Text *out, Error *err)
     if (fstat(fd, &st) != 0) {
         return error_errno(err, "reading %s", name);
     }
-    if (st.st_size > 0 && (uint64_t)st.st_size > max) {
-        return error_set(err, E_LIMIT, "reading %s: %lld bytes, the maximum is %zu", name, (long long)st.st_size, max);
+    size_t expected = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
+    if (expected > max) {
+        return error_set(err, E_LIMIT, "reading %s: %zu bytes, the maximum is %zu", name, expected, max);
     }
-    capacity = (size_t)st.st_size + 2; /* one byte shows whether there is more, one is the NUL */
+    capacity = expected + 2; /* one byte shows whether there is more, one is the NUL */
     buffer = mem_realloc(NULL, capacity);
     for (;;) {
         if (length + 1 == capacity) {
