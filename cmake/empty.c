@@ -1,0 +1,1 @@
+/* The objects of libfreshet.so come from the archive freshet_objects; CMake wants one source. */
