@@ -28,8 +28,11 @@ typedef struct DuckTypeMember {
 struct DuckType {
     DuckTypeId id;
     uint8_t precision, scale;       /* DECIMAL */
-    const DuckTypeMember *members;  /* STRUCT: its fields; LIST, ARRAY: one; MAP: "key" and "value" */
+    const DuckTypeMember *members;  /* STRUCT: its fields; LIST, ARRAY: one; MAP: "key" and "value"; UNION: its
+                                     * alternatives; ENUM: its values as names, type NULL */
     size_t n_members;
+    size_t array_size;              /* ARRAY */
+    const char *other;              /* OTHER: DuckDB's name */
 };
 
 /* One output column of a statement. */
@@ -40,6 +43,9 @@ typedef struct DuckColumnInfo {
 
 /* Names and types of the rows a SELECT would give, without running it. Everything lives in `arena`. */
 Status duck_describe(DuckConn *conn, const char *sql, Arena *arena, DuckColumnInfo **columns, size_t *n, Error *err);
+
+/* The type of a result's column; borrowed from the result. */
+const DuckType *duck_result_type(const DuckResult *result, size_t column);
 
 /* The type as DuckDB spells it: DECIMAL(10,2), STRUCT("a" BIGINT, "b" VARCHAR[]) */
 void duck_type_sql(const DuckType *type, Text *out);
