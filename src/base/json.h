@@ -32,7 +32,7 @@ Status json_parse(const char *text, size_t n, const JsonSource *source, json_t *
 Status json_parse_object(const char *text, size_t n, const JsonSource *source, json_t **out, Error *err);
 
 /* Required fields: missing, null or of another type is E_JSON: "field 'path' must be a string, not an integer".
- * Strings, objects and arrays are borrowed from `object`. A string that holds a NUL is refused: C would cut it short. */
+ * Strings, objects and arrays are borrowed from `object`. A string that holds a NUL is refused: C would cut it. */
 Status json_get_string(const json_t *object, const char *key, const char **out, Error *err);
 Status json_get_i64(const json_t *object, const char *key, int64_t *out, Error *err);
 Status json_get_double(const json_t *object, const char *key, double *out, Error *err); /* integers too */

@@ -103,7 +103,8 @@ static void test_base_text__uri(void **state)
     /* Value "a/b c" of a partition: escaped once for the folder, once more for the log. */
     assert_appends(text_append_uri, "p=a%2Fb c/part-0.parquet", "p=a%252Fb%20c/part-0.parquet");
     assert_appends(text_append_uri, "/-_.~=,+&$@:;!()*'", "/-_.~=,+&$@:;!()*'");
-    assert_appends(text_append_uri, "\xC3\xBC#?[]\"<>\\^`{|}\x7F\n", "%C3%BC%23%3F%5B%5D%22%3C%3E%5C%5E%60%7B%7C%7D%7F%0A");
+    assert_appends(text_append_uri, "\xC3\xBC#?[]\"<>\\^`{|}\x7F\n",
+                   "%C3%BC%23%3F%5B%5D%22%3C%3E%5C%5E%60%7B%7C%7D%7F%0A");
     assert_appends(text_append_uri, "", "");
 }
 
@@ -193,7 +194,8 @@ static void test_base_text__bytes(void **state)
         int64_t bytes; /* -1 = refused */
     } CASES[] = {
         {"1024", 1024},      {"10m", 10 << 20},   {"1g", 1 << 30},    {"64kb", 64 << 10},   {"64 KiB", 64 << 10},
-        {"0", 0},            {"7B", 7},           {" 3 t ", INT64_C(3) << 40},              {"8191p", INT64_C(8191) << 50},
+        {"0", 0},            {"7B", 7},           {" 3 t ", INT64_C(3) << 40},
+        {"8191p", INT64_C(8191) << 50},
         {"8192p", -1},       {"", -1},            {"m", -1},          {"-1", -1},           {"1.5g", -1},
         {"1x", -1},          {"1k 2", -1},        {"99999999999999999999", -1},             {"1mbb", -1},
     };
