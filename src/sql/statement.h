@@ -15,7 +15,7 @@ typedef enum SqlStatementKind {
     SQL_CREATE_STREAMING_TABLE,
     SQL_CREATE_MATERIALIZED_VIEW,
     SQL_CREATE_TEMPORARY_VIEW,
-    SQL_CREATE_FLOW,            /* INSERT INTO target [BY NAME] query */
+    SQL_CREATE_FLOW,            /* see SqlFlowKind; APPLY CHANGES INTO and AUTO CDC INTO without CREATE FLOW too */
     SQL_CREATE_SINK,
     SQL_SET,
     SQL_CREATE_TABLE,           /* with or without AS */
@@ -29,6 +29,9 @@ typedef enum SqlStatementKind {
 } SqlStatementKind;
 const char *sql_statement_name(SqlStatementKind kind); /* "CREATE STREAMING TABLE" */
 
+/* What a CREATE FLOW does with its rows. Of MERGE and AUTO CDC only target and rest are parsed. */
+typedef enum SqlFlowKind { SQL_FLOW_INSERT, SQL_FLOW_MERGE, SQL_FLOW_AUTO_CDC } SqlFlowKind;
+
 typedef struct SqlName {
     const char *schema;  /* NULL when not given */
     const char *name;
@@ -38,7 +41,7 @@ typedef struct SqlName {
 
 typedef struct SqlColumn {
     const char *name;
-    const char *type;        /* SQL text as written; Delta spellings (STRING, LONG, TIMESTAMP_NTZ, ARRAY<...>, MAP<k,v>, STRUCT<a: T>) are kept */
+    const char *type;        /* SQL text as written, NULL when left out (views); see type_text.h. Delta spellings (STRING, LONG, TIMESTAMP_NTZ, ARRAY<...>, MAP<k,v>, STRUCT<a: T>) are kept */
     bool not_null;
     const char *comment, *default_expression, *generated_expression; /* NULL when absent */
     SqlSpan span, type_span;
@@ -55,9 +58,11 @@ typedef struct SqlExpectation {
 typedef struct SqlStatement {
     SqlStatementKind kind;
     SqlSpan span;              /* the whole statement without ';' */
-    SqlName target;            /* what is created, written or described */
+    SqlName target;            /* what is created, written or described; SHOW TABLES IN s: schema s, no name */
     bool if_not_exists, or_replace, or_refresh, if_exists;
-    const char *flow_name;     /* CREATE FLOW */
+    const char *flow_name;     /* CREATE FLOW; the target's name for an APPLY CHANGES INTO of its own */
+    SqlFlowKind flow_kind;
+    const char *format;        /* CREATE SINK ... USING kafka: lower case */
     bool by_name;              /* INSERT ... BY NAME */
     bool overwrite;            /* INSERT OVERWRITE */
     const char *replace_where; /* INSERT INTO t REPLACE WHERE <condition text> */
@@ -81,7 +86,8 @@ typedef struct SqlStatement {
     SqlSpan query;                  /* AS query / INSERT's query / the whole text of SQL_QUERY */
     const char *set_key, *set_value;
     int64_t limit;                  /* DESCRIBE HISTORY t LIMIT n; -1 */
-    const char *rest;               /* text after the target for kinds that are only recognised */
+    const char *rest;               /* text after the target for kinds that are only recognised; NULL when empty */
+    SqlSpan rest_span;
 } SqlStatement;
 
 typedef struct SqlScript SqlScript;
