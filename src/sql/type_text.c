@@ -195,7 +195,7 @@ static Status parse_type(SqlCursor *c, int depth, Text *out, Error *err)
     if (depth > DEPTH_MAX)
         return error_set(err, E_LIMIT, "a type is nested deeper than %d", DEPTH_MAX);
     const SqlToken *token = cursor_peek(c, 0);
-    if (!sql_token_is_name(token, SQL_WORD_FUNCTION))
+    if (!sql_token_is_name(token, SQL_WORD_FUNCTION) && !sql_token_is_word(token, SQL_W_ARRAY))
         return type_error(c, err, "the name of a type");
     c->at++;
     bool opens = cursor_is_op(c, 0, '<') || cursor_is_op(c, 0, '('), angle = cursor_is_op(c, 0, '<');
