@@ -9,7 +9,7 @@ export CTEST_PARALLEL_LEVEL ?= $(JOBS)
 all: build
 
 build:       ## the program, as build/freshet
-	@test -f build/build.ninja || cmake --preset release
+	@cmake --preset release >/dev/null
 	@cmake --build build -j $(JOBS)
 
 check: build ## the unit tests
@@ -37,7 +37,7 @@ fuzz:        ## half a minute of libFuzzer for every target
 format:      ## lay out the code
 	@$(or $(wildcard .venv/bin/clang-format),clang-format) -i $(SOURCES)
 
-lint:        ## layout, layers, clang-tidy, cppcheck
+lint:        ## layout, layers, clang-tidy
 	@script/test lint
 
 docs: build  ## bring the generated pages of docs/ up to date

@@ -13,6 +13,11 @@ else()
 endif()
 set(DUCKDB_ROOT "${_duckdb_default}" CACHE PATH "folder that holds duckdb.h and libduckdb.so")
 
+foreach(found DUCKDB_LIBRARY DUCKDB_INCLUDE DUCKDB_PYSTUB)
+  if(DEFINED ${found} AND NOT EXISTS "${${found}}")
+    unset(${found} CACHE) # it has moved since it was found
+  endif()
+endforeach()
 find_library(DUCKDB_LIBRARY duckdb HINTS "${DUCKDB_ROOT}" PATH_SUFFIXES lib NO_DEFAULT_PATH)
 find_path(DUCKDB_INCLUDE duckdb.h HINTS "${DUCKDB_ROOT}" PATH_SUFFIXES include NO_DEFAULT_PATH)
 find_library(DUCKDB_PYSTUB pystub HINTS "${DUCKDB_ROOT}" PATH_SUFFIXES lib NO_DEFAULT_PATH)
