@@ -75,6 +75,10 @@ bool delta_type_equal(const DeltaType *a, const DeltaType *b); /* names of struc
 /* Field by name without case; NULL when there is none. */
 const DeltaField *delta_schema_find(const DeltaSchema *schema, const char *name);
 
+/* E_DELTA_NAME when a name, at any depth, has one of blank ,;{}()= tab or line end and the table has no column mapping
+ * (`column_mapping`: its mode; NULL = "none"). For schemas that are about to be written. */
+Status delta_schema_check_names(const DeltaSchema *schema, const char *column_mapping, Error *err);
+
 /* ---- writing into a table: enforcement and evolution (reference 11.6) ---- */
 
 /* How the columns of a query become those of a table: `select` receives "expr AS "name", ..." over the query's column names,
