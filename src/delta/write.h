@@ -26,9 +26,4 @@ Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *quer
 /* Removes every live file in `txn` (a full overwrite), reading the whole table. */
 Status delta_write_remove_all(DeltaTransaction *txn, DuckConn *conn, int64_t *removed, Error *err);
 
-/* Statistics JSON for one file from Parquet's (reference 7), limited to the indexed columns. */
-struct ParquetFile;
-Status delta_stats_json(const DeltaSchema *schema, const struct ParquetFile *file, const char *const *partition_columns, size_t n_partition_columns,
-                        int64_t indexed_columns /* dataSkippingNumIndexedCols */, const char *stats_columns /* or NULL */, Text *out, Error *err);
-
 #endif

@@ -1,0 +1,160 @@
+#include "delta/partition.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+bool delta_partition_can(const DeltaType *type)
+{
+    return type->id < DELTA_VARIANT;
+}
+
+static bool is_integer(const char *value, DeltaTypeId id)
+{
+    static const int64_t MAX[] = {
+        [DELTA_BYTE] = INT8_MAX, [DELTA_SHORT] = INT16_MAX, [DELTA_INTEGER] = INT32_MAX, [DELTA_LONG] = INT64_MAX};
+    int64_t number;
+
+    return str_parse_i64(value, &number) && number <= MAX[id] && number >= -MAX[id] - 1;
+}
+
+static bool is_decimal(const char *value)
+{
+    const char *digits = value + strspn(value, "+-");
+
+    return digits - value <= 1 && digits[strspn(digits, "0123456789.eE+-")] == '\0' && strpbrk(digits, "0123456789");
+}
+
+/* Java spells NaN and infinity as DuckDB reads them. */
+static bool is_double(const char *value)
+{
+    double number;
+
+    return str_parse_double(value, &number) || strcmp(value, "NaN") == 0 || strcmp(value, "Infinity") == 0 ||
+           strcmp(value, "-Infinity") == 0;
+}
+
+/* An instant of the log as "2020-01-01T00:00:00.123456", with "Z" when it is one in UTC. */
+static bool append_time(const char *value, bool zone, Text *out)
+{
+    char text[32];
+    int64_t us;
+
+    if (!time_parse_us(value, &us)) {
+        return false;
+    }
+    time_iso_us(us, text);
+    text_append_n(out, text, strcspn(text, "Z"));
+    text_append(out, zone ? "Z" : "");
+    return true;
+}
+
+Status delta_partition_text(const DeltaType *type, const char *value, Text *out, bool *is_null, Error *err)
+{
+    bool fits = true, flag;
+    size_t length = out->length;
+
+    if (!value || value[0] == '\0') {
+        *is_null = true;
+        return OK;
+    }
+    switch (type->id) {
+    case DELTA_BOOLEAN: fits = str_parse_bool(value, &flag); break;
+    case DELTA_BYTE:
+    case DELTA_SHORT:
+    case DELTA_INTEGER:
+    case DELTA_LONG: fits = is_integer(value, type->id); break;
+    case DELTA_FLOAT:
+    case DELTA_DOUBLE: fits = is_double(value); break;
+    case DELTA_DECIMAL: fits = is_decimal(value); break;
+    case DELTA_DATE: fits = value[strspn(value, "+-0123456789")] == '\0'; break;
+    case DELTA_TIMESTAMP: fits = append_time(value, true, out); break;
+    case DELTA_TIMESTAMP_NTZ: fits = append_time(value, false, out); break;
+    case DELTA_STRING:
+    case DELTA_BINARY: break;
+    default: fits = false;
+    }
+    if (!fits) {
+        Text name = TEXT(256);
+        delta_type_name(type, &name);
+        Status rc = error_set(err, E_DELTA_CORRUPT, "partition value \"%.200s\" is not of type %s", value, text_str(&name));
+        text_free(&name);
+        return rc;
+    }
+    if (out->length == length) {
+        text_append(out, value);
+    }
+    *is_null = false;
+    return OK;
+}
+
+void delta_partition_cast_sql(const DeltaType *type, const char *expression, Text *out)
+{
+    if (type->id == DELTA_BINARY) { /* the text's own bytes */
+        text_append(out, "encode(");
+        text_append(out, expression);
+        text_append(out, ")");
+        return;
+    }
+    text_append(out, "CAST(");
+    text_append(out, expression);
+    text_append(out, " AS ");
+    delta_type_sql(type, out);
+    text_append(out, ")");
+}
+
+void delta_partition_value_sql(const DeltaType *type, const char *expression, Text *out)
+{
+    switch (type->id) {
+    case DELTA_STRING:
+        text_append(out, "nullif(");
+        text_append(out, expression);
+        text_append(out, ", '')");
+        break;
+    case DELTA_BINARY:
+        text_append(out, "nullif(decode(");
+        text_append(out, expression);
+        text_append(out, "), '')");
+        break;
+    case DELTA_TIMESTAMP:
+        text_append(out, "strftime((");
+        text_append(out, expression);
+        text_append(out, ") AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')");
+        break;
+    case DELTA_FLOAT:
+    case DELTA_DOUBLE: /* Java's names for what is not finite */
+        text_append(out, "replace(replace(CAST(");
+        text_append(out, expression);
+        text_append(out, " AS VARCHAR), 'nan', 'NaN'), 'inf', 'Infinity')");
+        break;
+    default:
+        text_append(out, "CAST(");
+        text_append(out, expression);
+        text_append(out, " AS VARCHAR)");
+    }
+}
+
+void delta_partition_try_sql(const DeltaType *type, const char *expression, Text *out)
+{
+    if (type->id == DELTA_STRING) {
+        delta_partition_value_sql(type, expression, out);
+        return;
+    }
+    if (type->id == DELTA_BINARY) {
+        text_append(out, "encode(nullif(");
+        text_append(out, expression);
+        text_append(out, ", ''))");
+        return;
+    }
+    text_append(out, "TRY_CAST(");
+    text_append(out, expression);
+    if (type->id == DELTA_TIMESTAMP) { /* no zone is UTC, whatever the session's */
+        text_append(out, " || CASE WHEN regexp_matches(");
+        text_append(out, expression);
+        text_append(out, ", '([Zz]|:.*[+-]\\d\\d(:?\\d\\d)?)$') THEN '' ELSE 'Z' END");
+    }
+    text_append(out, " AS ");
+    delta_type_sql(type, out);
+    text_append(out, ")");
+}
