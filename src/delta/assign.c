@@ -4,7 +4,16 @@
 #include "delta/schema_int.h"
 
 /* What kinds of values may become what; the rest is refused. */
-typedef enum Kind { KIND_NONE, KIND_BOOLEAN, KIND_INTEGER, KIND_REAL, KIND_DECIMAL, KIND_TEXT, KIND_BYTES, KIND_TIME } Kind;
+typedef enum Kind {
+    KIND_NONE,
+    KIND_BOOLEAN,
+    KIND_INTEGER,
+    KIND_REAL,
+    KIND_DECIMAL,
+    KIND_TEXT,
+    KIND_BYTES,
+    KIND_TIME
+} Kind;
 
 static const struct {
     DuckTypeId id;
@@ -39,12 +48,12 @@ static const struct {
 };
 
 static const Kind KIND_OF[] = {
-    [DELTA_BOOLEAN] = KIND_BOOLEAN, [DELTA_BYTE] = KIND_INTEGER,   [DELTA_SHORT] = KIND_INTEGER,
-    [DELTA_INTEGER] = KIND_INTEGER, [DELTA_LONG] = KIND_INTEGER,   [DELTA_FLOAT] = KIND_REAL,
-    [DELTA_DOUBLE] = KIND_REAL,     [DELTA_DECIMAL] = KIND_DECIMAL, [DELTA_STRING] = KIND_TEXT,
-    [DELTA_BINARY] = KIND_BYTES,    [DELTA_DATE] = KIND_TIME,      [DELTA_TIMESTAMP] = KIND_TIME,
-    [DELTA_TIMESTAMP_NTZ] = KIND_TIME, [DELTA_VARIANT] = KIND_NONE, [DELTA_VOID] = KIND_NONE,
-    [DELTA_STRUCT] = KIND_NONE,     [DELTA_ARRAY] = KIND_NONE,     [DELTA_MAP] = KIND_NONE,
+    [DELTA_BOOLEAN] = KIND_BOOLEAN,    [DELTA_BYTE] = KIND_INTEGER,    [DELTA_SHORT] = KIND_INTEGER,
+    [DELTA_INTEGER] = KIND_INTEGER,    [DELTA_LONG] = KIND_INTEGER,    [DELTA_FLOAT] = KIND_REAL,
+    [DELTA_DOUBLE] = KIND_REAL,        [DELTA_DECIMAL] = KIND_DECIMAL, [DELTA_STRING] = KIND_TEXT,
+    [DELTA_BINARY] = KIND_BYTES,       [DELTA_DATE] = KIND_TIME,       [DELTA_TIMESTAMP] = KIND_TIME,
+    [DELTA_TIMESTAMP_NTZ] = KIND_TIME, [DELTA_VARIANT] = KIND_NONE,    [DELTA_VOID] = KIND_NONE,
+    [DELTA_STRUCT] = KIND_NONE,        [DELTA_ARRAY] = KIND_NONE,      [DELTA_MAP] = KIND_NONE,
 };
 
 static const int BITS_OF[] = {[DELTA_BYTE] = 7, [DELTA_SHORT] = 15, [DELTA_INTEGER] = 31, [DELTA_LONG] = 63};
@@ -68,7 +77,8 @@ bool delta_assign_is_plain(const DuckType *from, const DeltaType *to)
                (to->id != DELTA_DECIMAL || (from->precision == to->precision && from->scale == to->scale));
     }
     if ((from->id == DUCK_STRUCT) != (to->id == DELTA_STRUCT) || (from->id == DUCK_LIST) != (to->id == DELTA_ARRAY) ||
-        (from->id == DUCK_MAP) != (to->id == DELTA_MAP) || !delta_type_is_nested(to) || from->n_members != to->n_fields) {
+        (from->id == DUCK_MAP) != (to->id == DELTA_MAP) || !delta_type_is_nested(to) ||
+        from->n_members != to->n_fields) {
         return false;
     }
     for (size_t m = 0; m < to->n_fields; m++) {
@@ -96,8 +106,8 @@ static Status refuse(const DuckType *from, const DeltaType *to, const char *colu
     duck_type_sql(from, &have);
     delta_type_name(to, &want);
     delta_type_sql(to, &sql);
-    rc = error_set(err, E_DELTA_SCHEMA, "column \"%s\" is %.400s in the table and cannot take %.400s", column, text_str(&want),
-                   text_str(&have));
+    rc = error_set(err, E_DELTA_SCHEMA, "column \"%s\" is %.400s in the table and cannot take %.400s", column,
+                   text_str(&want), text_str(&have));
     error_klass(err, "DELTA_FAILED_TO_MERGE_FIELDS");
     if (!delta_type_is_nested(to)) {
         error_hint(err, "cast it in the query: CAST(... AS %s)", text_str(&sql));
@@ -133,8 +143,8 @@ static void narrow_sql(const char *expression, Kind from, const DeltaType *to, c
     text_append(out, ")");
 }
 
-static Status assign_scalar(const char *expression, const DuckType *from, const DeltaType *to, const char *column, Text *out,
-                            Error *err)
+static Status assign_scalar(const char *expression, const DuckType *from, const DeltaType *to, const char *column,
+                            Text *out, Error *err)
 {
     int i = scalar_index(from->id);
 
@@ -152,8 +162,8 @@ static Status assign_scalar(const char *expression, const DuckType *from, const 
 static Status assign(const char *expression, const DuckType *from, const DeltaType *to, const char *column, int depth,
                      Text *out, Error *err);
 
-static Status assign_struct(const char *expression, const DuckType *from, const DeltaType *to, const char *column, int depth,
-                            Text *out, Error *err)
+static Status assign_struct(const char *expression, const DuckType *from, const DeltaType *to, const char *column,
+                            int depth, Text *out, Error *err)
 {
     Status rc = OK;
     Text inner = TEXT(TEXT_SQL_MAX), path = TEXT(64 << 10);
@@ -183,7 +193,8 @@ static Status assign_struct(const char *expression, const DuckType *from, const 
         } else if (field->nullable) {
             cast_sql("NULL", field->type, out);
         } else {
-            TRY(error_set(err, E_DELTA_NOT_NULL, "column \"%s\" is NOT NULL and the query does not give it", text_str(&path)));
+            TRY(error_set(err, E_DELTA_NOT_NULL, "column \"%s\" is NOT NULL and the query does not give it",
+                          text_str(&path)));
         }
     }
     text_append(out, ") END");
@@ -193,8 +204,8 @@ out:
     return rc;
 }
 
-static Status assign_list(const char *expression, const DuckType *from, const DeltaType *to, const char *column, int depth,
-                          Text *out, Error *err)
+static Status assign_list(const char *expression, const DuckType *from, const DeltaType *to, const char *column,
+                          int depth, Text *out, Error *err)
 {
     Status rc = OK;
     Text item = TEXT(64), path = TEXT(64 << 10);
@@ -220,8 +231,8 @@ out:
     return rc;
 }
 
-static Status assign_map(const char *expression, const DuckType *from, const DeltaType *to, const char *column, int depth,
-                         Text *out, Error *err)
+static Status assign_map(const char *expression, const DuckType *from, const DeltaType *to, const char *column,
+                         int depth, Text *out, Error *err)
 {
     static const char *const PARTS[] = {"key", "value"};
     Status rc = OK;
@@ -268,8 +279,8 @@ static Status assign(const char *expression, const DuckType *from, const DeltaTy
     return assign_scalar(expression, from, to, column, out, err);
 }
 
-Status delta_assign_sql(const char *expression, const DuckType *from, const DeltaType *to, const char *column, Text *out,
-                        Error *err)
+Status delta_assign_sql(const char *expression, const DuckType *from, const DeltaType *to, const char *column,
+                        Text *out, Error *err)
 {
     return assign(expression, from, to, column, 1, out, err);
 }

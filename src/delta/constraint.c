@@ -3,8 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Copies what stands between two `quote`s from `s` on as a text or name that `target` encloses; returns what follows it,
- * NULL when there is no end or a backslash, which Spark takes as an escape. */
+/* Copies what stands between two `quote`s from `s` on as a text or name that `target` encloses; returns what follows
+ * it, NULL when there is no end or a backslash, which Spark takes as an escape. */
 static const char *copy_quoted(const char *s, char quote, char target, Text *out)
 {
     text_append_char(out, target);
@@ -41,7 +41,8 @@ static const char *copy_number(const char *s, Text *out)
     return isalpha((unsigned char)s[n]) || s[n] == '_' ? NULL : s + n;
 }
 
-/* Copies a word; NULL when it makes a typed literal with the quote that follows it, which DuckDB would read as an alias. */
+/* Copies a word; NULL when it makes a typed literal with the quote that follows it, which DuckDB would read as an
+ * alias. */
 static const char *copy_word(const char *s, Text *out)
 {
     size_t n = 0;

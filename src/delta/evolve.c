@@ -1,5 +1,5 @@
-/* Schemas against each other: what a query gives against what a table takes, what a reader was planned with against what
- * has become of the table (reference 11.6, 16.8). */
+/* Schemas against each other: what a query gives against what a table takes, what a reader was planned with against
+ * what has become of the table (reference 11.6, 16.8). */
 #include <string.h>
 
 #include "delta/constraint.h"
@@ -87,15 +87,16 @@ static Status merge_type(const Reconcile *r, const DeltaType *table, const DuckT
     } else if (table->id == DELTA_STRUCT && from->id == DUCK_STRUCT) {
         TRY(merge_struct(r, table, from, path, out, err));
     } else if (table->id == DELTA_ARRAY && (from->id == DUCK_LIST || from->id == DUCK_ARRAY)) {
-        TRY(merge_type(r, table->fields[0].type, from->members[0].type, arena_printf(r->arena, "%s.element", path), &first,
-                       err));
+        TRY(merge_type(r, table->fields[0].type, from->members[0].type, arena_printf(r->arena, "%s.element", path),
+                       &first, err));
         if (first != table->fields[0].type) {
             *out = delta_type_array(r->arena, first, table->fields[0].nullable);
         }
     } else if (table->id == DELTA_MAP && from->id == DUCK_MAP) {
-        TRY(merge_type(r, table->fields[0].type, from->members[0].type, arena_printf(r->arena, "%s.key", path), &first, err));
-        TRY(merge_type(r, table->fields[1].type, from->members[1].type, arena_printf(r->arena, "%s.value", path), &second,
+        TRY(merge_type(r, table->fields[0].type, from->members[0].type, arena_printf(r->arena, "%s.key", path), &first,
                        err));
+        TRY(merge_type(r, table->fields[1].type, from->members[1].type, arena_printf(r->arena, "%s.value", path),
+                       &second, err));
         if (first != table->fields[0].type || second != table->fields[1].type) {
             *out = delta_type_map(r->arena, first, second, table->fields[1].nullable);
         }
@@ -115,7 +116,8 @@ static Status check_columns(const DuckColumnInfo *columns, size_t n, Error *err)
         fields[i].name = columns[i].name;
     }
     if ((twice = delta_fields_duplicate(fields, n)) != NULL) {
-        rc = error_set(err, E_DELTA_SCHEMA, "the query has two columns named \"%s\" (names match without case)", twice->name);
+        rc = error_set(err, E_DELTA_SCHEMA, "the query has two columns named \"%s\" (names match without case)",
+                       twice->name);
         error_klass(err, "DELTA_DUPLICATE_COLUMNS_FOUND");
         error_hint(err, "give one of them another name with AS");
     }
@@ -176,7 +178,8 @@ static Status missing_sql(Arena *arena, const DeltaField *field, Text *out, Erro
         TRY(error_set(err, E_DELTA_NOT_NULL, "column \"%s\" is NOT NULL and the query does not give it", field->name));
     }
     if (expression && !delta_spark_sql(expression, &sql)) {
-        TRY(error_set(err, E_DELTA_PROTOCOL_WRITE, "the default of column \"%s\" is not understood: %s", field->name, expression));
+        TRY(error_set(err, E_DELTA_PROTOCOL_WRITE, "the default of column \"%s\" is not understood: %s", field->name,
+                      expression));
     }
     text_append(out, "CAST((");
     text_append(out, expression ? text_str(&sql) : "NULL");
@@ -188,8 +191,8 @@ out:
     return rc;
 }
 
-static Status select_sql(Arena *arena, const DeltaField *fields, size_t n_fields, const DuckColumnInfo *columns, size_t n,
-                         Text *out, Error *err)
+static Status select_sql(Arena *arena, const DeltaField *fields, size_t n_fields, const DuckColumnInfo *columns,
+                         size_t n, Text *out, Error *err)
 {
     Status rc = OK;
     Text name = TEXT(DELTA_NAME_MAX * 2 + 16);
@@ -212,8 +215,8 @@ out:
     return rc;
 }
 
-Status delta_schema_reconcile(const DeltaSchema *table, const DuckColumnInfo *columns, size_t n, bool merge, Text *select,
-                              DeltaSchema **evolved, Error *err)
+Status delta_schema_reconcile(const DeltaSchema *table, const DuckColumnInfo *columns, size_t n, bool merge,
+                              Text *select, DeltaSchema **evolved, Error *err)
 {
     Status rc = OK;
     Reconcile r = {.arena = arena_new(), .merge = merge};
@@ -251,11 +254,11 @@ static Status differs(Error *err, const char *path, const char *name, const char
     return rc;
 }
 
-static Status check_fields(const DeltaField *read, size_t n_read, const DeltaField *data, size_t n_data, const char *path,
-                           Arena *scratch, Error *err);
+static Status check_fields(const DeltaField *read, size_t n_read, const DeltaField *data, size_t n_data,
+                           const char *path, Arena *scratch, Error *err);
 
-static Status check_type(const DeltaType *read, const DeltaType *data, const char *path, const char *name, Arena *scratch,
-                         Error *err)
+static Status check_type(const DeltaType *read, const DeltaType *data, const char *path, const char *name,
+                         Arena *scratch, Error *err)
 {
     const char *inner = arena_printf(scratch, "%s%s.", path, name);
 
@@ -275,8 +278,8 @@ static Status check_type(const DeltaType *read, const DeltaType *data, const cha
     return check_fields(read->fields, read->n_fields, data->fields, data->n_fields, inner, scratch, err);
 }
 
-static Status check_fields(const DeltaField *read, size_t n_read, const DeltaField *data, size_t n_data, const char *path,
-                           Arena *scratch, Error *err)
+static Status check_fields(const DeltaField *read, size_t n_read, const DeltaField *data, size_t n_data,
+                           const char *path, Arena *scratch, Error *err)
 {
     Status rc = OK;
 

@@ -60,25 +60,42 @@ Status delta_partition_text(const DeltaType *type, const char *value, Text *out,
         return OK;
     }
     switch (type->id) {
-    case DELTA_BOOLEAN: fits = str_parse_bool(value, &flag); break;
+    case DELTA_BOOLEAN:
+        fits = str_parse_bool(value, &flag);
+        break;
     case DELTA_BYTE:
     case DELTA_SHORT:
     case DELTA_INTEGER:
-    case DELTA_LONG: fits = is_integer(value, type->id); break;
+    case DELTA_LONG:
+        fits = is_integer(value, type->id);
+        break;
     case DELTA_FLOAT:
-    case DELTA_DOUBLE: fits = is_double(value); break;
-    case DELTA_DECIMAL: fits = is_decimal(value); break;
-    case DELTA_DATE: fits = value[strspn(value, "+-0123456789")] == '\0'; break;
-    case DELTA_TIMESTAMP: fits = append_time(value, true, out); break;
-    case DELTA_TIMESTAMP_NTZ: fits = append_time(value, false, out); break;
+    case DELTA_DOUBLE:
+        fits = is_double(value);
+        break;
+    case DELTA_DECIMAL:
+        fits = is_decimal(value);
+        break;
+    case DELTA_DATE:
+        fits = value[strspn(value, "+-0123456789")] == '\0';
+        break;
+    case DELTA_TIMESTAMP:
+        fits = append_time(value, true, out);
+        break;
+    case DELTA_TIMESTAMP_NTZ:
+        fits = append_time(value, false, out);
+        break;
     case DELTA_STRING:
-    case DELTA_BINARY: break;
-    default: fits = false;
+    case DELTA_BINARY:
+        break;
+    default:
+        fits = false;
     }
     if (!fits) {
         Text name = TEXT(256);
         delta_type_name(type, &name);
-        Status rc = error_set(err, E_DELTA_CORRUPT, "partition value \"%.200s\" is not of type %s", value, text_str(&name));
+        Status rc = error_set(err, E_DELTA_CORRUPT, "partition value \"%.200s\" is not of type %s", value,
+                              text_str(&name));
         text_free(&name);
         return rc;
     }

@@ -179,7 +179,8 @@ static Status parse_struct(Parser *p, const json_t *json, const DeltaField **out
     }
     const DeltaField *twice = delta_fields_duplicate(fields, json_array_size(list));
     if (twice) {
-        rc = error_set(err, E_DELTA_CORRUPT, "column \"%.200s\" is there twice (names match without case)", twice->name);
+        rc = error_set(err, E_DELTA_CORRUPT, "column \"%.200s\" is there twice (names match without case)",
+                       twice->name);
         error_klass(err, "DELTA_DUPLICATE_COLUMNS_FOUND");
         goto out;
     }
@@ -270,7 +271,9 @@ static void write_type(const DeltaType *type, Text *out)
     const DeltaField *parts = type->fields;
 
     switch (type->id) {
-    case DELTA_STRUCT: write_fields(parts, type->n_fields, out); break;
+    case DELTA_STRUCT:
+        write_fields(parts, type->n_fields, out);
+        break;
     case DELTA_ARRAY:
         text_append(out, "{\"type\":\"array\",\"elementType\":");
         write_type(parts[0].type, out);
@@ -376,7 +379,8 @@ Status delta_schema_from_columns(const DuckColumnInfo *columns, size_t n, DeltaS
     schema = delta_schema_builder_finish(builder);
     builder = NULL;
     if ((twice = delta_fields_duplicate(schema->fields, schema->n_fields)) != NULL) {
-        rc = error_set(err, E_DELTA_SCHEMA, "the query has two columns named \"%s\" (names match without case)", twice->name);
+        rc = error_set(err, E_DELTA_SCHEMA, "the query has two columns named \"%s\" (names match without case)",
+                       twice->name);
         error_klass(err, "DELTA_DUPLICATE_COLUMNS_FOUND");
         error_hint(err, "give one of them another name with AS");
         goto out;
@@ -406,7 +410,10 @@ static Status check_names(const DeltaField *fields, size_t n, Error *err)
     for (size_t i = 0; i < n; i++) {
         const char *name = fields[i].name;
         if (name[strcspn(name, " ,;{}()\n\t=\r")] != '\0') {
-            rc = error_set(err, E_DELTA_NAME, "column \"%s\" has a character that needs column mapping: one of blank , ; { } ( ) = tab or line end", name);
+            rc = error_set(
+                err, E_DELTA_NAME,
+                "column \"%s\" has a character that needs column mapping: one of blank , ; { } ( ) = tab or line end",
+                name);
             error_hint(err, "rename the column with AS, or set the table property 'delta.columnMapping.mode' = 'name'");
             goto out;
         }
@@ -418,5 +425,6 @@ out:
 
 Status delta_schema_check_names(const DeltaSchema *schema, const char *column_mapping, Error *err)
 {
-    return column_mapping && strcmp(column_mapping, "none") != 0 ? OK : check_names(schema->fields, schema->n_fields, err);
+    return column_mapping && strcmp(column_mapping, "none") != 0 ? OK
+                                                                 : check_names(schema->fields, schema->n_fields, err);
 }

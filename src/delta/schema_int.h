@@ -29,10 +29,11 @@ const char *delta_field_metadata(Arena *arena, const DeltaField *field, const ch
 bool delta_field_has_metadata(const DeltaField *field, const char *key);
 
 /* Writing a value of one type into a column of another, as Spark's store assignment does it: numbers among themselves
- * (range checked, fractions cut), dates and timestamps among themselves, any scalar into a string, nested values by member
- * name. Appends the SQL that turns `expression` into `to`. E_DELTA_SCHEMA (DELTA_FAILED_TO_MERGE_FIELDS) names `column`. */
-Status delta_assign_sql(const char *expression, const DuckType *from, const DeltaType *to, const char *column, Text *out,
-                        Error *err);
+ * (range checked, fractions cut), dates and timestamps among themselves, any scalar into a string, nested values by
+ * member name. Appends the SQL that turns `expression` into `to`. E_DELTA_SCHEMA (DELTA_FAILED_TO_MERGE_FIELDS) names
+ * `column`. */
+Status delta_assign_sql(const char *expression, const DuckType *from, const DeltaType *to, const char *column,
+                        Text *out, Error *err);
 /* The same SQL type on both sides: no cast is needed. */
 bool delta_assign_is_plain(const DuckType *from, const DeltaType *to);
 

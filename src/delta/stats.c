@@ -8,7 +8,7 @@
 
 /* ---- strings ---- */
 
-static const char *const TIE_SMALL = "\x7F";           /* U+007F */
+static const char *const TIE_SMALL = "\x7F";             /* U+007F */
 static const char *const TIE_LARGE = "\xF4\x8F\xBF\xBF"; /* U+10FFFF, the last character there is */
 
 /* Bytes of the character at `s`, which is valid UTF-8. */
@@ -146,8 +146,8 @@ static bool append_time(const char *text, bool zone, Text *out)
 {
     char fraction[4] = "000";
 
-    if (strlen(text) < 19 || text[strspn(text, "0123456789")] != '-' || strspn(text, "0123456789") != 4 || text[10] != ' ' ||
-        text[13] != ':' || strchr(text, '(')) {
+    if (strlen(text) < 19 || text[strspn(text, "0123456789")] != '-' || strspn(text, "0123456789") != 4 ||
+        text[10] != ' ' || text[13] != ':' || strchr(text, '(')) {
         return false; /* before year 0, after 9999, infinite */
     }
     if (text[19] == '.') {
@@ -186,8 +186,12 @@ static bool append_bound(const Walk *walk, const DeltaType *type, const ParquetS
             text_append_json_string(out, value);
         }
         break;
-    case DELTA_TIMESTAMP: fits = append_time(value, true, out); break;
-    case DELTA_TIMESTAMP_NTZ: fits = append_time(value, false, out); break;
+    case DELTA_TIMESTAMP:
+        fits = append_time(value, true, out);
+        break;
+    case DELTA_TIMESTAMP_NTZ:
+        fits = append_time(value, false, out);
+        break;
     case DELTA_STRING:
         fits = part == PART_MIN ? delta_stats_string_min(value, walk->options->prefix_length, &text)
                                 : delta_stats_string_max(value, walk->options->prefix_length, &text);
@@ -195,13 +199,15 @@ static bool append_bound(const Walk *walk, const DeltaType *type, const ParquetS
             text_append_json_string(out, text_str(&text));
         }
         break;
-    default: break;
+    default:
+        break;
     }
     text_free(&text);
     return fits;
 }
 
-static bool append_leaf(Walk *walk, const DeltaField *field, const char *logical, const char *physical, Part part, Text *out)
+static bool append_leaf(Walk *walk, const DeltaField *field, const char *logical, const char *physical, Part part,
+                        Text *out)
 {
     bool indexed = walk->chosen ? is_chosen(walk->chosen, logical)
                                 : walk->options->indexed_columns < 0 || walk->leaf < walk->options->indexed_columns;
@@ -222,8 +228,8 @@ static bool append_leaf(Walk *walk, const DeltaField *field, const char *logical
 }
 
 /* Appends {"a":1,"s":{"x":2}}; false, and nothing, when no leaf has anything to say. */
-static bool append_object(Walk *walk, const DeltaField *fields, size_t n, const char *logical, const char *physical, Part part,
-                          Text *out)
+static bool append_object(Walk *walk, const DeltaField *fields, size_t n, const char *logical, const char *physical,
+                          Part part, Text *out)
 {
     size_t start = out->length;
     bool any = false;

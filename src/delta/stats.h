@@ -11,20 +11,21 @@ typedef struct DeltaStatsOptions {
     const DeltaSchema *schema;
     const char *const *partition_columns; /* logical names; they are no data columns */
     size_t n_partition_columns;
-    int64_t indexed_columns;    /* delta.dataSkippingNumIndexedCols: leaves from the left; -1 = all */
-    const char *stats_columns;  /* delta.dataSkippingStatsColumns: replaces the number; NULL = unset */
-    int64_t prefix_length;      /* delta.dataSkippingStringPrefixLength, in UTF-16 units */
-    bool column_mapping;        /* keys are physical names */
-    bool tight_bounds;          /* say so: tables with deletion vectors */
+    int64_t indexed_columns;   /* delta.dataSkippingNumIndexedCols: leaves from the left; -1 = all */
+    const char *stats_columns; /* delta.dataSkippingStatsColumns: replaces the number; NULL = unset */
+    int64_t prefix_length;     /* delta.dataSkippingStringPrefixLength, in UTF-16 units */
+    bool column_mapping;       /* keys are physical names */
+    bool tight_bounds;         /* say so: tables with deletion vectors */
 } DeltaStatsOptions;
 
-/* Appends the JSON object for one file. Leaves of lists and maps have no bounds; a bound that Parquet did not give, or that
- * JSON cannot hold (NaN, infinity, years beyond 9999, bytes that are not UTF-8), is left out. */
+/* Appends the JSON object for one file. Leaves of lists and maps have no bounds; a bound that Parquet did not give, or
+ * that JSON cannot hold (NaN, infinity, years beyond 9999, bytes that are not UTF-8), is left out. */
 void delta_stats_json(const DeltaStatsOptions *options, const ParquetFile *file, Text *out);
 
 /* The lower bound of a string: its first `limit` UTF-16 units, never half a surrogate pair. False: no bound. */
 bool delta_stats_string_min(const char *s, int64_t limit, Text *out);
-/* The upper bound: the string, or its beginning and a character that sorts behind everything cut off. False: no bound. */
+/* The upper bound: the string, or its beginning and a character that sorts behind everything cut off. False: no bound.
+ */
 bool delta_stats_string_max(const char *s, int64_t limit, Text *out);
 
 /* numRecords of a stats text; -1 when there is none. */
