@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define US_PER_S INT64_C(1000000)
+#define US_PER_S  INT64_C(1000000)
 #define S_PER_DAY INT64_C(86400)
 
 typedef int64_t NowFn(void *);
@@ -162,8 +162,7 @@ static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
     days += DAYS_TO_1970;
     int64_t era = floor_div(days, ERA_DAYS);
     int64_t day_of_era = days - era * ERA_DAYS;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / (ERA_DAYS - 1)) / 365;
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / (ERA_DAYS - 1)) / 365;
     int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t from_march = (5 * day_of_year + 2) / 153;
     *day = (int)(day_of_year - (153 * from_march + 2) / 5 + 1);

@@ -13,11 +13,11 @@ int64_t clock_mono_us(void);
 /* Replaces the wall clock (tests); NULL restores the real one. */
 void clock_set(int64_t (*now_us)(void *), void *context);
 
-uint64_t random_u64(void);               /* per thread, seeded from the kernel */
-double random_unit(void);                /* [0, 1) */
-void random_seed(uint64_t seed);         /* makes this thread's numbers repeatable (tests) */
+uint64_t random_u64(void);       /* per thread, seeded from the kernel */
+double random_unit(void);        /* [0, 1) */
+void random_seed(uint64_t seed); /* makes this thread's numbers repeatable (tests) */
 enum { UUID_TEXT = 37 };
-void uuid_text(char out[UUID_TEXT]);     /* random (version 4), lower case, NUL-terminated */
+void uuid_text(char out[UUID_TEXT]); /* random (version 4), lower case, NUL-terminated */
 
 /* "2024-01-01T00:00:00.123Z" (millis) or with micros. out holds at least 32 bytes. */
 void time_iso_ms(int64_t ms, char *out);

@@ -31,7 +31,8 @@ static void put(char *field, size_t size, const char *s, size_t n)
 }
 
 /* Formats through a buffer of its own, because an argument may point into the field that is about to be written. */
-static void format_into(char *field, size_t size, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void format_into(char *field, size_t size, const char *format,
+                                                              va_list args)
 {
     char text[ERROR_TEXT_MAX + 8];
     int n = vsnprintf(text, sizeof(text), format, args);

@@ -42,10 +42,10 @@ typedef enum ErrorId {
 } ErrorId;
 
 typedef struct ErrorDef {
-    const char *code;   /* "FR-DELTA-004" */
+    const char *code; /* "FR-DELTA-004" */
     Status status;
-    const char *klass;  /* Delta/Spark error class, or "" */
-    const char *text;   /* one sentence for the manual */
+    const char *klass; /* Delta/Spark error class, or "" */
+    const char *text;  /* one sentence for the manual */
 } ErrorDef;
 
 /* The table itself, indexed by ErrorId; entry 0 is empty. */
@@ -62,7 +62,7 @@ typedef struct ErrorPlace {
 
 typedef struct Error {
     ErrorId id;
-    unsigned flags; /* ErrorFlag */
+    unsigned flags;               /* ErrorFlag */
     char message[ERROR_TEXT_MAX]; /* context first: "reading table X: commit 7: ..." */
     char hint[ERROR_HINT_MAX];
     char klass[64]; /* overrides ERROR_DEFS[id].klass when not empty */

@@ -124,9 +124,7 @@ Status failpoint(FailpointId id, Error *err)
         kill(getpid(), SIGKILL);
         pause(); /* the signal may arrive a moment later; nothing must happen until then */
         return OK;
-    case FAILPOINT_PAUSE:
-        raise(SIGSTOP);
-        return OK;
+    case FAILPOINT_PAUSE: raise(SIGSTOP); return OK;
     default:
         error_set(err, E_FAILPOINT, "failpoint %s, hit %d", POINTS[id].name, hits);
         error_flag(err, ERROR_RETRIABLE);

@@ -149,23 +149,23 @@ static Status fetch(const json_t *object, const char *key, Want want, bool requi
 }
 
 /* json_get_NAME and json_opt_NAME for one type; `read` turns json_t *value into the output. */
-#define GETTERS(name, type, want, read)                                                               \
+#define GETTERS(name, type, want, read)                                                                     \
     static Status fetch_##name(const json_t *object, const char *key, bool required, type *out, Error *err) \
-    {                                                                                                 \
-        json_t *value = NULL;                                                                         \
-        Status rc = fetch(object, key, want, required, &value, err);                                  \
-        if (rc == OK && value) {                                                                      \
-            *out = read;                                                                              \
-        }                                                                                             \
-        return rc;                                                                                    \
-    }                                                                                                 \
-    Status json_get_##name(const json_t *object, const char *key, type *out, Error *err)              \
-    {                                                                                                 \
-        return fetch_##name(object, key, true, out, err);                                             \
-    }                                                                                                 \
-    Status json_opt_##name(const json_t *object, const char *key, type *out, Error *err)              \
-    {                                                                                                 \
-        return fetch_##name(object, key, false, out, err);                                            \
+    {                                                                                                       \
+        json_t *value = NULL;                                                                               \
+        Status rc = fetch(object, key, want, required, &value, err);                                        \
+        if (rc == OK && value) {                                                                            \
+            *out = read;                                                                                    \
+        }                                                                                                   \
+        return rc;                                                                                          \
+    }                                                                                                       \
+    Status json_get_##name(const json_t *object, const char *key, type *out, Error *err)                    \
+    {                                                                                                       \
+        return fetch_##name(object, key, true, out, err);                                                   \
+    }                                                                                                       \
+    Status json_opt_##name(const json_t *object, const char *key, type *out, Error *err)                    \
+    {                                                                                                       \
+        return fetch_##name(object, key, false, out, err);                                                  \
     }
 
 GETTERS(string, const char *, WANT_STRING, json_string_value(value))

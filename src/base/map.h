@@ -19,6 +19,6 @@ void *map_put_n(Map *m, const char *key, size_t n, void *value);
 void *map_remove(Map *m, const char *key);
 /* Iteration in insertion order: `for (size_t i = 0; map_next(m, &i, &key, &value);)` */
 bool map_next(const Map *m, size_t *i, const char **key, void **value);
-uint64_t hash_bytes(const void *p, size_t n);      /* 64 bits, not keyed */
+uint64_t hash_bytes(const void *p, size_t n); /* 64 bits, not keyed */
 
 #endif

@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *mem_alloc(size_t size);                 /* zeroed */
+void *mem_alloc(size_t size); /* zeroed */
 void *mem_realloc(void *p, size_t size);
-char *mem_strdup(const char *s);              /* NULL stays NULL */
+char *mem_strdup(const char *s); /* NULL stays NULL */
 char *mem_strndup(const char *s, size_t n);
-void mem_free(void *p);                       /* NULL is fine */
+void mem_free(void *p); /* NULL is fine */
 
 /* Grows `array` of elements of `size` bytes so that `count` + 1 fit; capacity doubles. */
 void *mem_grow(void *array, size_t count, size_t *capacity, size_t size);
@@ -27,6 +27,6 @@ void *arena_alloc(Arena *arena, size_t size); /* zeroed, aligned for any type */
 char *arena_strdup(Arena *arena, const char *s);
 char *arena_strndup(Arena *arena, const char *s, size_t n);
 __attribute__((format(printf, 2, 3))) char *arena_printf(Arena *arena, const char *format, ...);
-size_t arena_bytes(const Arena *arena);       /* bytes handed out so far */
+size_t arena_bytes(const Arena *arena); /* bytes handed out so far */
 
 #endif

@@ -18,14 +18,14 @@ typedef struct Text {
 enum { TEXT_SQL_MAX = 256 << 20 }; /* a generated statement: a million file names fit */
 
 void text_free(Text *t);
-void text_clear(Text *t);                                  /* keeps the memory */
+void text_clear(Text *t); /* keeps the memory */
 void text_append(Text *t, const char *s);
 void text_append_n(Text *t, const void *s, size_t n);
 void text_append_char(Text *t, char c);
 __attribute__((format(printf, 2, 3))) void text_printf(Text *t, const char *format, ...);
-void text_vprintf(Text *t, const char *format, va_list args);
-char *text_take(Text *t);                                  /* the string, now the caller's; never NULL */
-const char *text_str(const Text *t);                       /* borrowed; "" when empty */
+__attribute__((format(printf, 2, 0))) void text_vprintf(Text *t, const char *format, va_list args);
+char *text_take(Text *t);            /* the string, now the caller's; never NULL */
+const char *text_str(const Text *t); /* borrowed; "" when empty */
 
 /* 'it''s' and "a ""b""" as DuckDB reads them. */
 void text_append_sql_string(Text *t, const char *s);
@@ -47,10 +47,10 @@ bool str_ends(const char *s, const char *suffix);
 bool str_istarts(const char *s, const char *prefix);
 bool str_ieq(const char *a, const char *b);
 int str_icmp(const char *a, const char *b);
-void str_lower(char *s);                                   /* ASCII, in place */
-bool str_parse_i64(const char *s, int64_t *out);           /* whole string, decimal */
-bool str_parse_double(const char *s, double *out);         /* whole string */
-bool str_parse_bool(const char *s, bool *out);             /* true/false in any case */
+void str_lower(char *s);                           /* ASCII, in place */
+bool str_parse_i64(const char *s, int64_t *out);   /* whole string, decimal */
+bool str_parse_double(const char *s, double *out); /* whole string */
+bool str_parse_bool(const char *s, bool *out);     /* true/false in any case */
 /* "10m", "1g", "1024", "64kb" -> bytes */
 bool str_parse_bytes(const char *s, int64_t *out);
 /* "30 seconds", "interval 7 days", "5 minutes 10 seconds", "100 ms" -> microseconds; months and years are refused */

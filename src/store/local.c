@@ -174,10 +174,10 @@ static Status local_info(Store *store, const char *key, StoreInfo *out, Error *e
 
 /* One name in an open folder, on its way from a temporary file. */
 typedef struct Target {
-    const char *path; /* of the target, for errors */
-    const char *name; /* its last segment */
-    int dir;          /* the folder, open */
-    int file;         /* the temporary file, open; -1 when there is none */
+    const char *path;        /* of the target, for errors */
+    const char *name;        /* its last segment */
+    int dir;                 /* the folder, open */
+    int file;                /* the temporary file, open; -1 when there is none */
     char temp[NAME_MAX + 1]; /* its name; empty when that is gone */
 } Target;
 

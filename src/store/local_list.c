@@ -172,8 +172,10 @@ static Status walk_enter(Walk *walk, Error *err)
     Frame *frame = &walk->frames[walk->depth++];
     *frame = (Frame){0};
     Status rc = names_read(&frame->names, walk->path.data, NULL, err);
-    names_settle(&frame->names);
-    names_sort(&frame->names, by_path_bytes);
+    if (rc == OK && frame->names.folder) {
+        names_settle(&frame->names);
+        names_sort(&frame->names, by_path_bytes);
+    }
     if (walk->path.data[walk->path.length - 1] != '/') {
         text_append_char(&walk->path, '/');
     }

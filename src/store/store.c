@@ -149,12 +149,12 @@ const char *store_uri(const Store *store)
 /* ---- the operations: keys are checked here, once for all stores */
 
 /* For functions that own nothing yet. */
-#define CHECK(call)             \
-    do {                        \
+#define CHECK(call)              \
+    do {                         \
         Status checked = (call); \
-        if (checked != OK) {    \
-            return checked;     \
-        }                       \
+        if (checked != OK) {     \
+            return checked;      \
+        }                        \
     } while (0)
 #define CHECK_KEY(key) CHECK(store_key_check((key), false, err))
 #define CHECK_DIR(dir) CHECK(store_key_check((dir), true, err))

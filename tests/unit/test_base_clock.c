@@ -74,12 +74,32 @@ static void test_base_clock__parse(void **state)
         {"2000-02-29", INT64_C(951782400000000)},
     };
     static const char *const BAD[] = {
-        "",           "2024",       "2024-1-1",   "2024-13-01", "2024-00-01", "2024-02-30",
-        "2023-02-29", "1900-02-29", "2024-04-31", "2024-01-00", "2024-01-01x", "2024-01-01 ",
-        "2024-01-01 5:06:07", "2024-01-01 24:00:00", "2024-01-01 05:60:00", "2024-01-01 05:06:60",
-        "2024-01-01 05:06:07.", "2024-01-01 05:06:07.1234567890", "2024-01-01 05:06:07+", "2024-01-01 05:06:07+2",
-        "2024-01-01 05:06:07+02:", "2024-01-01 05:06:07+19", "2024-01-01 05:06:07+02:60", "2024-01-01 05:06:07Zx",
-        "999999-01-01", " 2024-01-01",
+        "",
+        "2024",
+        "2024-1-1",
+        "2024-13-01",
+        "2024-00-01",
+        "2024-02-30",
+        "2023-02-29",
+        "1900-02-29",
+        "2024-04-31",
+        "2024-01-00",
+        "2024-01-01x",
+        "2024-01-01 ",
+        "2024-01-01 5:06:07",
+        "2024-01-01 24:00:00",
+        "2024-01-01 05:60:00",
+        "2024-01-01 05:06:60",
+        "2024-01-01 05:06:07.",
+        "2024-01-01 05:06:07.1234567890",
+        "2024-01-01 05:06:07+",
+        "2024-01-01 05:06:07+2",
+        "2024-01-01 05:06:07+02:",
+        "2024-01-01 05:06:07+19",
+        "2024-01-01 05:06:07+02:60",
+        "2024-01-01 05:06:07Zx",
+        "999999-01-01",
+        " 2024-01-01",
     };
     for (size_t i = 0; i < sizeof(GOOD) / sizeof(*GOOD); i++) {
         int64_t us = 42;
@@ -163,12 +183,9 @@ static void test_base_clock__fork_reseeds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base_clock__can_be_replaced),
-        cmocka_unit_test(test_base_clock__iso),
-        cmocka_unit_test(test_base_clock__parse),
-        cmocka_unit_test(test_base_clock__round_trip),
-        cmocka_unit_test(test_base_clock__random),
-        cmocka_unit_test(test_base_clock__fork_reseeds),
+        cmocka_unit_test(test_base_clock__can_be_replaced), cmocka_unit_test(test_base_clock__iso),
+        cmocka_unit_test(test_base_clock__parse),           cmocka_unit_test(test_base_clock__round_trip),
+        cmocka_unit_test(test_base_clock__random),          cmocka_unit_test(test_base_clock__fork_reseeds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,12 +119,9 @@ static void test_base_error__nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base_error__set_and_context),
-        cmocka_unit_test(test_base_error__null_keeps_the_status),
-        cmocka_unit_test(test_base_error__long_texts_are_cut),
-        cmocka_unit_test(test_base_error__errno),
-        cmocka_unit_test(test_base_error__table_is_complete),
-        cmocka_unit_test(test_base_error__nearest),
+        cmocka_unit_test(test_base_error__set_and_context),    cmocka_unit_test(test_base_error__null_keeps_the_status),
+        cmocka_unit_test(test_base_error__long_texts_are_cut), cmocka_unit_test(test_base_error__errno),
+        cmocka_unit_test(test_base_error__table_is_complete),  cmocka_unit_test(test_base_error__nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include "base/file.h"
 
 #define POINT FP_STORE_PUT_BEFORE_PUBLISH
-#define NAME "store.put.before_publish"
+#define NAME  "store.put.before_publish"
 
 static int reset(void **state)
 {

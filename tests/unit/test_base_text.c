@@ -89,7 +89,11 @@ static void test_base_text__json_strings(void **state)
     (void)state;
     assert_appends(text_append_json_string, "a\"b\\c/\n\r\t\b\f\x01\x7F", "\"a\\\"b\\\\c/\\n\\r\\t\\b\\f\\u0001\x7F\"");
     assert_appends(text_append_json_string, "\xC3\xBC\xF0\x9F\x98\x80", "\"\xC3\xBC\xF0\x9F\x98\x80\"");
-    assert_appends(text_append_json_string, "a\xFF" "b\xC3", "\"a\xEF\xBF\xBD" "b\xEF\xBF\xBD\"");
+    assert_appends(text_append_json_string,
+                   "a\xFF"
+                   "b\xC3",
+                   "\"a\xEF\xBF\xBD"
+                   "b\xEF\xBF\xBD\"");
 
     Text t = TEXT(1000);
     text_append_json_string_n(&t, "a\0b", 3);
@@ -193,11 +197,24 @@ static void test_base_text__bytes(void **state)
         const char *text;
         int64_t bytes; /* -1 = refused */
     } CASES[] = {
-        {"1024", 1024},      {"10m", 10 << 20},   {"1g", 1 << 30},    {"64kb", 64 << 10},   {"64 KiB", 64 << 10},
-        {"0", 0},            {"7B", 7},           {" 3 t ", INT64_C(3) << 40},
+        {"1024", 1024},
+        {"10m", 10 << 20},
+        {"1g", 1 << 30},
+        {"64kb", 64 << 10},
+        {"64 KiB", 64 << 10},
+        {"0", 0},
+        {"7B", 7},
+        {" 3 t ", INT64_C(3) << 40},
         {"8191p", INT64_C(8191) << 50},
-        {"8192p", -1},       {"", -1},            {"m", -1},          {"-1", -1},           {"1.5g", -1},
-        {"1x", -1},          {"1k 2", -1},        {"99999999999999999999", -1},             {"1mbb", -1},
+        {"8192p", -1},
+        {"", -1},
+        {"m", -1},
+        {"-1", -1},
+        {"1.5g", -1},
+        {"1x", -1},
+        {"1k 2", -1},
+        {"99999999999999999999", -1},
+        {"1mbb", -1},
     };
     for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
         int64_t bytes = -1;
@@ -283,13 +300,13 @@ static void test_base_text__utf8(void **state)
         {"", 0},
         {"plain ascii, longer than one word", 33},
         {"\xC3\xBC\xE2\x82\xAC\xF0\x9F\x98\x80", 9},
-        {"ab\xC0\x80", 2},             /* overlong */
-        {"\xE0\x9F\xBF", 0},           /* overlong */
-        {"\xED\xA0\x80", 0},           /* surrogate */
-        {"\xF4\x8F\xBF\xBF", 4},       /* U+10FFFF */
-        {"\xF4\x90\x80\x80", 0},       /* above it */
+        {"ab\xC0\x80", 2},       /* overlong */
+        {"\xE0\x9F\xBF", 0},     /* overlong */
+        {"\xED\xA0\x80", 0},     /* surrogate */
+        {"\xF4\x8F\xBF\xBF", 4}, /* U+10FFFF */
+        {"\xF4\x90\x80\x80", 0}, /* above it */
         {"abcdefgh\xFFxyz", 8},
-        {"abcdefghi\xE2\x82", 9},      /* cut off */
+        {"abcdefghi\xE2\x82", 9}, /* cut off */
         {"\x80", 0},
     };
     for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {

@@ -252,7 +252,8 @@ static void lists_one_folder_in_byte_order(void **state)
 {
     Store *s = *state;
     Error err = ERROR_NONE;
-    static const char *const KEYS[] = {"d/b", "d/a/x", "d/a/y", "d/a-b", "d/B", "d/\xC3\xBC", "d/a.b", "d/10", "d/9", "e"};
+    static const char *const KEYS[] = {"d/b",        "d/a/x", "d/a/y", "d/a-b", "d/B",
+                                       "d/\xC3\xBC", "d/a.b", "d/10",  "d/9",   "e"};
 
     for (size_t i = 0; i < sizeof(KEYS) / sizeof(*KEYS); i++) {
         assert_ok(put(s, KEYS[i], KEYS[i], &err));
@@ -795,10 +796,10 @@ static void test_store_memory__limits_and_sharing(void **state)
 }
 
 /* A case as two tests, one per store. */
-#define BOTH(name)                                                                                         \
-    {"test_store_local__" #name, name, local_new, done, NULL},                                             \
-    {                                                                                                      \
-        "test_store_memory__" #name, name, memory_new, done, NULL                                          \
+#define BOTH(name)                                                \
+    {"test_store_local__" #name, name, local_new, done, NULL},    \
+    {                                                             \
+        "test_store_memory__" #name, name, memory_new, done, NULL \
     }
 #define LOCAL(name) cmocka_unit_test_setup_teardown(name, local_new, done)
 

@@ -16,28 +16,28 @@
 #include "base/error.h"
 
 /* The call must succeed; otherwise its message is shown. Needs `Error err` in scope. */
-#define assert_ok(call)                                     \
-    do {                                                    \
-        if ((call) != OK) {                                 \
-            fail_msg("%s: %s", #call, err.message);         \
-        }                                                   \
+#define assert_ok(call)                             \
+    do {                                            \
+        if ((call) != OK) {                         \
+            fail_msg("%s: %s", #call, err.message); \
+        }                                           \
     } while (0)
 
 /* The call must fail with this ErrorId; the error is cleared. */
-#define assert_error(call, wanted)                                                          \
-    do {                                                                                    \
-        assert_int_not_equal((call), OK);                                                   \
-        if (err.id != (wanted)) {                                                           \
-            fail_msg("%s: %s %s", #call, ERROR_DEFS[err.id].code, err.message);             \
-        }                                                                                   \
-        error_clear(&err);                                                                  \
+#define assert_error(call, wanted)                                              \
+    do {                                                                        \
+        assert_int_not_equal((call), OK);                                       \
+        if (err.id != (wanted)) {                                               \
+            fail_msg("%s: %s %s", #call, ERROR_DEFS[err.id].code, err.message); \
+        }                                                                       \
+        error_clear(&err);                                                      \
     } while (0)
 
-#define assert_contains(text, part)                                       \
-    do {                                                                  \
-        if (!strstr((text), (part))) {                                    \
-            fail_msg("'%s' does not contain '%s'", (text), (part));       \
-        }                                                                 \
+#define assert_contains(text, part)                                 \
+    do {                                                            \
+        if (!strstr((text), (part))) {                              \
+            fail_msg("'%s' does not contain '%s'", (text), (part)); \
+        }                                                           \
     } while (0)
 
 /* The seed of a test that uses chance: FRESHET_TEST_SEED or a new one; it is printed and set. */
