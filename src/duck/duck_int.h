@@ -112,8 +112,10 @@ size_t duck_type_width(const DuckType *type);
 
 /* ---- function.c, relation.c ---- */
 
-/* Registers what every instance has: freshet_relation and freshet_count. */
+/* Registers what every instance has: freshet_count and freshet_relation. */
 Status duck_functions_init(Duck *duck, Error *err);
+Status duck_relation_init(Duck *duck, Error *err);
+void duck_relation_unref(void *entry); /* an item of Duck.relations */
 DuckColumn duck_column_of(duckdb_vector vector, bool writable);
 /* Members of a null struct have to be null too before DuckDB sees them. */
 void duck_column_settle_nulls(const DuckColumn *column, const DuckType *type, size_t rows);

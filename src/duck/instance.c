@@ -103,7 +103,7 @@ void duck_close(Duck *duck)
     }
     duckdb_disconnect(&duck->admin);
     duckdb_close(&duck->database);
-    duck_registry_free(duck->relations, mem_free);
+    duck_registry_free(duck->relations, duck_relation_unref);
     duck_registry_free(duck->counters, NULL);
     duck_kept_errors_fini(&duck->kept);
     duck_tempdir_fini(&duck->temp);
