@@ -52,12 +52,12 @@ bool delta_stats_string_min(const char *s, int64_t limit, Text *out)
 
 bool delta_stats_string_max(const char *s, int64_t limit, Text *out)
 {
-    size_t n = prefix_bytes(s, limit);
-    int64_t units = limit;
-
     if (utf8_valid(s, strlen(s)) != strlen(s) || (limit <= 0 && s[0] != '\0')) {
         return false;
     }
+    size_t n = prefix_bytes(s, limit);
+    int64_t units = limit;
+
     /* Nothing sorts behind U+10FFFF: where that is cut off it is kept instead, up to twice the limit. */
     while (strncmp(s + n, TIE_LARGE, 4) == 0) {
         n += 4;

@@ -221,7 +221,7 @@ static void lex_operator(Lexer *l, SqlToken *token)
     for (size_t i = 0; i < sizeof OPERATORS / sizeof *OPERATORS; i++) {
         size_t n = strlen(OPERATORS[i].text);
         if (l->end - l->at >= n && memcmp(l->text->data + l->at, OPERATORS[i].text, n) == 0) {
-            token->op = OPERATORS[i].op;
+            token->op = (uint8_t)OPERATORS[i].op;
             l->at += n;
             return;
         }
