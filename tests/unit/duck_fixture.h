@@ -2,14 +2,15 @@
 #ifndef FRESHET_TEST_DUCK_FIXTURE_H
 #define FRESHET_TEST_DUCK_FIXTURE_H
 
-#include <setjmp.h>
+/* cmocka's own order */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h> /* needs the first four */
 
 #include "base/error.h"
 #include "base/mem.h"
