@@ -7,14 +7,14 @@
 
 /* What CREATE STREAMING TABLE declares about its target. */
 typedef struct SinkDeltaSpec {
-    const DeltaSchema *schema;            /* declared columns, or NULL: those of the query */
+    const DeltaSchema *schema; /* declared columns, or NULL: those of the query */
     const char *const *partition_columns;
     size_t n_partition_columns;
     const char *const *property_keys, *const *property_values; /* stored in the table */
     size_t n_properties;
     const char *comment;
-    bool merge_schema;                    /* new columns of the query extend the table (sources that evolve; default true) */
-    const char *flow;                     /* for commitInfo and messages */
+    bool merge_schema; /* new columns of the query extend the table (sources that evolve; default true) */
+    const char *flow;  /* for commitInfo and messages */
 } SinkDeltaSpec;
 
 /* Append to a Delta table with txn (reference 17.1). `table` is referenced, spec copied. */

@@ -52,6 +52,8 @@ __attribute__((format(printf, 5, 6))) Status cursor_error(const SqlCursor *c, si
 
 /* A literal: string, number, word, DATE '...', INTERVAL ..., or a list of them. Fills value, is_string, is_list. */
 Status cursor_literal(SqlCursor *c, SqlOption *out, Error *err);
+/* True when the text of an interval is a bare number, so that its unit is the word behind it. */
+bool sql_needs_unit(const char *interval);
 /* ( key = value, ... ) with keys as words joined by dots, quoted names or strings. A key that stands twice is an error. */
 Status cursor_options(SqlCursor *c, const SqlOption **out, size_t *n, Error *err);
 /* ( value, ..., key => value, ... ) */

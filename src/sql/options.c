@@ -3,6 +3,11 @@
 
 #include "sql/cursor.h"
 
+bool sql_needs_unit(const char *interval)
+{
+    return strspn(interval, "+-0123456789. ") == strlen(interval);
+}
+
 /* DATE '...', TIMESTAMP '...', INTERVAL '5 minutes', INTERVAL 5 MINUTES: the value is the text inside. */
 static bool accept_typed_literal(SqlCursor *c, SqlOption *out)
 {
@@ -19,8 +24,7 @@ static bool accept_typed_literal(SqlCursor *c, SqlOption *out)
     out->value = sql_token_value(c->text, next, c->arena);
     out->is_string = true;
     c->at += 2;
-    /* a string that names its unit already needs no word behind it */
-    if (interval && strspn(out->value, "+-0123456789. ") == strlen(out->value)) {
+    if (interval && sql_needs_unit(out->value)) {
         out->value = arena_printf(c->arena, "%s %s", out->value, sql_token_value(c->text, unit, c->arena));
         c->at++;
     }

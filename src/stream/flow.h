@@ -1,7 +1,7 @@
 /* A flow: one streaming query from its sources to its sink, with a checkpoint of its own.
  *
- * The micro-batch (architecture, section 3) is one function with named steps; the flow's loop gives it triggers, waits without using
- * the CPU, and stops cleanly. Recovery decides from the checkpoint and the sink what happens first.
+ * The micro-batch (architecture, section 3) is one function with named steps; the flow's loop gives it triggers, waits
+ * without using the CPU, and stops cleanly. Recovery decides from the checkpoint and the sink what happens first.
  */
 #ifndef FRESHET_STREAM_FLOW_H
 #define FRESHET_STREAM_FLOW_H
@@ -44,44 +44,54 @@ typedef struct FlowExpectation {
 } FlowExpectation;
 
 typedef struct FlowSpec {
-    const char *name;            /* "silver.orders" or "silver.orders/backfill" */
+    const char *name; /* "silver.orders" or "silver.orders/backfill" */
     Duck *duck;
-    Store *checkpoint;           /* referenced */
+    Store *checkpoint; /* referenced */
     const FlowInput *inputs;
     size_t n_inputs;
     const FlowStatic *statics;
     size_t n_statics;
-    const char *query;           /* rewritten SELECT over the placeholders, time functions fixed */
+    const char *query; /* rewritten SELECT over the placeholders, time functions fixed */
     /* Moves an error of DuckDB about `query` (byte offset into it, -1 unknown) to the user's text; may be NULL. */
     void (*place)(void *context, int64_t offset, Error *err);
     void *place_context;
     const FlowExpectation *expectations;
     size_t n_expectations;
-    StreamSink *sink;            /* owned by the flow from then on */
+    StreamSink *sink; /* owned by the flow from then on */
     FlowTrigger trigger;
-    const char *target_id;       /* text that names the target in freshet.json */
-    int retain_batches;          /* 100 */
+    const char *target_id;  /* text that names the target in freshet.json */
+    int retain_batches;     /* 0: 100 */
+    int64_t retry_first_ms; /* first delay after a retriable error, doubled up to 10 minutes; 0: 5 s */
 } FlowSpec;
 
-/* Everything is copied (but see "owned"). Takes the lock of the checkpoint at open: E_STREAM_LOCKED when another runner has it. */
+/* Everything is copied; sources and sink belong to the flow once it is open (on failure they are still the caller's).
+ * Takes the lock of the checkpoint at open: E_STREAM_LOCKED when another runner has it. */
 Status flow_open(const FlowSpec *spec, Flow **out, Error *err);
 void flow_close(Flow *flow);
 
-/* Columns the flow's query gives, once its sources have schemas. *ready = false: a source has no schema yet. The columns live until the next call. */
+/* Columns the flow's query gives, once its sources have schemas. *ready = false: a source has no schema yet. The
+ * columns live until the next call. */
 Status flow_plan(Flow *flow, bool *ready, const DuckColumnInfo **columns, size_t *n, Error *err);
+
+/* Plans and makes the sink ready for the query's columns: creates the target where there is none. flow_run does it,
+ * too. */
+Status flow_prepare(Flow *flow, bool *ready, Error *err);
 
 /* What the loop calls from the flow's thread. */
 typedef struct FlowObserver {
-    void (*progress)(void *context, Flow *flow, const char *progress_json); /* one StreamingQueryProgress per batch, and idle ones every 10 s */
+    void (*progress)(void *context, Flow *flow,
+                     const char *progress_json); /* one StreamingQueryProgress per batch; may be NULL */
     void (*retrying)(void *context, Flow *flow, const Error *err, int64_t delay_ms);
     void *context;
+    int64_t
+        idle_ms; /* how often to report while there is no input (Spark: 10,000); 0: never, and an idle flow sleeps on */
 } FlowObserver;
 
 /* Runs the loop in the calling thread until the trigger's end, a stop, or an error that is not retriable. */
 Status flow_run(Flow *flow, const FlowObserver *observer, Error *err);
-/* Any thread: finish the current batch, then return OK (abandon = true: interrupt it; it will run again next time). */
+/* Any thread: flow_run finishes the current batch, then returns OK (abandon = true: the batch is interrupted, it will
+ * run again next time). */
 void flow_stop(Flow *flow, bool abandon);
-/* Fixes the end of every source now (available-now starts when upstream flows have ended). Called by flow_run for TRIGGER_AVAILABLE_NOW. */
 
 /* For the display; any thread, values of the last finished batch and the running one. */
 typedef struct FlowStatus {

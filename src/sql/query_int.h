@@ -1,0 +1,62 @@
+/* What the parts of a query share: the pieces of the rewritten text, and the parser of one relation. Inside src/sql only. */
+#ifndef FRESHET_SQL_QUERY_INT_H
+#define FRESHET_SQL_QUERY_INT_H
+
+#include "sql/cursor.h"
+
+/* The rewritten text is a row of pieces; each knows where it comes from. */
+typedef enum SqlPieceKind {
+    SQL_PIECE_COPY,     /* the user's bytes as they are: offsets inside carry over */
+    SQL_PIECE_EDIT,     /* other bytes in the place of source, which may be empty */
+    SQL_PIECE_RELATION, /* the placeholder of a relation */
+} SqlPieceKind;
+
+typedef struct SqlPiece {
+    SqlPieceKind kind;
+    SqlSpan source;   /* bytes of the user's text */
+    const char *data; /* what stands in the rewritten text */
+    size_t length;
+    size_t relation;  /* RELATION: its index */
+    size_t order;     /* of edits at one place */
+} SqlPiece;
+
+struct SqlQuery {
+    Arena *arena;
+    SqlText text; /* the user's */
+    SqlSpan span;
+    SqlPiece *pieces;
+    size_t n_pieces;
+    SqlRelation *relations;
+    size_t n_relations;
+    const char *rewritten; /* all pieces in one */
+};
+
+/* Lays `edits` (any order, source spans in the user's text; of two that overlap the outer one counts) over the
+ * query's span. The edits' texts live in the query's arena. */
+void sql_query_set_edits(SqlQuery *query, SqlPiece *edits, size_t n);
+/* Replaces bytes [begin, end) of the rewritten text; their piece(s) become an EDIT with the same source. */
+void sql_query_replace(SqlQuery *query, size_t begin, size_t end, const char *text);
+/* Where bytes [begin, end) of the rewritten text come from. */
+SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end);
+
+/* ---- one relation (relation.c) ---- */
+
+typedef enum SqlRelationClass {
+    SQL_RELATION_OURS,   /* STREAM, path, our function, or with a clause of ours */
+    SQL_RELATION_PLAIN,  /* a name of one or two parts: the resolver decides */
+    SQL_RELATION_FOREIGN /* DuckDB's: a function, a file in quotes, a name of three parts */
+} SqlRelationClass;
+
+/* Reads a relation up to, not including, its alias. For FOREIGN the cursor stays where it was. kind, stream, names, arguments, options, time
+ * travel and watermark of *out are set; span covers what was read. */
+Status sql_parse_relation(SqlCursor *c, SqlRelation *out, SqlRelationClass *class, Error *err);
+/* True when STREAM at the cursor is the keyword, not a table of that name. */
+bool sql_is_stream(const SqlCursor *c);
+/* True at WINDOW name AS (; `window` is a name elsewhere. */
+bool sql_is_window_clause(const SqlCursor *c);
+/* True at a word that ends a FROM clause. */
+bool sql_ends_from(const SqlCursor *c);
+/* True when a sub-query starts at the cursor. */
+bool sql_starts_query(const SqlCursor *c);
+
+#endif
