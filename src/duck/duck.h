@@ -60,8 +60,8 @@ double duck_result_double(const DuckResult *result, size_t column);
 const char *duck_result_text(const DuckResult *result, size_t column, size_t *n);
 /* A copy, NUL-terminated, for the caller to mem_free; NULL when null. */
 char *duck_result_text_dup(const DuckResult *result, size_t column);
-/* Any value as one JSON value: 64-bit integers and decimals with all their digits, timestamps as ISO-8601 strings, nested as
- * JSON, blobs as base64 text. For `--format jsonl` and tests. */
+/* Any value as one JSON value: 64-bit integers and decimals with all their digits, timestamps as ISO-8601 strings,
+ * nested as JSON, blobs as base64 text. For `--format jsonl` and tests. */
 void duck_result_json(const DuckResult *result, size_t column, Text *out);
 /* Any value as DuckDB's own text form, for tables and csv. False when null. */
 bool duck_result_print(const DuckResult *result, size_t column, Text *out);

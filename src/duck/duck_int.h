@@ -1,4 +1,5 @@
-/* What the files of src/duck share. The only header that includes duckdb.h, and no file outside src/duck includes it. */
+/* What the files of src/duck share. The only header that includes duckdb.h, and no file outside src/duck includes it.
+ */
 #ifndef FRESHET_DUCK_INT_H
 #define FRESHET_DUCK_INT_H
 
@@ -97,6 +98,9 @@ void duck_decimal_text(const DuckType *type, const void *data, size_t row, char 
 bool duck_cell_is_null(const DuckCell *cell);
 void duck_cell_json(const DuckCell *cell, Text *out);
 void duck_cell_print(const DuckCell *cell, Text *out);
+
+/* The current row's value. */
+DuckCell duck_result_cell(const DuckResult *result, size_t column);
 
 /* ---- type.c ---- */
 

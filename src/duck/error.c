@@ -3,9 +3,9 @@
  * With errors_as_json DuckDB says "[<Kind> Error: ]{"exception_type":"Binder","exception_message":"...",
  * "position":"17", ...}". The kind decides the ErrorId; the tail of the message that lists candidates becomes the hint.
  *
- * An error of one of our own functions crosses DuckDB as a token, "freshet-error:<n>: <message>", while the Error itself
- * waits in a ring of the instance. The ring is small: an error that TRY() swallows is simply overwritten, and should a
- * token have lost its Error, its message still arrives.
+ * An error of one of our own functions crosses DuckDB as a token, "freshet-error:<n>: <message>", while the Error
+ * itself waits in a ring of the instance. The ring is small: an error that TRY() swallows is simply overwritten, and
+ * should a token have lost its Error, its message still arrives.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -134,7 +134,8 @@ static bool take_json(const char *text, Said *said)
     return usable;
 }
 
-/* "Binder Error: text": the form when somebody switched errors_as_json off, and of errors from below DuckDB's statements. */
+/* "Binder Error: text": the form when somebody switched errors_as_json off, and of errors from below DuckDB's
+ * statements. */
 static void take_plain(const char *text, Said *said)
 {
     static const char MARK[] = " Error: ";

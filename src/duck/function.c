@@ -23,8 +23,10 @@ DuckColumn duck_column_of(duckdb_vector vector, bool writable)
     if (writable) {
         duckdb_vector_ensure_validity_writable(vector);
     }
-    return (DuckColumn){.vector = vector, .data = duckdb_vector_get_data(vector),
-                        .validity = duckdb_vector_get_validity(vector), .writable = writable};
+    return (DuckColumn){.vector = vector,
+                        .data = duckdb_vector_get_data(vector),
+                        .validity = duckdb_vector_get_validity(vector),
+                        .writable = writable};
 }
 
 DuckColumn duck_column_child(const DuckColumn *column, size_t index)
@@ -33,15 +35,9 @@ DuckColumn duck_column_child(const DuckColumn *column, size_t index)
     duckdb_vector child;
     switch (duckdb_get_type_id(type)) {
     case DUCKDB_TYPE_LIST:
-    case DUCKDB_TYPE_MAP:
-        child = duckdb_list_vector_get_child(column->vector);
-        break;
-    case DUCKDB_TYPE_ARRAY:
-        child = duckdb_array_vector_get_child(column->vector);
-        break;
-    default:
-        child = duckdb_struct_vector_get_child(column->vector, index);
-        break;
+    case DUCKDB_TYPE_MAP: child = duckdb_list_vector_get_child(column->vector); break;
+    case DUCKDB_TYPE_ARRAY: child = duckdb_array_vector_get_child(column->vector); break;
+    default: child = duckdb_struct_vector_get_child(column->vector, index); break;
     }
     duckdb_destroy_logical_type(&type);
     return duck_column_of(child, column->writable);
@@ -108,18 +104,11 @@ static void settle_array(const DuckColumn *column, const DuckType *type, size_t 
 void duck_column_settle_nulls(const DuckColumn *column, const DuckType *type, size_t rows)
 {
     switch (type->id) {
-    case DUCK_STRUCT:
-        settle_struct(column, type, rows);
-        break;
+    case DUCK_STRUCT: settle_struct(column, type, rows); break;
     case DUCK_LIST:
-    case DUCK_MAP:
-        settle_list(column, type, rows);
-        break;
-    case DUCK_ARRAY:
-        settle_array(column, type, rows);
-        break;
-    default:
-        break;
+    case DUCK_MAP: settle_list(column, type, rows); break;
+    case DUCK_ARRAY: settle_array(column, type, rows); break;
+    default: break;
     }
 }
 
@@ -162,8 +151,8 @@ static void run_scalar(duckdb_function_info info, duckdb_data_chunk chunk, duckd
     if (!entry->handles_null) {
         null_in_null_out(inputs, n, &output, rows);
     }
-    const DuckScalarArgs args = {.inputs = inputs, .n_inputs = n, .rows = rows, .output = &output,
-                                 .context = entry->context};
+    const DuckScalarArgs args = {
+        .inputs = inputs, .n_inputs = n, .rows = rows, .output = &output, .context = entry->context};
     Error err = ERROR_NONE;
     if (entry->call(&args, &err) != OK) {
         char token[DUCK_TOKEN_TEXT];
@@ -195,7 +184,10 @@ static Status declare(Duck *duck, const DuckScalar *scalar, duckdb_scalar_functi
     ScalarEntry *entry = NULL;
     Arena *arena = arena_new();
     entry = arena_alloc(arena, sizeof *entry);
-    *entry = (ScalarEntry){.duck = duck, .arena = arena, .handles_null = scalar->handles_null, .call = scalar->call,
+    *entry = (ScalarEntry){.duck = duck,
+                           .arena = arena,
+                           .handles_null = scalar->handles_null,
+                           .call = scalar->call,
                            .context = scalar->context};
     rc = duck_type_from_logical(type, arena, &entry->returns, err);
     duckdb_destroy_logical_type(&type);
@@ -294,8 +286,14 @@ void duck_counter_drop(Duck *duck, uint64_t slot)
 Status duck_functions_init(Duck *duck, Error *err)
 {
     static const char *const PARAMETERS[] = {"UBIGINT", "BOOLEAN"};
-    const DuckScalar count = {.name = "freshet_count", .parameters = PARAMETERS, .n_parameters = 2, .returns = "BOOLEAN",
-                              .is_volatile = true, .handles_null = true, .call = count_rows, .context = duck};
+    const DuckScalar count = {.name = "freshet_count",
+                              .parameters = PARAMETERS,
+                              .n_parameters = 2,
+                              .returns = "BOOLEAN",
+                              .is_volatile = true,
+                              .handles_null = true,
+                              .call = count_rows,
+                              .context = duck};
     Status rc = duck_register_scalar(duck, &count, err);
     return rc == OK ? duck_relation_init(duck, err) : rc;
 }

@@ -44,8 +44,8 @@ typedef struct DuckListEntry {
 } DuckListEntry;
 
 typedef struct DuckColumn {
-    void *vector;       /* DuckDB's own handle */
-    void *data;         /* flat array of the physical type: int64_t[], DuckString[], DuckListEntry[], ... ; NULL for STRUCT */
+    void *vector; /* DuckDB's own handle */
+    void *data;   /* flat array of the physical type: int64_t[], DuckString[], DuckListEntry[], ... ; NULL for STRUCT */
     uint64_t *validity; /* bit set = not null; NULL = no nulls (inputs); outputs: always there */
     bool writable;      /* an output */
     bool constant;      /* set by duck_output_constant_text: data and validity no longer mean anything */
@@ -55,8 +55,8 @@ typedef struct DuckColumn {
  * child 0. Costs about 100 ns: once per call, not per row. Members of a struct that is null need no values: they are
  * made null with it. */
 DuckColumn duck_column_child(const DuckColumn *column, size_t index);
-/* LIST and MAP outputs: makes room for `rows` child entries (the data pointers of children change: fetch them after this)
- * and sets the count. */
+/* LIST and MAP outputs: makes room for `rows` child entries (the data pointers of children change: fetch them after
+ * this) and sets the count. */
 Status duck_column_list_reserve(DuckColumn *column, uint64_t rows, Error *err);
 void duck_column_list_set_size(DuckColumn *column, uint64_t rows);
 static inline bool duck_column_is_null(const DuckColumn *c, size_t row)
@@ -67,7 +67,8 @@ static inline void duck_column_set_null(DuckColumn *c, size_t row)
 {
     c->validity[row >> 6] &= ~((uint64_t)1 << (row & 63));
 }
-/* Copies a longer string into the vector's own memory; see duck_column_set_string. VARCHAR must be UTF-8: nobody checks. */
+/* Copies a longer string into the vector's own memory; see duck_column_set_string. VARCHAR must be UTF-8: nobody
+ * checks. */
 void duck_column_set_long_string(DuckColumn *c, size_t row, const char *s, size_t n);
 static inline void duck_column_set_string(DuckColumn *c, size_t row, const char *s, size_t n)
 {
@@ -95,26 +96,28 @@ typedef struct DuckScalar {
     const char *name;
     const char *const *parameters; /* SQL types */
     size_t n_parameters;
-    const char *returns;           /* SQL type */
-    bool is_volatile;              /* has effects (counters): never folded, reordered or dropped */
-    bool handles_null; /* false: rows with a NULL argument are null in the output before the call (skip them: what the
-                        * inputs hold there is arbitrary) and stay null whatever is written */
-    Status (*call)(const DuckScalarArgs *args, Error *err); /* an error ends the statement and reaches its caller whole */
+    const char *returns; /* SQL type */
+    bool is_volatile;    /* has effects (counters): never folded, reordered or dropped */
+    bool handles_null;   /* false: rows with a NULL argument are null in the output before the call (skip them: what the
+                          * inputs hold there is arbitrary) and stay null whatever is written */
+    Status (*call)(const DuckScalarArgs *args,
+                   Error *err); /* an error ends the statement and reaches its caller whole */
     void *context;
 } DuckScalar;
 
-/* Registers on the instance; every connection sees it. The DuckScalar is copied, its context must outlive the instance. */
+/* Registers on the instance; every connection sees it. The DuckScalar is copied, its context must outlive the instance.
+ */
 Status duck_register_scalar(Duck *duck, const DuckScalar *scalar, Error *err);
-/* Makes the output of this call one constant: the text (a VARCHAR output) or NULL for all rows. Cheap per-file constants.
- * The last thing done to the output. */
+/* Makes the output of this call one constant: the text (a VARCHAR output) or NULL for all rows. Cheap per-file
+ * constants. The last thing done to the output. */
 void duck_output_constant_text(DuckColumn *output, const char *s, size_t n);
 void duck_output_constant_null(DuckColumn *output);
 
 /* ---- table functions: relations made by C ---- */
 
-/* What `SELECT * FROM freshet_relation(<handle>)` reads. One DuckRelation is made per batch (a set of files, the tail of
- * a log, a buffer of messages), opened once per scan, and read by up to `threads_max` threads. count(*) reads the first
- * column, so let it be a cheap one. */
+/* What `SELECT * FROM freshet_relation(<handle>)` reads. One DuckRelation is made per batch (a set of files, the tail
+ * of a log, a buffer of messages), opened once per scan, and read by up to `threads_max` threads. count(*) reads the
+ * first column, so let it be a cheap one. */
 typedef struct DuckRelation {
     const DuckColumnInfo *columns;
     size_t n_columns;
@@ -124,15 +127,16 @@ typedef struct DuckRelation {
     Status (*open)(void *context, const size_t *wanted, size_t n_wanted, void **scan, Error *err);
     /* A thread's own state, made before its first next(); NULL function: none. */
     Status (*thread_open)(void *scan, void **thread, Error *err);
-    /* Fills up to DUCK_VECTOR_ROWS rows of the wanted columns (all validity bits start set); *rows = 0: nothing left for
-     * this thread. */
+    /* Fills up to DUCK_VECTOR_ROWS rows of the wanted columns (all validity bits start set); *rows = 0: nothing left
+     * for this thread. */
     Status (*next)(void *scan, void *thread, DuckColumn *columns, size_t *rows, Error *err);
     void (*thread_close)(void *thread);
     void (*close)(void *scan);
     void *context;
 } DuckRelation;
 
-/* Gives the relation a number for freshet_relation(n). It is copied; context and columns must live until it is dropped. */
+/* Gives the relation a number for freshet_relation(n). It is copied; context and columns must live until it is dropped.
+ */
 uint64_t duck_relation_register(Duck *duck, const DuckRelation *relation);
 void duck_relation_drop(Duck *duck, uint64_t handle);
 

@@ -5,12 +5,13 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "duck/duck_int.h"
 
 #define MINOR_TEXT_(major, minor) "v" #major "." #minor "."
-#define MINOR_TEXT(major, minor) MINOR_TEXT_(major, minor)
-#define VERSION_PREFIX MINOR_TEXT(DUCKDB_API_VERSION_MAJOR, DUCKDB_API_VERSION_MINOR)
+#define MINOR_TEXT(major, minor)  MINOR_TEXT_(major, minor)
+#define VERSION_PREFIX            MINOR_TEXT(DUCKDB_API_VERSION_MAJOR, DUCKDB_API_VERSION_MINOR)
 
 const char *duck_library_version(void)
 {
@@ -21,15 +22,25 @@ const char *duck_library_version(void)
  * and what DuckDB does not count. */
 static const double MEMORY_SHARE = 0.4;
 
+/* How many files of a partitioned write may be open at once. */
+static int partition_files(void)
+{
+    enum { FEWEST = 100, MOST = 1000 };
+    struct rlimit limit;
+    rlim_t half = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / 2 : FEWEST;
+    return half < FEWEST ? FEWEST : half > MOST ? MOST : (int)half;
+}
+
 static Status open_database(Duck *duck, const DuckConfig *config, Error *err)
 {
     int64_t memory = config != NULL && config->memory_limit_bytes > 0
                          ? config->memory_limit_bytes
                          : (int64_t)(MEMORY_SHARE * (double)duck_limit_memory_bytes());
     int threads = config != NULL && config->threads > 0 ? config->threads : duck_limit_threads();
-    char memory_text[32], threads_text[16];
+    char memory_text[32], threads_text[16], files_text[16];
     snprintf(memory_text, sizeof memory_text, "%" PRId64 "B", memory);
     snprintf(threads_text, sizeof threads_text, "%d", threads);
+    snprintf(files_text, sizeof files_text, "%d", partition_files());
     const struct {
         const char *name, *value;
     } settings[] = {
@@ -39,6 +50,7 @@ static Status open_database(Duck *duck, const DuckConfig *config, Error *err)
         {"autoinstall_known_extensions", "false"},
         {"autoload_known_extensions", "false"},
         {"preserve_insertion_order", "false"},
+        {"partitioned_write_max_open_files", files_text},
         {"errors_as_json", "true"},
     };
     duckdb_config options;
@@ -68,9 +80,10 @@ Status duck_open(const DuckConfig *config, Duck **out, Error *err)
 {
     const char *version = duckdb_library_version();
     if (!str_starts(version, VERSION_PREFIX)) {
-        Status rc = error_set(err, E_DUCK_OPEN, "DuckDB %s was found at run time, but this program is made for %sx", version,
-                              VERSION_PREFIX);
-        error_hint(err, "put the libduckdb.so that came with freshet beside it, or build freshet against the other one");
+        Status rc = error_set(err, E_DUCK_OPEN, "DuckDB %s was found at run time, but this program is made for %sx",
+                              version, VERSION_PREFIX);
+        error_hint(err,
+                   "put the libduckdb.so that came with freshet beside it, or build freshet against the other one");
         return rc;
     }
     Status rc = OK;

@@ -16,37 +16,42 @@
 typedef struct ParquetStats {
     const char *const *path;
     size_t n_path;
-    const char *min, *max; /* NULL = none */
+    const char *min, *max; /* NULL = none, or not known to bound all values */
     int64_t null_count;    /* -1 = unknown */
-    bool has_nan;
+    bool has_nan;          /* min and max leave NaN out, although readers sort it above all numbers */
 } ParquetStats;
 
 typedef struct ParquetFile {
     const char *path; /* local path */
     int64_t rows, bytes;
-    const char *const *partition_values; /* one per partition column in order; NULL = null */
+    const char *const *partition_values; /* one per partition column in order, not escaped; NULL = null */
     const ParquetStats *stats;
     size_t n_stats;
 } ParquetFile;
 
 typedef struct ParquetWrite {
-    const char *query;        /* a SELECT whose columns are already of storable types */
-    const char *folder;       /* local folder (exists); files are created below with unique names */
-    const char *prefix;       /* "part-" */
-    const char *const *partition_by; /* column names; their directories are made by DuckDB */
+    const char *query;  /* a SELECT whose columns are already of storable types */
+    const char *folder; /* local folder (exists); files are created below with unique names */
+    const char *prefix; /* "part-"; NULL = "" */
+    /* Column names; their directories are made by DuckDB. With more than a few hundred values, ORDER BY them in the
+     * query: DuckDB keeps at most that many files open and else writes several per value. */
+    const char *const *partition_by;
     size_t n_partition_by;
     bool write_partition_columns; /* keep them in the files too */
-    const char *codec;        /* "zstd" (default when NULL), "snappy", "gzip", "lz4_raw", "uncompressed" */
-    const char *field_ids;    /* text of a FIELD_IDS {...} literal or NULL */
+    const char *codec;            /* "zstd" (default when NULL), "snappy", "gzip", "lz4_raw", "uncompressed" */
+    const char *field_ids;        /* text of a FIELD_IDS {...} literal or NULL */
     const char *const *kv_keys, *const *kv_values; /* file metadata */
     size_t n_kv;
-    int64_t row_group_rows;   /* 0 = default */
-    int64_t file_bytes_max;   /* 0 = one file (per partition) */
+    int64_t row_group_rows; /* 0 = default */
+    int64_t file_bytes_max; /* 0 = one file. About: a file ends with the row group that passes it. Not for partitioned
+                             * writes, which make one file per value */
 } ParquetWrite;
 
-/* Runs it. Files with no row are removed and not reported. Nothing is fsynced: the caller does, for all at once. On failure whatever was
- * created is removed as far as it is known. Results live in `arena`. */
-Status parquet_write(DuckConn *conn, const ParquetWrite *write, Arena *arena, ParquetFile **files, size_t *n, Error *err);
+/* Runs it. Files with no row are removed and not reported. Nothing is fsynced: the caller does, for all at once. On
+ * failure whatever was created is removed (not the directories of partitions: another writer may just be using them).
+ * Results live in `arena`. duck_error_position counts in write->query. */
+Status parquet_write(DuckConn *conn, const ParquetWrite *write, Arena *arena, ParquetFile **files, size_t *n,
+                     Error *err);
 
 /* A path as read_parquet takes it literally: glob characters escaped. */
 void parquet_escape_glob(Text *out, const char *path);

@@ -226,7 +226,8 @@ static Status fill(ThreadScan *thread, Scan *scan, duckdb_data_chunk chunk, Erro
         return rc;
     }
     if (rows > DUCK_VECTOR_ROWS) {
-        return error_set(err, E_INTERNAL, "a relation made %zu rows at once, %d is the maximum", rows, DUCK_VECTOR_ROWS);
+        return error_set(err, E_INTERNAL, "a relation made %zu rows at once, %d is the maximum", rows,
+                         DUCK_VECTOR_ROWS);
     }
     for (size_t i = 0; i < scan->n_wanted; i++) {
         duck_column_settle_nulls(&thread->columns[i], relation->columns[scan->wanted[i]].type, rows);

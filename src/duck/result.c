@@ -20,7 +20,8 @@ struct DuckResult {
     ResultColumn *columns;
     size_t n_columns;
     duckdb_data_chunk chunk;
-    size_t row, rows; /* in the chunk; `row` is one ahead of the current row before the first step: see duck_result_next */
+    size_t row,
+        rows; /* in the chunk; `row` is one ahead of the current row before the first step: see duck_result_next */
     int64_t changed;
     bool done;
 };
@@ -41,18 +42,20 @@ Status duck_result_wrap(DuckConn *conn, duckdb_result *result, duckdb_prepared_s
         }
     }
     DuckResult *r = arena_alloc(arena, sizeof *r);
-    *r = (DuckResult){.conn = conn, .result = *result, .statement = statement, .arena = arena, .columns = columns,
-                      .n_columns = n, .changed = -1};
+    *r = (DuckResult){.conn = conn,
+                      .result = *result,
+                      .statement = statement,
+                      .arena = arena,
+                      .columns = columns,
+                      .n_columns = n,
+                      .changed = -1};
     switch (duckdb_result_return_type(*result)) {
     case DUCKDB_RESULT_TYPE_CHANGED_ROWS:
         r->changed = (int64_t)duckdb_rows_changed(result);
         r->done = true;
         break;
-    case DUCKDB_RESULT_TYPE_QUERY_RESULT:
-        break;
-    default:
-        r->done = true;
-        break;
+    case DUCKDB_RESULT_TYPE_QUERY_RESULT: break;
+    default: r->done = true; break;
     }
     *out = r;
     return OK;
@@ -162,10 +165,8 @@ double duck_result_double(const DuckResult *r, size_t column)
     }
     DuckInt value;
     switch (c->type->id) {
-    case DUCK_FLOAT:
-        return ((const float *)c->data)[r->row];
-    case DUCK_DOUBLE:
-        return ((const double *)c->data)[r->row];
+    case DUCK_FLOAT: return ((const float *)c->data)[r->row];
+    case DUCK_DOUBLE: return ((const double *)c->data)[r->row];
     case DUCK_DECIMAL: {
         char digits[DUCK_DECIMAL_TEXT];
         duck_decimal_text(c->type, c->data, r->row, digits);
@@ -201,14 +202,14 @@ char *duck_result_text_dup(const DuckResult *r, size_t column)
     return s == NULL ? NULL : mem_strndup(s, n);
 }
 
-static DuckCell cell(const DuckResult *r, size_t column)
+DuckCell duck_result_cell(const DuckResult *r, size_t column)
 {
     return (DuckCell){.type = r->columns[column].type, .vector = r->columns[column].vector, .row = r->row};
 }
 
 void duck_result_json(const DuckResult *r, size_t column, Text *out)
 {
-    DuckCell c = cell(r, column);
+    DuckCell c = duck_result_cell(r, column);
     duck_cell_json(&c, out);
 }
 
@@ -217,7 +218,7 @@ bool duck_result_print(const DuckResult *r, size_t column, Text *out)
     if (duck_result_is_null(r, column) || r->columns[column].type->id == DUCK_NULL) {
         return false;
     }
-    DuckCell c = cell(r, column);
+    DuckCell c = duck_result_cell(r, column);
     duck_cell_print(&c, out);
     return true;
 }

@@ -187,12 +187,8 @@ static Status build(duckdb_logical_type logical, Arena *arena, int depth, const 
         type->precision = duckdb_decimal_width(logical);
         type->scale = duckdb_decimal_scale(logical);
         break;
-    case DUCK_ENUM:
-        build_enum(logical, arena, type);
-        break;
-    case DUCK_ARRAY:
-        type->array_size = (size_t)duckdb_array_type_array_size(logical);
-        break;
+    case DUCK_ENUM: build_enum(logical, arena, type); break;
+    case DUCK_ARRAY: type->array_size = (size_t)duckdb_array_type_array_size(logical); break;
     case DUCK_OTHER:
         type->other = "UNKNOWN";
         for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
@@ -201,8 +197,7 @@ static Status build(duckdb_logical_type logical, Arena *arena, int depth, const 
             }
         }
         break;
-    default:
-        break;
+    default: break;
     }
     *out = type;
     return OK;
@@ -228,23 +223,12 @@ static duckdb_logical_type logical_nested(const DuckType *type)
         }
     }
     switch (type->id) {
-    case DUCK_STRUCT:
-        result = duckdb_create_struct_type(children, names, n);
-        break;
-    case DUCK_UNION:
-        result = duckdb_create_union_type(children, names, n);
-        break;
-    case DUCK_LIST:
-        result = duckdb_create_list_type(children[0]);
-        break;
-    case DUCK_ARRAY:
-        result = duckdb_create_array_type(children[0], type->array_size);
-        break;
-    case DUCK_MAP:
-        result = duckdb_create_map_type(children[0], children[1]);
-        break;
-    default:
-        break;
+    case DUCK_STRUCT: result = duckdb_create_struct_type(children, names, n); break;
+    case DUCK_UNION: result = duckdb_create_union_type(children, names, n); break;
+    case DUCK_LIST: result = duckdb_create_list_type(children[0]); break;
+    case DUCK_ARRAY: result = duckdb_create_array_type(children[0], type->array_size); break;
+    case DUCK_MAP: result = duckdb_create_map_type(children[0], children[1]); break;
+    default: break;
     }
 out:
     for (size_t i = 0; i < made; i++) {
@@ -274,22 +258,17 @@ duckdb_logical_type duck_type_to_logical(const DuckType *type)
     case DUCK_UNION:
     case DUCK_LIST:
     case DUCK_ARRAY:
-    case DUCK_MAP:
-        return logical_nested(type);
-    case DUCK_ENUM:
-        return logical_enum(type);
-    case DUCK_DECIMAL:
-        return duckdb_create_decimal_type(type->precision, type->scale);
-    case DUCK_VARIANT:
-        return NULL;
+    case DUCK_MAP: return logical_nested(type);
+    case DUCK_ENUM: return logical_enum(type);
+    case DUCK_DECIMAL: return duckdb_create_decimal_type(type->precision, type->scale);
+    case DUCK_VARIANT: return NULL;
     case DUCK_OTHER:
         return other_def(type)->duck == DUCKDB_TYPE_INVALID ? NULL : duckdb_create_logical_type(other_def(type)->duck);
     case DUCK_JSON:
         result = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
         duckdb_logical_type_set_alias(result, "JSON");
         return result;
-    default:
-        return duckdb_create_logical_type(TYPES[type->id].duck);
+    default: return duckdb_create_logical_type(TYPES[type->id].duck);
     }
 }
 
@@ -345,14 +324,10 @@ Status duck_type_parse_logical(DuckConn *conn, const char *sql, duckdb_logical_t
 size_t duck_type_width(const DuckType *type)
 {
     switch (type->id) {
-    case DUCK_DECIMAL:
-        return type->precision <= 4 ? 2 : type->precision <= 9 ? 4 : type->precision <= 18 ? 8 : 16;
-    case DUCK_ENUM:
-        return type->n_members <= UINT8_MAX ? 1 : type->n_members <= UINT16_MAX ? 2 : 4;
-    case DUCK_OTHER:
-        return other_def(type)->width;
-    default:
-        return TYPES[type->id].width;
+    case DUCK_DECIMAL: return type->precision <= 4 ? 2 : type->precision <= 9 ? 4 : type->precision <= 18 ? 8 : 16;
+    case DUCK_ENUM: return type->n_members <= UINT8_MAX ? 1 : type->n_members <= UINT16_MAX ? 2 : 4;
+    case DUCK_OTHER: return other_def(type)->width;
+    default: return TYPES[type->id].width;
     }
 }
 
@@ -373,9 +348,7 @@ static void sql_members(const DuckType *type, Text *out)
 void duck_type_sql(const DuckType *type, Text *out)
 {
     switch (type->id) {
-    case DUCK_DECIMAL:
-        text_printf(out, "DECIMAL(%u,%u)", type->precision, type->scale);
-        break;
+    case DUCK_DECIMAL: text_printf(out, "DECIMAL(%u,%u)", type->precision, type->scale); break;
     case DUCK_LIST:
         duck_type_sql(type->members[0].type, out);
         text_append(out, "[]");
@@ -386,9 +359,7 @@ void duck_type_sql(const DuckType *type, Text *out)
         break;
     case DUCK_STRUCT:
     case DUCK_UNION:
-    case DUCK_MAP:
-        sql_members(type, out);
-        break;
+    case DUCK_MAP: sql_members(type, out); break;
     case DUCK_ENUM:
         text_append(out, "ENUM(");
         for (size_t i = 0; i < type->n_members; i++) {
@@ -397,12 +368,8 @@ void duck_type_sql(const DuckType *type, Text *out)
         }
         text_append_char(out, ')');
         break;
-    case DUCK_OTHER:
-        text_append(out, type->other == NULL ? TYPES[DUCK_OTHER].sql : type->other);
-        break;
-    default:
-        text_append(out, TYPES[type->id].sql);
-        break;
+    case DUCK_OTHER: text_append(out, type->other == NULL ? TYPES[DUCK_OTHER].sql : type->other); break;
+    default: text_append(out, TYPES[type->id].sql); break;
     }
 }
 

@@ -11,12 +11,43 @@
 #include "duck/duck.h"
 
 typedef enum DuckTypeId {
-    DUCK_BOOLEAN, DUCK_TINYINT, DUCK_SMALLINT, DUCK_INTEGER, DUCK_BIGINT, DUCK_HUGEINT,
-    DUCK_UTINYINT, DUCK_USMALLINT, DUCK_UINTEGER, DUCK_UBIGINT, DUCK_UHUGEINT,
-    DUCK_FLOAT, DUCK_DOUBLE, DUCK_DECIMAL, DUCK_VARCHAR, DUCK_BLOB, DUCK_BIT, DUCK_UUID,
-    DUCK_DATE, DUCK_TIME, DUCK_TIME_TZ, DUCK_TIMESTAMP, DUCK_TIMESTAMP_S, DUCK_TIMESTAMP_MS, DUCK_TIMESTAMP_NS,
-    DUCK_TIMESTAMP_TZ, DUCK_INTERVAL, DUCK_ENUM, DUCK_JSON, DUCK_VARIANT, DUCK_NULL,
-    DUCK_STRUCT, DUCK_LIST, DUCK_ARRAY, DUCK_MAP, DUCK_UNION, DUCK_OTHER,
+    DUCK_BOOLEAN,
+    DUCK_TINYINT,
+    DUCK_SMALLINT,
+    DUCK_INTEGER,
+    DUCK_BIGINT,
+    DUCK_HUGEINT,
+    DUCK_UTINYINT,
+    DUCK_USMALLINT,
+    DUCK_UINTEGER,
+    DUCK_UBIGINT,
+    DUCK_UHUGEINT,
+    DUCK_FLOAT,
+    DUCK_DOUBLE,
+    DUCK_DECIMAL,
+    DUCK_VARCHAR,
+    DUCK_BLOB,
+    DUCK_BIT,
+    DUCK_UUID,
+    DUCK_DATE,
+    DUCK_TIME,
+    DUCK_TIME_TZ,
+    DUCK_TIMESTAMP,
+    DUCK_TIMESTAMP_S,
+    DUCK_TIMESTAMP_MS,
+    DUCK_TIMESTAMP_NS,
+    DUCK_TIMESTAMP_TZ,
+    DUCK_INTERVAL,
+    DUCK_ENUM,
+    DUCK_JSON,
+    DUCK_VARIANT,
+    DUCK_NULL,
+    DUCK_STRUCT,
+    DUCK_LIST,
+    DUCK_ARRAY,
+    DUCK_MAP,
+    DUCK_UNION,
+    DUCK_OTHER,
 } DuckTypeId;
 
 typedef struct DuckType DuckType;
@@ -27,12 +58,12 @@ typedef struct DuckTypeMember {
 
 struct DuckType {
     DuckTypeId id;
-    uint8_t precision, scale;       /* DECIMAL */
-    const DuckTypeMember *members;  /* STRUCT: its fields; LIST, ARRAY: one; MAP: "key" and "value"; UNION: its
-                                     * alternatives; ENUM: its values as names, type NULL */
+    uint8_t precision, scale;      /* DECIMAL */
+    const DuckTypeMember *members; /* STRUCT: its fields; LIST, ARRAY: one; MAP: "key" and "value"; UNION: its
+                                    * alternatives; ENUM: its values as names, type NULL */
     size_t n_members;
-    size_t array_size;              /* ARRAY */
-    const char *other;              /* OTHER: DuckDB's name */
+    size_t array_size; /* ARRAY */
+    const char *other; /* OTHER: DuckDB's name */
 };
 
 /* One output column of a statement. */

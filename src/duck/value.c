@@ -31,45 +31,24 @@ bool duck_cell_is_null(const DuckCell *cell)
 bool duck_load_int(DuckTypeId id, const void *data, size_t row, DuckInt *out)
 {
     switch (id) {
-    case DUCK_BOOLEAN:
-        *out = ((const uint8_t *)data)[row] != 0;
-        return true;
-    case DUCK_TINYINT:
-        *out = ((const int8_t *)data)[row];
-        return true;
-    case DUCK_SMALLINT:
-        *out = ((const int16_t *)data)[row];
-        return true;
+    case DUCK_BOOLEAN: *out = ((const uint8_t *)data)[row] != 0; return true;
+    case DUCK_TINYINT: *out = ((const int8_t *)data)[row]; return true;
+    case DUCK_SMALLINT: *out = ((const int16_t *)data)[row]; return true;
     case DUCK_INTEGER:
-    case DUCK_DATE:
-        *out = ((const int32_t *)data)[row];
-        return true;
+    case DUCK_DATE: *out = ((const int32_t *)data)[row]; return true;
     case DUCK_BIGINT:
     case DUCK_TIME:
     case DUCK_TIMESTAMP:
     case DUCK_TIMESTAMP_S:
     case DUCK_TIMESTAMP_MS:
     case DUCK_TIMESTAMP_NS:
-    case DUCK_TIMESTAMP_TZ:
-        *out = ((const int64_t *)data)[row];
-        return true;
-    case DUCK_UTINYINT:
-        *out = ((const uint8_t *)data)[row];
-        return true;
-    case DUCK_USMALLINT:
-        *out = ((const uint16_t *)data)[row];
-        return true;
-    case DUCK_UINTEGER:
-        *out = ((const uint32_t *)data)[row];
-        return true;
-    case DUCK_UBIGINT:
-        *out = ((const uint64_t *)data)[row];
-        return true;
-    case DUCK_HUGEINT:
-        memcpy(out, (const char *)data + row * sizeof *out, sizeof *out);
-        return true;
-    default:
-        return false;
+    case DUCK_TIMESTAMP_TZ: *out = ((const int64_t *)data)[row]; return true;
+    case DUCK_UTINYINT: *out = ((const uint8_t *)data)[row]; return true;
+    case DUCK_USMALLINT: *out = ((const uint16_t *)data)[row]; return true;
+    case DUCK_UINTEGER: *out = ((const uint32_t *)data)[row]; return true;
+    case DUCK_UBIGINT: *out = ((const uint64_t *)data)[row]; return true;
+    case DUCK_HUGEINT: memcpy(out, (const char *)data + row * sizeof *out, sizeof *out); return true;
+    default: return false;
     }
 }
 
@@ -99,7 +78,8 @@ static DuckCell elements_of(const DuckCell *cell, size_t *n)
 
 static DuckCell map_part(const DuckCell *map, const DuckCell *first, size_t i, size_t part)
 {
-    return (DuckCell){map->type->members[part].type, duckdb_struct_vector_get_child(first->vector, part), first->row + i};
+    return (DuckCell){map->type->members[part].type, duckdb_struct_vector_get_child(first->vector, part),
+                      first->row + i};
 }
 
 /* A union is a struct of its tag and all alternatives. */
@@ -107,18 +87,16 @@ static DuckCell union_member(const DuckCell *cell, size_t *tag)
 {
     const uint8_t *tags = duckdb_vector_get_data(duckdb_struct_vector_get_child(cell->vector, 0));
     *tag = tags[cell->row];
-    return (DuckCell){cell->type->members[*tag].type, duckdb_struct_vector_get_child(cell->vector, *tag + 1), cell->row};
+    return (DuckCell){cell->type->members[*tag].type, duckdb_struct_vector_get_child(cell->vector, *tag + 1),
+                      cell->row};
 }
 
 static size_t enum_index(const DuckCell *cell)
 {
     switch (duck_type_width(cell->type)) {
-    case 1:
-        return ((const uint8_t *)data_of(cell))[cell->row];
-    case 2:
-        return ((const uint16_t *)data_of(cell))[cell->row];
-    default:
-        return ((const uint32_t *)data_of(cell))[cell->row];
+    case 1: return ((const uint8_t *)data_of(cell))[cell->row];
+    case 2: return ((const uint16_t *)data_of(cell))[cell->row];
+    default: return ((const uint32_t *)data_of(cell))[cell->row];
     }
 }
 
@@ -144,7 +122,8 @@ static DuckUint magnitude_of(DuckInt value)
 
 static DuckInt load_decimal(const DuckType *type, const void *data, size_t row)
 {
-    static const DuckTypeId BY_WIDTH[] = {[2] = DUCK_SMALLINT, [4] = DUCK_INTEGER, [8] = DUCK_BIGINT, [16] = DUCK_HUGEINT};
+    static const DuckTypeId BY_WIDTH[] = {
+        [2] = DUCK_SMALLINT, [4] = DUCK_INTEGER, [8] = DUCK_BIGINT, [16] = DUCK_HUGEINT};
     DuckInt value = 0;
     (void)duck_load_int(BY_WIDTH[duck_type_width(type)], data, row, &value);
     return value;
@@ -160,7 +139,8 @@ void duck_decimal_text(const DuckType *type, const void *data, size_t row, char 
         *--all = '0';
     }
     int whole = (int)strlen(all) - scale;
-    snprintf(text, DUCK_DECIMAL_TEXT, "%s%.*s%s%s", value < 0 ? "-" : "", whole, all, scale > 0 ? "." : "", all + whole);
+    snprintf(text, DUCK_DECIMAL_TEXT, "%s%.*s%s%s", value < 0 ? "-" : "", whole, all, scale > 0 ? "." : "",
+             all + whole);
 }
 
 /* ---- DuckDB's own text ---- */
@@ -253,12 +233,9 @@ static duckdb_value string_value(const DuckCell *cell)
     char *text = (char *)(uintptr_t)duck_string_data(s);
     size_t n = duck_string_length(s);
     switch (cell->type->id) {
-    case DUCK_BLOB:
-        return duckdb_create_blob((const uint8_t *)text, n);
-    case DUCK_BIT:
-        return duckdb_create_bit((duckdb_bit){.data = (uint8_t *)text, .size = n});
-    default:
-        return duckdb_create_varchar_length(text, n);
+    case DUCK_BLOB: return duckdb_create_blob((const uint8_t *)text, n);
+    case DUCK_BIT: return duckdb_create_bit((duckdb_bit){.data = (uint8_t *)text, .size = n});
+    default: return duckdb_create_varchar_length(text, n);
     }
 }
 
@@ -274,40 +251,23 @@ static duckdb_value number_value(const DuckCell *cell)
     (void)duck_load_int(cell->type->id, data_of(cell), cell->row, &wide);
     int64_t n = (int64_t)wide;
     switch (cell->type->id) {
-    case DUCK_BOOLEAN:
-        return duckdb_create_bool(n != 0);
-    case DUCK_TINYINT:
-        return duckdb_create_int8((int8_t)n);
-    case DUCK_SMALLINT:
-        return duckdb_create_int16((int16_t)n);
-    case DUCK_INTEGER:
-        return duckdb_create_int32((int32_t)n);
-    case DUCK_UTINYINT:
-        return duckdb_create_uint8((uint8_t)n);
-    case DUCK_USMALLINT:
-        return duckdb_create_uint16((uint16_t)n);
-    case DUCK_UINTEGER:
-        return duckdb_create_uint32((uint32_t)n);
-    case DUCK_UBIGINT:
-        return duckdb_create_uint64((uint64_t)wide);
-    case DUCK_HUGEINT:
-        return duckdb_create_hugeint(hugeint_of(wide));
-    case DUCK_DATE:
-        return duckdb_create_date((duckdb_date){(int32_t)n});
-    case DUCK_TIME:
-        return duckdb_create_time((duckdb_time){n});
-    case DUCK_TIMESTAMP:
-        return duckdb_create_timestamp((duckdb_timestamp){n});
-    case DUCK_TIMESTAMP_S:
-        return duckdb_create_timestamp_s((duckdb_timestamp_s){n});
-    case DUCK_TIMESTAMP_MS:
-        return duckdb_create_timestamp_ms((duckdb_timestamp_ms){n});
-    case DUCK_TIMESTAMP_NS:
-        return duckdb_create_timestamp_ns((duckdb_timestamp_ns){n});
-    case DUCK_TIMESTAMP_TZ:
-        return duckdb_create_timestamp_tz((duckdb_timestamp){n});
-    default:
-        return duckdb_create_int64(n);
+    case DUCK_BOOLEAN: return duckdb_create_bool(n != 0);
+    case DUCK_TINYINT: return duckdb_create_int8((int8_t)n);
+    case DUCK_SMALLINT: return duckdb_create_int16((int16_t)n);
+    case DUCK_INTEGER: return duckdb_create_int32((int32_t)n);
+    case DUCK_UTINYINT: return duckdb_create_uint8((uint8_t)n);
+    case DUCK_USMALLINT: return duckdb_create_uint16((uint16_t)n);
+    case DUCK_UINTEGER: return duckdb_create_uint32((uint32_t)n);
+    case DUCK_UBIGINT: return duckdb_create_uint64((uint64_t)wide);
+    case DUCK_HUGEINT: return duckdb_create_hugeint(hugeint_of(wide));
+    case DUCK_DATE: return duckdb_create_date((duckdb_date){(int32_t)n});
+    case DUCK_TIME: return duckdb_create_time((duckdb_time){n});
+    case DUCK_TIMESTAMP: return duckdb_create_timestamp((duckdb_timestamp){n});
+    case DUCK_TIMESTAMP_S: return duckdb_create_timestamp_s((duckdb_timestamp_s){n});
+    case DUCK_TIMESTAMP_MS: return duckdb_create_timestamp_ms((duckdb_timestamp_ms){n});
+    case DUCK_TIMESTAMP_NS: return duckdb_create_timestamp_ns((duckdb_timestamp_ns){n});
+    case DUCK_TIMESTAMP_TZ: return duckdb_create_timestamp_tz((duckdb_timestamp){n});
+    default: return duckdb_create_int64(n);
     }
 }
 
@@ -320,24 +280,20 @@ static duckdb_value to_value(const DuckCell *cell)
     const void *data = data_of(cell);
     size_t row = cell->row;
     switch (cell->type->id) {
-    case DUCK_FLOAT:
-        return duckdb_create_float(((const float *)data)[row]);
-    case DUCK_DOUBLE:
-        return duckdb_create_double(((const double *)data)[row]);
-    case DUCK_UHUGEINT:
-        return duckdb_create_uhugeint(((const duckdb_uhugeint *)data)[row]);
+    case DUCK_FLOAT: return duckdb_create_float(((const float *)data)[row]);
+    case DUCK_DOUBLE: return duckdb_create_double(((const double *)data)[row]);
+    case DUCK_UHUGEINT: return duckdb_create_uhugeint(((const duckdb_uhugeint *)data)[row]);
     case DUCK_UUID: { /* stored with the top bit flipped, so that it sorts */
         duckdb_uhugeint uuid = ((const duckdb_uhugeint *)data)[row];
         uuid.upper ^= UINT64_C(1) << 63;
         return duckdb_create_uuid(uuid);
     }
     case DUCK_DECIMAL:
-        return duckdb_create_decimal((duckdb_decimal){.width = cell->type->precision, .scale = cell->type->scale,
+        return duckdb_create_decimal((duckdb_decimal){.width = cell->type->precision,
+                                                      .scale = cell->type->scale,
                                                       .value = hugeint_of(load_decimal(cell->type, data, row))});
-    case DUCK_TIME_TZ:
-        return duckdb_create_time_tz_value((duckdb_time_tz){((const uint64_t *)data)[row]});
-    case DUCK_INTERVAL:
-        return duckdb_create_interval(((const duckdb_interval *)data)[row]);
+    case DUCK_TIME_TZ: return duckdb_create_time_tz_value((duckdb_time_tz){((const uint64_t *)data)[row]});
+    case DUCK_INTERVAL: return duckdb_create_interval(((const duckdb_interval *)data)[row]);
     case DUCK_ENUM: {
         duckdb_logical_type logical = duck_type_to_logical(cell->type);
         duckdb_value value = duckdb_create_enum_value(logical, enum_index(cell));
@@ -347,20 +303,15 @@ static duckdb_value to_value(const DuckCell *cell)
     case DUCK_VARCHAR:
     case DUCK_JSON:
     case DUCK_BLOB:
-    case DUCK_BIT:
-        return string_value(cell);
+    case DUCK_BIT: return string_value(cell);
     case DUCK_STRUCT:
     case DUCK_LIST:
     case DUCK_ARRAY:
     case DUCK_MAP:
-    case DUCK_UNION:
-        return nested_value(cell);
-    case DUCK_OTHER:
-        return other_value(cell);
-    case DUCK_VARIANT:
-        return NULL;
-    default:
-        return number_value(cell);
+    case DUCK_UNION: return nested_value(cell);
+    case DUCK_OTHER: return other_value(cell);
+    case DUCK_VARIANT: return NULL;
+    default: return number_value(cell);
     }
 }
 
@@ -406,7 +357,8 @@ static void json_boolean(const DuckCell *cell, Text *out)
 static void json_real(const DuckCell *cell, Text *out)
 {
     bool narrow = cell->type->id == DUCK_FLOAT;
-    double value = narrow ? (double)((const float *)data_of(cell))[cell->row] : ((const double *)data_of(cell))[cell->row];
+    double value = narrow ? (double)((const float *)data_of(cell))[cell->row]
+                          : ((const double *)data_of(cell))[cell->row];
     if (!isfinite(value)) {
         text_append(out, isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
         return;
@@ -588,16 +540,35 @@ static void json_other(const DuckCell *cell, Text *out)
 
 /* By DuckTypeId; what is missing is a string as printed. */
 static void (*const JSON_WRITERS[DUCK_OTHER + 1])(const DuckCell *cell, Text *out) = {
-    [DUCK_BOOLEAN] = json_boolean,      [DUCK_TINYINT] = json_number,       [DUCK_SMALLINT] = json_number,
-    [DUCK_INTEGER] = json_number,       [DUCK_BIGINT] = json_number,        [DUCK_HUGEINT] = json_number,
-    [DUCK_UTINYINT] = json_number,      [DUCK_USMALLINT] = json_number,     [DUCK_UINTEGER] = json_number,
-    [DUCK_UBIGINT] = json_number,       [DUCK_UHUGEINT] = json_number,      [DUCK_FLOAT] = json_real,
-    [DUCK_DOUBLE] = json_real,          [DUCK_DECIMAL] = json_number,       [DUCK_VARCHAR] = json_string,
-    [DUCK_JSON] = json_embedded,        [DUCK_BLOB] = json_base64,          [DUCK_DATE] = json_date,
-    [DUCK_TIMESTAMP] = json_instant,    [DUCK_TIMESTAMP_TZ] = json_instant, [DUCK_TIMESTAMP_S] = json_other_instant,
-    [DUCK_TIMESTAMP_MS] = json_other_instant, [DUCK_TIMESTAMP_NS] = json_other_instant,
-    [DUCK_ENUM] = json_enum,            [DUCK_STRUCT] = json_struct,        [DUCK_LIST] = json_list,
-    [DUCK_ARRAY] = json_list,           [DUCK_MAP] = json_map,              [DUCK_UNION] = json_union,
+    [DUCK_BOOLEAN] = json_boolean,
+    [DUCK_TINYINT] = json_number,
+    [DUCK_SMALLINT] = json_number,
+    [DUCK_INTEGER] = json_number,
+    [DUCK_BIGINT] = json_number,
+    [DUCK_HUGEINT] = json_number,
+    [DUCK_UTINYINT] = json_number,
+    [DUCK_USMALLINT] = json_number,
+    [DUCK_UINTEGER] = json_number,
+    [DUCK_UBIGINT] = json_number,
+    [DUCK_UHUGEINT] = json_number,
+    [DUCK_FLOAT] = json_real,
+    [DUCK_DOUBLE] = json_real,
+    [DUCK_DECIMAL] = json_number,
+    [DUCK_VARCHAR] = json_string,
+    [DUCK_JSON] = json_embedded,
+    [DUCK_BLOB] = json_base64,
+    [DUCK_DATE] = json_date,
+    [DUCK_TIMESTAMP] = json_instant,
+    [DUCK_TIMESTAMP_TZ] = json_instant,
+    [DUCK_TIMESTAMP_S] = json_other_instant,
+    [DUCK_TIMESTAMP_MS] = json_other_instant,
+    [DUCK_TIMESTAMP_NS] = json_other_instant,
+    [DUCK_ENUM] = json_enum,
+    [DUCK_STRUCT] = json_struct,
+    [DUCK_LIST] = json_list,
+    [DUCK_ARRAY] = json_list,
+    [DUCK_MAP] = json_map,
+    [DUCK_UNION] = json_union,
     [DUCK_OTHER] = json_other,
 };
 

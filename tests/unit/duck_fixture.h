@@ -2,15 +2,14 @@
 #ifndef FRESHET_TEST_DUCK_FIXTURE_H
 #define FRESHET_TEST_DUCK_FIXTURE_H
 
-/* cmocka's own order */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h> /* needs the first four */
 
 #include "base/error.h"
 #include "base/mem.h"

@@ -2,8 +2,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "duck_fixture.h"
 #include "duck/function.h"
+#include "duck_fixture.h"
 
 /* ---- scalar functions ---- */
 
@@ -99,8 +99,12 @@ static void register_scalar(const char *name, const char *parameter, size_t n, c
                             Status (*call)(const DuckScalarArgs *, Error *))
 {
     const char *parameters[] = {parameter, parameter};
-    const DuckScalar scalar = {.name = name, .parameters = parameters, .n_parameters = n, .returns = returns,
-                               .handles_null = handles_null, .call = call};
+    const DuckScalar scalar = {.name = name,
+                               .parameters = parameters,
+                               .n_parameters = n,
+                               .returns = returns,
+                               .handles_null = handles_null,
+                               .call = call};
     must(duck_register_scalar(duck, &scalar, &err));
 }
 
@@ -122,8 +126,10 @@ static void test_duck_function__null_in_null_out(void **state)
 {
     (void)state;
     assert_int_equal(query_i64("SELECT test_add(40, 2)"), 42);
-    assert_int_equal(query_i64("SELECT count(*) FROM range(5000) t(i) WHERE test_add(i, CASE WHEN i % 3 <> 0 THEN i END) "
-                               "IS NOT DISTINCT FROM CASE WHEN i % 3 <> 0 THEN 2 * i END"), 5000);
+    assert_int_equal(
+        query_i64("SELECT count(*) FROM range(5000) t(i) WHERE test_add(i, CASE WHEN i % 3 <> 0 THEN i END) "
+                  "IS NOT DISTINCT FROM CASE WHEN i % 3 <> 0 THEN 2 * i END"),
+        5000);
     assert_int_equal(query_i64("SELECT count(test_add(i, NULL)) FROM range(5000) t(i)"), 0);
     assert_int_equal(query_i64("SELECT test_add(NULL, 1) IS NULL"), 1);
 }
@@ -131,8 +137,10 @@ static void test_duck_function__null_in_null_out(void **state)
 static void test_duck_function__strings(void **state)
 {
     (void)state;
-    assert_int_equal(query_i64("SELECT count(*) FROM (SELECT CASE WHEN i % 7 <> 0 THEN repeat('ü', i % 30) END AS s "
-                               "FROM range(9000) t(i)) WHERE test_describe(s) = coalesce(s || ':' || strlen(s), 'null')"), 9000);
+    assert_int_equal(
+        query_i64("SELECT count(*) FROM (SELECT CASE WHEN i % 7 <> 0 THEN repeat('ü', i % 30) END AS s "
+                  "FROM range(9000) t(i)) WHERE test_describe(s) = coalesce(s || ':' || strlen(s), 'null')"),
+        9000);
     assert_int_equal(query_i64("SELECT test_describe(NULL) = 'null'"), 1);
 }
 
@@ -172,35 +180,51 @@ static void test_duck_function__errors_arrive_whole(void **state)
 static void test_duck_function__constants(void **state)
 {
     (void)state;
-    assert_int_equal(query_i64("SELECT count(*) FROM range(1, 5000) t(i) WHERE test_constant(2) = 'a long constant of a file'"), 4999);
-    assert_int_equal(query_i64("SELECT count(*) FROM (SELECT 1::BIGINT AS i FROM range(5000)) WHERE test_constant(i) = 'one'"), 5000);
+    assert_int_equal(
+        query_i64("SELECT count(*) FROM range(1, 5000) t(i) WHERE test_constant(2) = 'a long constant of a file'"),
+        4999);
+    assert_int_equal(
+        query_i64("SELECT count(*) FROM (SELECT 1::BIGINT AS i FROM range(5000)) WHERE test_constant(i) = 'one'"),
+        5000);
     assert_int_equal(query_i64("SELECT count(test_constant(0)) FROM range(5000) t(i)"), 0);
-    assert_int_equal(query_i64("SELECT count(test_constant_nulls(i)) FROM (SELECT 0::BIGINT AS i FROM range(5000))"), 0);
+    assert_int_equal(query_i64("SELECT count(test_constant_nulls(i)) FROM (SELECT 0::BIGINT AS i FROM range(5000))"),
+                     0);
     /* rows with NULL stay null although the others get a constant */
-    assert_int_equal(query_i64("SELECT count(*) FROM (SELECT CASE WHEN i % 2 = 0 THEN 3 END AS n FROM range(5000) t(i)) "
-                               "WHERE test_constant(n) IS NOT DISTINCT FROM CASE WHEN n = 3 THEN 'a long constant of a file' END"), 5000);
+    assert_int_equal(
+        query_i64("SELECT count(*) FROM (SELECT CASE WHEN i % 2 = 0 THEN 3 END AS n FROM range(5000) t(i)) "
+                  "WHERE test_constant(n) IS NOT DISTINCT FROM CASE WHEN n = 3 THEN 'a long constant of a file' END"),
+        5000);
 }
 
 /* Inputs whose children DuckDB holds in other than flat form (constants, dictionaries) arrive flat. */
 static void test_duck_function__nested_inputs(void **state)
 {
     (void)state;
-    assert_int_equal(query_i64("SELECT test_nested([{'n': 1, 's': 'abc'}, NULL, {'n': NULL, 's': 'a much longer text'}])"), 22);
+    assert_int_equal(
+        query_i64("SELECT test_nested([{'n': 1, 's': 'abc'}, NULL, {'n': NULL, 's': 'a much longer text'}])"), 22);
     assert_int_equal(query_i64("SELECT sum(test_nested([{'n': 7, 's': 'const'}])) FROM range(5000)"), 12 * 5000);
-    assert_int_equal(query_i64("SELECT sum(test_nested([{'n': i::INTEGER, 's': 'const'}, {'n': 1, 's': NULL}])) FROM range(5000) t(i)"),
-                     4999 * 2500 + 6 * 5000);
-    must(duck_exec(conn, "CREATE TEMP TABLE nest AS SELECT i, [{'n': i::INTEGER, 's': repeat('x', i % 20)} FOR k IN range(i % 4)] "
-                         "AS l FROM range(20000) t(i)", &err));
+    assert_int_equal(
+        query_i64(
+            "SELECT sum(test_nested([{'n': i::INTEGER, 's': 'const'}, {'n': 1, 's': NULL}])) FROM range(5000) t(i)"),
+        4999 * 2500 + 6 * 5000);
+    must(duck_exec(
+        conn,
+        "CREATE TEMP TABLE nest AS SELECT i, [{'n': i::INTEGER, 's': repeat('x', i % 20)} FOR k IN range(i % 4)] "
+        "AS l FROM range(20000) t(i)",
+        &err));
     static const char *const CHECKS[] = {
         "SELECT count(*) FROM nest WHERE test_nested(l) <> (i % 4) * (i + i % 20)",
         "SELECT count(*) FROM (SELECT i, l FROM nest WHERE i % 5 = 2) WHERE test_nested(l) <> (i % 4) * (i + i % 20)",
         "SELECT count(*) FROM (SELECT a.i, a.l FROM nest a JOIN nest b ON a.i = b.i + 1 ORDER BY b.i DESC LIMIT 9000) "
         "WHERE test_nested(l) <> (i % 4) * (i + i % 20)",
-        "SELECT count(*) FROM (SELECT n.i, n.l[1:2] AS l FROM nest n) WHERE test_nested(l) <> least(i % 4, 2) * (i + i % 20)",
-        "SELECT count(*) FROM (SELECT i, list_concat(l, list_reverse(l)) AS l FROM nest) WHERE test_nested(l) <> 2 * (i % 4) * (i + i % 20)",
+        "SELECT count(*) FROM (SELECT n.i, n.l[1:2] AS l FROM nest n) WHERE test_nested(l) <> least(i % 4, 2) * (i + i "
+        "% 20)",
+        "SELECT count(*) FROM (SELECT i, list_concat(l, list_reverse(l)) AS l FROM nest) WHERE test_nested(l) <> 2 * "
+        "(i % 4) * (i + i % 20)",
         "SELECT count(*) FROM (SELECT i, list_filter(l, x -> x.n % 2 = 0) AS l FROM nest) "
         "WHERE test_nested(l) <> CASE WHEN i % 2 = 0 THEN (i % 4) * (i + i % 20) ELSE 0 END",
-        "SELECT count(*) FROM (SELECT i, list({'n': e.n, 's': e.s}) AS l FROM (SELECT i, unnest(l) AS e FROM nest) GROUP BY i) "
+        "SELECT count(*) FROM (SELECT i, list({'n': e.n, 's': e.s}) AS l FROM (SELECT i, unnest(l) AS e FROM nest) "
+        "GROUP BY i) "
         "WHERE test_nested(l) <> (i % 4) * (i + i % 20)",
     };
     for (size_t i = 0; i < sizeof CHECKS / sizeof *CHECKS; i++) {
@@ -215,7 +239,8 @@ static void test_duck_function__bad_registrations(void **state)
 {
     (void)state;
     const char *const parameters[] = {"NO_SUCH_TYPE"};
-    const DuckScalar bad = {.name = "test_bad", .parameters = parameters, .n_parameters = 1, .returns = "BIGINT", .call = add};
+    const DuckScalar bad = {
+        .name = "test_bad", .parameters = parameters, .n_parameters = 1, .returns = "BIGINT", .call = add};
     assert_int_not_equal(duck_register_scalar(duck, &bad, &err), OK);
     error_clear(&err);
 }
@@ -245,24 +270,35 @@ static void test_duck_function__counter_counts_each_row_once(void **state)
 {
     (void)state;
     slot = duck_counter_register(duck, &counter);
-    must(duck_execf(conn, &err, "COPY (SELECT i, i %% 10 AS d, CASE WHEN i %% 4 <> 0 THEN i END AS n FROM range(500000) t(i)) TO "
-                                "'%s/count.parquet' (FORMAT parquet, ROW_GROUP_SIZE 50000)", folder));
+    must(duck_execf(conn, &err,
+                    "COPY (SELECT i, i %% 10 AS d, CASE WHEN i %% 4 <> 0 THEN i END AS n FROM range(500000) t(i)) TO "
+                    "'%s/count.parquet' (FORMAT parquet, ROW_GROUP_SIZE 50000)",
+                    folder));
     must(duck_execf(conn, &err, "CREATE TEMP VIEW rows AS SELECT * FROM read_parquet('%s/count.parquet')", folder));
     check_count("SELECT i FROM rows WHERE freshet_count(@, d < 3)", 150000, 350000);
     check_count("SELECT count(*) FROM rows WHERE freshet_count(@, n > 0)", 375000, 125000);
-    check_count("SELECT count(*) FROM rows WHERE freshet_count(@, i >= 0)", 500000, 0); /* known to be true from statistics */
+    check_count("SELECT count(*) FROM rows WHERE freshet_count(@, i >= 0)", 500000,
+                0); /* known to be true from statistics */
     check_count("SELECT count(*) FROM rows WHERE freshet_count(@, i < 0)", 0, 500000);
     check_count("SELECT count(*) FROM rows WHERE freshet_count(@, true)", 500000, 0);
     check_count("SELECT count(*) FROM rows WHERE freshet_count(@, NULL)", 0, 500000);
-    check_count("CREATE OR REPLACE TEMP TABLE kept AS SELECT d + 1 AS e FROM (SELECT * FROM rows WHERE freshet_count(@, d = 0)) "
-                "WHERE e > 0 ORDER BY i", 50000, 450000);
-    check_count("SELECT d, sum(i) FROM rows WHERE freshet_count(@, d < 5) GROUP BY d HAVING sum(i) > 10 ORDER BY 1 LIMIT 2", 250000, 250000);
-    check_count("SELECT count(*) FROM rows a JOIN (SELECT d FROM rows WHERE freshet_count(@, d < 5) AND d IS NOT NULL) b ON a.i = b.d",
+    check_count("CREATE OR REPLACE TEMP TABLE kept AS SELECT d + 1 AS e FROM (SELECT * FROM rows WHERE "
+                "freshet_count(@, d = 0)) "
+                "WHERE e > 0 ORDER BY i",
+                50000, 450000);
+    check_count(
+        "SELECT d, sum(i) FROM rows WHERE freshet_count(@, d < 5) GROUP BY d HAVING sum(i) > 10 ORDER BY 1 LIMIT 2",
+        250000, 250000);
+    check_count("SELECT count(*) FROM rows a JOIN (SELECT d FROM rows WHERE freshet_count(@, d < 5) AND d IS NOT NULL) "
+                "b ON a.i = b.d",
                 250000, 250000);
-    check_count("SELECT c FROM (SELECT freshet_count(@, d = 1) AS c, i FROM rows) WHERE i > 250000 OR i <= 250000", 50000, 450000);
+    check_count("SELECT c FROM (SELECT freshet_count(@, d = 1) AS c, i FROM rows) WHERE i > 250000 OR i <= 250000",
+                50000, 450000);
     must(duck_execf(conn, &err, "SELECT 1"));
     Text sql = TEXT(4096);
-    text_printf(&sql, "COPY (SELECT i, d::VARCHAR AS d FROM rows WHERE freshet_count(@, d <> 9)) TO '%s/counted.parquet' (FORMAT parquet)",
+    text_printf(&sql,
+                "COPY (SELECT i, d::VARCHAR AS d FROM rows WHERE freshet_count(@, d <> 9)) TO '%s/counted.parquet' "
+                "(FORMAT parquet)",
                 folder);
     check_count(text_str(&sql), 450000, 50000);
     text_free(&sql);
@@ -274,8 +310,8 @@ static void test_duck_function__counter_counts_each_row_once(void **state)
 
 /* ---- relations ---- */
 
-/* `rows` rows of: a BIGINT = row; b VARCHAR = 'row <row>', null every 5th; c STRUCT(x INTEGER, y VARCHAR[]), null every 7th;
- * m MAP(VARCHAR, BIGINT) of row % 3 entries; d DECIMAL(10,2); t TIMESTAMPTZ. */
+/* `rows` rows of: a BIGINT = row; b VARCHAR = 'row <row>', null every 5th; c STRUCT(x INTEGER, y VARCHAR[]), null every
+ * 7th; m MAP(VARCHAR, BIGINT) of row % 3 entries; d DECIMAL(10,2); t TIMESTAMPTZ. */
 typedef struct Numbers {
     int64_t rows, fail_at;
     _Atomic int64_t next, opened, closed, threads_opened, threads_closed, wanted;
@@ -283,16 +319,19 @@ typedef struct Numbers {
 
 enum { NUMBERS_A, NUMBERS_B, NUMBERS_C, NUMBERS_M, NUMBERS_D, NUMBERS_T, NUMBERS_COLUMNS };
 
-static const DuckType BIGINT_TYPE = {.id = DUCK_BIGINT}, VARCHAR_TYPE = {.id = DUCK_VARCHAR}, INTEGER_TYPE = {.id = DUCK_INTEGER};
+static const DuckType BIGINT_TYPE = {.id = DUCK_BIGINT}, VARCHAR_TYPE = {.id = DUCK_VARCHAR},
+                      INTEGER_TYPE = {.id = DUCK_INTEGER};
 static const DuckTypeMember LIST_MEMBERS[] = {{"element", &VARCHAR_TYPE}};
 static const DuckType LIST_TYPE = {.id = DUCK_LIST, .members = LIST_MEMBERS, .n_members = 1};
 static const DuckTypeMember STRUCT_MEMBERS[] = {{"x", &INTEGER_TYPE}, {"y", &LIST_TYPE}};
 static const DuckType STRUCT_TYPE = {.id = DUCK_STRUCT, .members = STRUCT_MEMBERS, .n_members = 2};
 static const DuckTypeMember MAP_MEMBERS[] = {{"key", &VARCHAR_TYPE}, {"value", &BIGINT_TYPE}};
 static const DuckType MAP_TYPE = {.id = DUCK_MAP, .members = MAP_MEMBERS, .n_members = 2};
-static const DuckType DECIMAL_TYPE = {.id = DUCK_DECIMAL, .precision = 10, .scale = 2}, TIME_TYPE = {.id = DUCK_TIMESTAMP_TZ};
+static const DuckType DECIMAL_TYPE = {.id = DUCK_DECIMAL, .precision = 10, .scale = 2},
+                      TIME_TYPE = {.id = DUCK_TIMESTAMP_TZ};
 static const DuckColumnInfo NUMBERS_INFO[NUMBERS_COLUMNS] = {
-    {"a", &BIGINT_TYPE}, {"b", &VARCHAR_TYPE}, {"c", &STRUCT_TYPE}, {"m", &MAP_TYPE}, {"d", &DECIMAL_TYPE}, {"t", &TIME_TYPE},
+    {"a", &BIGINT_TYPE}, {"b", &VARCHAR_TYPE}, {"c", &STRUCT_TYPE},
+    {"m", &MAP_TYPE},    {"d", &DECIMAL_TYPE}, {"t", &TIME_TYPE},
 };
 
 typedef struct NumbersScan {
@@ -374,7 +413,8 @@ static Status write_map(DuckColumn *m, int64_t first, size_t rows, Error *e)
         at += entries[i].length;
     }
     Status rc = duck_column_list_reserve(m, at, e);
-    DuckColumn entry = duck_column_child(m, 0), key = duck_column_child(&entry, 0), value = duck_column_child(&entry, 1);
+    DuckColumn entry = duck_column_child(m, 0), key = duck_column_child(&entry, 0),
+               value = duck_column_child(&entry, 1);
     for (size_t i = 0; i < rows; i++) {
         for (uint64_t k = 0; k < entries[i].length; k++) {
             duck_column_set_string(&key, entries[i].offset + k, k == 0 ? "first" : "second", k == 0 ? 5 : 6);
@@ -429,9 +469,15 @@ static Status numbers_next(void *scan, void *thread, DuckColumn *columns, size_t
 
 static uint64_t numbers_register(Numbers *numbers)
 {
-    const DuckRelation relation = {.columns = NUMBERS_INFO, .n_columns = NUMBERS_COLUMNS, .rows_estimate = numbers->rows,
-                                   .threads_max = 2, .open = numbers_open, .thread_open = numbers_thread_open,
-                                   .next = numbers_next, .thread_close = numbers_thread_close, .close = numbers_close,
+    const DuckRelation relation = {.columns = NUMBERS_INFO,
+                                   .n_columns = NUMBERS_COLUMNS,
+                                   .rows_estimate = numbers->rows,
+                                   .threads_max = 2,
+                                   .open = numbers_open,
+                                   .thread_open = numbers_thread_open,
+                                   .next = numbers_next,
+                                   .thread_close = numbers_thread_close,
+                                   .close = numbers_close,
                                    .context = numbers};
     uint64_t handle = duck_relation_register(duck, &relation);
     must(duck_execf(conn, &err, "CREATE OR REPLACE TEMP VIEW numbers AS SELECT * FROM freshet_relation(%llu)",
@@ -463,10 +509,12 @@ static void test_duck_function__relation_two_threads_and_projection(void **state
 {
     (void)state;
     assert_int_equal(over_numbers(1000000, "SELECT sum(a) FROM numbers", 1), INT64_C(999999) * 500000);
-    assert_int_equal(over_numbers(1000000, "SELECT count(*) FROM numbers", 1), 1000000); /* DuckDB takes the first column */
+    assert_int_equal(over_numbers(1000000, "SELECT count(*) FROM numbers", 1),
+                     1000000); /* DuckDB takes the first column */
     assert_int_equal(over_numbers(100000, "SELECT count(b) FROM numbers", 1), 80000);
     assert_int_equal(over_numbers(100000, "SELECT count(*) FROM numbers WHERE a % 5 <> 0 AND b <> 'row ' || a", 2), 0);
-    assert_int_equal(over_numbers(100000, "SELECT (sum(d) * 100)::BIGINT FROM numbers WHERE d * 100 = a", 2), INT64_C(99999) * 50000);
+    assert_int_equal(over_numbers(100000, "SELECT (sum(d) * 100)::BIGINT FROM numbers WHERE d * 100 = a", 2),
+                     INT64_C(99999) * 50000);
     assert_int_equal(over_numbers(100000, "SELECT count(*) FROM numbers WHERE epoch(t) <> a", 2), 0);
     assert_int_equal(over_numbers(0, "SELECT count(*) FROM (SELECT a, b FROM numbers)", 1), 0);
 }
@@ -474,12 +522,21 @@ static void test_duck_function__relation_two_threads_and_projection(void **state
 static void test_duck_function__relation_nested(void **state)
 {
     (void)state;
-    assert_int_equal(over_numbers(30000, "SELECT count(*) FROM numbers WHERE c IS DISTINCT FROM CASE WHEN a % 7 <> 0 THEN {'x': a::INTEGER, "
-                                         "'y': [CASE WHEN k <> 2 THEN 'element ' || k || ' of row ' || a END FOR k IN range(a % 4)]} END", 2), 0);
+    assert_int_equal(
+        over_numbers(
+            30000,
+            "SELECT count(*) FROM numbers WHERE c IS DISTINCT FROM CASE WHEN a % 7 <> 0 THEN {'x': a::INTEGER, "
+            "'y': [CASE WHEN k <> 2 THEN 'element ' || k || ' of row ' || a END FOR k IN range(a % 4)]} END",
+            2),
+        0);
     /* members of a null struct are null too */
     assert_int_equal(over_numbers(7000, "SELECT count(*) FROM numbers WHERE c.x IS NULL AND c.y IS NULL", 1), 1000);
-    assert_int_equal(over_numbers(30000, "SELECT count(*) FROM numbers WHERE m IS DISTINCT FROM map_from_entries([{'k': CASE k WHEN 0 THEN "
-                                         "'first' ELSE 'second' END, 'v': a} FOR k IN range(a % 3)])", 2), 0);
+    assert_int_equal(
+        over_numbers(30000,
+                     "SELECT count(*) FROM numbers WHERE m IS DISTINCT FROM map_from_entries([{'k': CASE k WHEN 0 THEN "
+                     "'first' ELSE 'second' END, 'v': a} FOR k IN range(a % 3)])",
+                     2),
+        0);
     Numbers numbers = {.rows = 20000};
     uint64_t handle = numbers_register(&numbers);
     must(duck_execf(conn, &err, "COPY (SELECT * FROM numbers) TO '%s/numbers.parquet' (FORMAT parquet)", folder));

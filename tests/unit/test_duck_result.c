@@ -141,10 +141,18 @@ static void test_duck_result__print_is_the_cast(void **state)
         check_printed(VALUES[i].expression);
     }
     static const char *const MORE[] = {
-        "1e20::DOUBLE", "123456789.125::DOUBLE", "1e-7::FLOAT", "{'a': 'it''s', 'b': ['x, y', '', NULL], 'c': 'NULL'}",
-        "['', ' lead', 'br[ack', 'q\"uote']", "{'j': '{\"x\": 1}'::JSON}", "{'b': '\\xAA'::BLOB, 'u': '0101'::BIT}",
-        "{'e': 'b'::ENUM('a', 'b'), 'h': 5::HUGEINT, 'y': 3::TINYINT}", "[DATE '2024-01-01', 'infinity'::DATE]",
-        "MAP {{'a': 1}: [TIMESTAMPTZ '2024-01-01 00:00:00Z']}", "[1.50::DECIMAL(9,2), NULL]", "['nan'::DOUBLE, 0.1::DOUBLE]",
+        "1e20::DOUBLE",
+        "123456789.125::DOUBLE",
+        "1e-7::FLOAT",
+        "{'a': 'it''s', 'b': ['x, y', '', NULL], 'c': 'NULL'}",
+        "['', ' lead', 'br[ack', 'q\"uote']",
+        "{'j': '{\"x\": 1}'::JSON}",
+        "{'b': '\\xAA'::BLOB, 'u': '0101'::BIT}",
+        "{'e': 'b'::ENUM('a', 'b'), 'h': 5::HUGEINT, 'y': 3::TINYINT}",
+        "[DATE '2024-01-01', 'infinity'::DATE]",
+        "MAP {{'a': 1}: [TIMESTAMPTZ '2024-01-01 00:00:00Z']}",
+        "[1.50::DECIMAL(9,2), NULL]",
+        "['nan'::DOUBLE, 0.1::DOUBLE]",
     };
     for (size_t i = 0; i < sizeof MORE / sizeof *MORE; i++) {
         check_printed(MORE[i]);
@@ -154,8 +162,9 @@ static void test_duck_result__print_is_the_cast(void **state)
 static void test_duck_result__numbers(void **state)
 {
     (void)state;
-    DuckResult *r = select_one("1::UTINYINT, -2::SMALLINT, DATE '1970-01-03', TIMESTAMP '1970-01-01 00:00:00.000004', true, "
-                               "sum(5::BIGINT), '99999999999999999999'::HUGEINT, 2.5::FLOAT, 0.25::DECIMAL(30,2), NULL::DOUBLE");
+    DuckResult *r = select_one(
+        "1::UTINYINT, -2::SMALLINT, DATE '1970-01-03', TIMESTAMP '1970-01-01 00:00:00.000004', true, "
+        "sum(5::BIGINT), '99999999999999999999'::HUGEINT, 2.5::FLOAT, 0.25::DECIMAL(30,2), NULL::DOUBLE");
     static const int64_t INTEGERS[] = {1, -2, 2, 4, 1, 5, INT64_MAX};
     for (size_t i = 0; i < sizeof INTEGERS / sizeof *INTEGERS; i++) {
         assert_int_equal(duck_result_i64(r, i), INTEGERS[i]);
@@ -192,9 +201,10 @@ static void test_duck_result__text_may_hold_nul(void **state)
 static void test_duck_result__nested_over_chunks(void **state)
 {
     (void)state;
-    static const char SQL[] = "SELECT v, to_json(v)::VARCHAR FROM (SELECT CASE WHEN i % 11 <> 0 THEN {'i': i, 'l': list_transform("
-                              "range(i % 5), x -> CASE WHEN x = 3 THEN NULL ELSE {'s': 'text ' || x || ' of ' || i, 'm': MAP {"
-                              "'k' || i: [i]}} END), 'c': ['const', NULL]} END AS v FROM range(7000) t(i)) ORDER BY v.i";
+    static const char SQL[] =
+        "SELECT v, to_json(v)::VARCHAR FROM (SELECT CASE WHEN i % 11 <> 0 THEN {'i': i, 'l': list_transform("
+        "range(i % 5), x -> CASE WHEN x = 3 THEN NULL ELSE {'s': 'text ' || x || ' of ' || i, 'm': MAP {"
+        "'k' || i: [i]}} END), 'c': ['const', NULL]} END AS v FROM range(7000) t(i)) ORDER BY v.i";
     for (int stream = 0; stream < 2; stream++) {
         DuckResult *r;
         must((stream ? duck_query_stream : duck_query)(conn, SQL, &r, &err));
@@ -241,11 +251,42 @@ static void test_duck_result__types_are_spelled(void **state)
 {
     (void)state;
     static const char *const SAME[] = {
-        "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
-        "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL(38,10)", "VARCHAR", "BLOB", "BIT", "UUID", "DATE", "TIME",
-        "TIME WITH TIME ZONE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE",
-        "INTERVAL", "ENUM('a', 'it''s')", "JSON", "VARIANT", "STRUCT(\"a b\" BIGINT, \"c\"\"d\" VARCHAR[])",
-        "INTEGER[][]", "INTEGER[3]", "MAP(VARCHAR, STRUCT(\"x\" JSON))", "UNION(\"n\" INTEGER, \"s\" VARCHAR)", "BIGNUM",
+        "BOOLEAN",
+        "TINYINT",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "HUGEINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+        "UHUGEINT",
+        "FLOAT",
+        "DOUBLE",
+        "DECIMAL(38,10)",
+        "VARCHAR",
+        "BLOB",
+        "BIT",
+        "UUID",
+        "DATE",
+        "TIME",
+        "TIME WITH TIME ZONE",
+        "TIMESTAMP",
+        "TIMESTAMP_S",
+        "TIMESTAMP_MS",
+        "TIMESTAMP_NS",
+        "TIMESTAMP WITH TIME ZONE",
+        "INTERVAL",
+        "ENUM('a', 'it''s')",
+        "JSON",
+        "VARIANT",
+        "STRUCT(\"a b\" BIGINT, \"c\"\"d\" VARCHAR[])",
+        "INTEGER[][]",
+        "INTEGER[3]",
+        "MAP(VARCHAR, STRUCT(\"x\" JSON))",
+        "UNION(\"n\" INTEGER, \"s\" VARCHAR)",
+        "BIGNUM",
         "TIME_NS",
     };
     for (size_t i = 0; i < sizeof SAME / sizeof *SAME; i++) {
@@ -261,8 +302,10 @@ static void test_duck_result__types_differ(void **state)
     Arena *arena = arena_new();
     DuckColumnInfo *columns;
     size_t n;
-    must(duck_describe(conn, "SELECT 1::DECIMAL(5,2), 1::DECIMAL(6,2), {'a': 1}, {'b': 1}, {'a': 1}, [1], [1::BIGINT], "
-                             "''::VARCHAR, '1'::JSON, [1]::INTEGER[1], $1::INTEGER[2]", arena, &columns, &n, &err));
+    must(duck_describe(conn,
+                       "SELECT 1::DECIMAL(5,2), 1::DECIMAL(6,2), {'a': 1}, {'b': 1}, {'a': 1}, [1], [1::BIGINT], "
+                       "''::VARCHAR, '1'::JSON, [1]::INTEGER[1], $1::INTEGER[2]",
+                       arena, &columns, &n, &err));
     assert_int_equal(n, 11);
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n; j++) {

@@ -121,8 +121,8 @@ static void test_duck_statement__errors_of_prepare_and_stream(void **state)
     assert_int_equal(err.id, E_SQL_PARSE);
     error_clear(&err);
     /* fails after the first rows were handed out */
-    must(duck_query_stream(conn, "SELECT CASE WHEN range = 900000 THEN error('late') ELSE 'x' END FROM range(1000000)", &result,
-                           &err));
+    must(duck_query_stream(conn, "SELECT CASE WHEN range = 900000 THEN error('late') ELSE 'x' END FROM range(1000000)",
+                           &result, &err));
     Status rc = OK;
     bool more = true;
     while (more && rc == OK) {
@@ -144,7 +144,8 @@ static void test_duck_statement__out_of_memory_is_an_error(void **state)
     DuckConn *c;
     must(duck_open(&config, &small, &err));
     must(duck_connect(small, &c, &err));
-    assert_int_equal(duck_exec(c, "SELECT list(range::VARCHAR || repeat('x', 100)) FROM range(10000000)", &err), ERR_LIMIT);
+    assert_int_equal(duck_exec(c, "SELECT list(range::VARCHAR || repeat('x', 100)) FROM range(10000000)", &err),
+                     ERR_LIMIT);
     assert_int_equal(err.id, E_SQL_MEMORY);
     assert_non_null(strstr(err.hint, "memory limit"));
     assert_null(strstr(err.message, "Possible solutions"));
@@ -217,8 +218,8 @@ static void *run_long(void *context)
 {
     Runner *r = context;
     r->running = 1;
-    r->rc = duck_exec(r->conn, "SELECT count(*) FROM range(3000000) a, range(3000000) b WHERE (a.range ^ b.range) % 7 = 3",
-                      &r->err);
+    r->rc = duck_exec(
+        r->conn, "SELECT count(*) FROM range(3000000) a, range(3000000) b WHERE (a.range ^ b.range) % 7 = 3", &r->err);
     r->running = 2;
     return NULL;
 }
