@@ -21,3 +21,10 @@ endfunction()
 freshet_system_library(jansson jansson jansson)
 freshet_system_library(zstd libzstd zstd)
 freshet_system_library(zlib zlib z)
+
+# CRoaring, for deletion vectors: Debian's package has neither a pkg-config file nor an archive.
+find_library(FRESHET_ROARING_LIBRARY roaring REQUIRED)
+find_path(FRESHET_ROARING_INCLUDE roaring/roaring.h REQUIRED)
+add_library(Freshet::roaring INTERFACE IMPORTED GLOBAL)
+target_include_directories(Freshet::roaring SYSTEM INTERFACE "${FRESHET_ROARING_INCLUDE}")
+target_link_libraries(Freshet::roaring INTERFACE "${FRESHET_ROARING_LIBRARY}")

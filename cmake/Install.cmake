@@ -14,6 +14,13 @@ install(CODE "
       COMMAND_ERROR_IS_FATAL ANY)
   endif()")
 
+if(FRESHET_STATIC_DEPS) # the one library that comes without an archive goes along, under the name it is loaded by
+  file(REAL_PATH "${FRESHET_ROARING_LIBRARY}" real)
+  get_filename_component(soname "${real}" NAME)
+  string(REGEX REPLACE "^(libroaring\\.so\\.[0-9]+).*$" "\\1" soname "${soname}")
+  install(FILES "${real}" DESTINATION lib/freshet RENAME "${soname}")
+endif()
+
 if(TARGET libfreshet)
   install(TARGETS libfreshet LIBRARY DESTINATION lib)
   install(FILES include/freshet.h DESTINATION include)

@@ -34,9 +34,12 @@ Status delta_transaction_set_schema(DeltaTransaction *txn, const DeltaSchema *sc
 Status delta_transaction_set_partitioning(DeltaTransaction *txn, const char *const *columns, size_t n, Error *err); /* new tables, overwrites */
 Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, const char *value /* NULL unsets */, Error *err); /* unknown delta.* keys are refused */
 void delta_transaction_set_comment(DeltaTransaction *txn, const char *name, const char *description);
-DeltaSchema *delta_transaction_schema(const DeltaTransaction *txn);            /* as it will be; borrowed */
+DeltaSchema *delta_transaction_schema(const DeltaTransaction *txn);            /* as it will be; NULL before a new table has one; borrowed */
 const char *const *delta_transaction_partition_columns(const DeltaTransaction *txn, size_t *n);
 const char *delta_transaction_property(const DeltaTransaction *txn, const char *key);
+const DeltaMetadata *delta_transaction_metadata(const DeltaTransaction *txn);  /* as it will be; borrowed until it changes again */
+DeltaTable *delta_transaction_table(const DeltaTransaction *txn);              /* borrowed */
+DeltaSnapshot *delta_transaction_snapshot(const DeltaTransaction *txn);        /* what it began on, NULL for a new table; borrowed */
 const DeltaProtocol *delta_transaction_protocol(const DeltaTransaction *txn);
 
 /* commitInfo: operation ("WRITE", "STREAMING UPDATE", ...), parameters (values are JSON texts), metrics, freshet's own object. */

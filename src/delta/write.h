@@ -12,7 +12,6 @@ typedef struct DeltaWriteOptions {
     bool merge_schema;         /* mergeSchema */
     bool overwrite_schema;     /* only with a full overwrite */
     int64_t file_bytes_max;    /* 0 = one file per partition (and thread) */
-    const char *source_select; /* NULL, or further text around the query, see write.c */
 } DeltaWriteOptions;
 
 typedef struct DeltaWriteResult {

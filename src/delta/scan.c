@@ -1,0 +1,347 @@
+#include "delta/scan.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "delta/partition.h"
+#include "delta/scan_int.h"
+#include "delta/schema_int.h"
+
+const char *delta_scan_sql(const DeltaScan *scan)
+{
+    return text_str(&scan->sql);
+}
+
+size_t delta_scan_files(const DeltaScan *scan)
+{
+    return scan->n_files;
+}
+
+int64_t delta_scan_bytes(const DeltaScan *scan)
+{
+    return scan->bytes;
+}
+
+void delta_scan_free(DeltaScan *scan)
+{
+    if (!scan) {
+        return;
+    }
+    delta_scan_withdraw(scan->handle);
+    for (size_t i = 0; i < scan->n_files; i++) {
+        delta_bitmap_free(atomic_load(&scan->files[i].deleted));
+    }
+    delta_table_close(scan->table);
+    mem_free(scan->files);
+    text_free(&scan->sql);
+    arena_free(scan->arena);
+    mem_free(scan);
+}
+
+static DeltaScan *scan_new(DeltaTable *table, const ScanColumns *columns)
+{
+    DeltaScan *scan = mem_alloc(sizeof *scan);
+
+    scan->arena = arena_new();
+    scan->table = delta_table_ref(table);
+    scan->n_columns = columns->n_partition_columns;
+    scan->sql = TEXT(TEXT_SQL_MAX);
+    return scan;
+}
+
+/* ---- what the columns are ---- */
+
+static bool has_instants(const DeltaType *type)
+{
+    bool any = type->id == DELTA_TIMESTAMP;
+
+    for (size_t i = 0; i < type->n_fields && !any; i++) {
+        any = has_instants(type->fields[i].type);
+    }
+    return any;
+}
+
+/* Is the session in UTC? Asked only where it matters. */
+static Status read_zone(DuckConn *conn, ScanColumns *columns, Error *err)
+{
+    static const char *const UTC[] = {"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Zulu", "Etc/Zulu", "GMT", "Etc/GMT"};
+    Status rc = OK;
+    DuckResult *result = NULL;
+    bool instants = false, more = false;
+
+    columns->utc = true;
+    for (size_t i = 0; i < columns->schema->n_fields && !instants; i++) {
+        instants = has_instants(columns->schema->fields[i].type);
+    }
+    if (!instants) {
+        return OK;
+    }
+    TRY(duck_query(conn, "SELECT current_setting('TimeZone')", &result, err));
+    TRY(duck_result_next(result, &more, err));
+    columns->utc = false;
+    for (size_t i = 0; more && i < sizeof UTC / sizeof *UTC; i++) {
+        size_t n = 0;
+        const char *zone = duck_result_text(result, 0, &n);
+        columns->utc |= zone && n == strlen(UTC[i]) && strncmp(zone, UTC[i], n) == 0;
+    }
+out:
+    duck_result_free(result);
+    return rc;
+}
+
+static Status read_columns(const DeltaScanSource *source, DuckConn *conn, ScanColumns *out, Error *err)
+{
+    const char *mapping = source->column_mapping;
+
+    *out = (ScanColumns){.schema = source->schema,
+                         .partition_columns = source->partition_columns,
+                         .n_partition_columns = source->n_partition_columns,
+                         .mapping = !mapping || str_ieq(mapping, "none") ? SCAN_BY_NAME
+                                    : str_ieq(mapping, "id")             ? SCAN_BY_ID
+                                                                         : SCAN_BY_PHYSICAL_NAME};
+    return read_zone(conn, out, err);
+}
+
+/* ---- what the files are ---- */
+
+/* The texts of the partition values, checked. `value_of` gives the log's text for a partition column. */
+static Status add_constants(DeltaScan *scan, const ScanColumns *columns, ScanFile *file, const char *const *values,
+                            Error *err)
+{
+    Status rc = OK;
+    Text text = TEXT(1 << 20);
+
+    file->constants = arena_alloc(scan->arena, (columns->n_partition_columns + 1) * sizeof *file->constants);
+    for (size_t i = 0; i < columns->n_partition_columns; i++) {
+        const DeltaField *field = delta_schema_find(columns->schema, columns->partition_columns[i]);
+        bool is_null = true;
+        if (!field) {
+            continue; /* a reader that was planned before the column came */
+        }
+        text_clear(&text);
+        if ((rc = delta_partition_text(field->type, values[i], &text, &is_null, err)) != OK) {
+            rc = error_context(err, "data file %s: column \"%s\"", file->place, field->name);
+            goto out;
+        }
+        file->constants[i] = is_null ? NULL : arena_strdup(scan->arena, text_str(&text));
+    }
+out:
+    text_free(&text);
+    return rc;
+}
+
+static DeltaDeletionVector *copy_deletion_vector(Arena *arena, const DeltaDeletionVector *dv)
+{
+    DeltaDeletionVector *copy = arena_alloc(arena, sizeof *copy);
+
+    *copy = *dv;
+    copy->path_or_inline = arena_strdup(arena, dv->path_or_inline);
+    return copy;
+}
+
+static Status add_file(DeltaScan *scan, const ScanColumns *columns, const char *path, int64_t size,
+                       const char *const *values, const DeltaDeletionVector *dv, Error *err)
+{
+    Status rc = OK;
+    Text place = TEXT(64 << 10);
+    ScanFile file = {.deletion_vector = NULL};
+
+    TRY(delta_file_location(scan->table, path, &place, err));
+    file.place = arena_strdup(scan->arena, text_str(&place));
+    TRY(add_constants(scan, columns, &file, values, err));
+    if (dv) {
+        file.deletion_vector = copy_deletion_vector(scan->arena, dv);
+        scan->has_deletion_vectors = true;
+    }
+    scan->files = mem_grow(scan->files, scan->n_files, &scan->capacity, sizeof *scan->files);
+    scan->files[scan->n_files++] = file;
+    scan->bytes += size;
+out:
+    text_free(&place);
+    return rc;
+}
+
+/* Under column mapping the log's keys are physical names; old logs that gained a mapping later are forgiven. */
+static const char *partition_key(const ScanColumns *columns, size_t i)
+{
+    const DeltaField *field = delta_schema_find(columns->schema, columns->partition_columns[i]);
+
+    return field ? delta_scan_stored_name(columns, field) : columns->partition_columns[i];
+}
+
+static Status finish(DeltaScan *scan, const ScanColumns *columns, DeltaScan **out, Error *err)
+{
+    Status rc = OK;
+
+    scan->handle = delta_scan_publish(scan);
+    TRY(delta_scan_write_sql(scan, columns, err));
+    *out = scan;
+out:
+    return rc;
+}
+
+Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files, size_t n, DeltaScan **out,
+                       Error *err)
+{
+    Status rc = OK;
+    ScanColumns columns;
+    DeltaScan *scan = NULL;
+    const char **values = mem_alloc((source->n_partition_columns + 1) * sizeof *values);
+
+    TRY(read_columns(source, conn, &columns, err));
+    scan = scan_new(source->table, &columns);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t p = 0; p < columns.n_partition_columns; p++) {
+            values[p] = delta_pair_get(files[i].partition_values, files[i].n_partition_values,
+                                       partition_key(&columns, p));
+        }
+        TRY(add_file(scan, &columns, files[i].path, files[i].size, values, files[i].deletion_vector, err));
+    }
+    TRY(finish(scan, &columns, out, err));
+    scan = NULL;
+out:
+    mem_free(values);
+    delta_scan_free(scan);
+    return rc;
+}
+
+/* ---- a snapshot ---- */
+
+enum {
+    COLUMN_PATH,
+    COLUMN_SIZE,
+    COLUMN_DV_TYPE,
+    COLUMN_DV_TEXT,
+    COLUMN_DV_OFFSET,
+    COLUMN_DV_SIZE,
+    COLUMN_DV_ROWS,
+    COLUMN_VALUES
+};
+
+/* The files to read: facts first, then one column per partition value. */
+static Status files_sql(DeltaSnapshot *snapshot, const ScanColumns *columns, const DeltaPredicate *predicates, size_t n,
+                        Text *out, Error *err)
+{
+    Status rc = OK;
+    Text files = TEXT(TEXT_SQL_MAX), facts = TEXT(TEXT_SQL_MAX), where = TEXT(TEXT_SQL_MAX);
+
+    TRY(delta_snapshot_files_sql(snapshot, &files, err));
+    delta_skip_sql(columns, predicates, n, &facts, &where);
+    text_append(out,
+                "SELECT path, size, dv.storage_type, dv.path_or_inline, dv.\"offset\", dv.size_bytes, dv.cardinality");
+    for (size_t i = 0; i < columns->n_partition_columns; i++) {
+        text_append(out, ", map_extract_value(partition_values, ");
+        text_append_sql_string(out, partition_key(columns, i));
+        text_append(out, ")");
+    }
+    text_append(out, " FROM (SELECT *");
+    text_append(out, text_str(&facts));
+    text_append(out, " FROM (");
+    text_append(out, text_str(&files));
+    text_append(out, "))");
+    text_append(out, text_str(&where));
+out:
+    text_free(&files);
+    text_free(&facts);
+    text_free(&where);
+    return rc;
+}
+
+static const char *row_text(const DuckResult *row, size_t column, Arena *arena)
+{
+    size_t n = 0;
+    const char *text = duck_result_text(row, column, &n);
+
+    return text ? arena_strndup(arena, text, n) : NULL;
+}
+
+static Status add_row(DeltaScan *scan, const ScanColumns *columns, const DuckResult *row, Arena *scratch, Error *err)
+{
+    const char **values = arena_alloc(scratch, (columns->n_partition_columns + 1) * sizeof *values);
+    DeltaDeletionVector dv = {0};
+
+    for (size_t i = 0; i < columns->n_partition_columns; i++) {
+        values[i] = row_text(row, COLUMN_VALUES + i, scratch);
+    }
+    if (!duck_result_is_null(row, COLUMN_DV_TYPE)) {
+        const char *type = row_text(row, COLUMN_DV_TYPE, scratch), *text = row_text(row, COLUMN_DV_TEXT, scratch);
+        dv = (DeltaDeletionVector){.storage_type = type[0],
+                                   .path_or_inline = text ? text : "",
+                                   .has_offset = !duck_result_is_null(row, COLUMN_DV_OFFSET),
+                                   .offset = (int32_t)duck_result_i64(row, COLUMN_DV_OFFSET),
+                                   .size_bytes = (int32_t)duck_result_i64(row, COLUMN_DV_SIZE),
+                                   .cardinality = duck_result_i64(row, COLUMN_DV_ROWS)};
+    }
+    return add_file(scan, columns, row_text(row, COLUMN_PATH, scratch), duck_result_i64(row, COLUMN_SIZE), values,
+                    dv.storage_type ? &dv : NULL, err);
+}
+
+static Status add_rows(DeltaScan *scan, const ScanColumns *columns, DuckConn *conn, const char *sql, Error *err)
+{
+    Status rc = OK;
+    DuckResult *rows = NULL;
+    Arena *scratch = NULL;
+    bool more = false;
+
+    TRY(duck_query(conn, sql, &rows, err));
+    for (size_t i = 0;; i++) {
+        if (i % 1024 == 0) {
+            arena_free(scratch);
+            scratch = arena_new();
+        }
+        TRY(duck_result_next(rows, &more, err));
+        if (!more) {
+            break;
+        }
+        TRY(add_row(scan, columns, rows, scratch, err));
+    }
+out:
+    arena_free(scratch);
+    duck_result_free(rows);
+    return rc;
+}
+
+static const char *mapping_mode(const DeltaSnapshot *snapshot)
+{
+    const DeltaProtocol *protocol = delta_snapshot_protocol(snapshot);
+    const char *mode = delta_snapshot_property(snapshot, "delta.columnMapping.mode");
+
+    return mode && delta_protocol_supports(protocol, "columnMapping") ? mode : "none";
+}
+
+Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
+                           DeltaScan **out, Error *err)
+{
+    Status rc = OK;
+    const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
+    DeltaScanSource source = {.table = delta_snapshot_table(snapshot),
+                              .schema = delta_snapshot_schema(snapshot),
+                              .partition_columns = metadata->partition_columns,
+                              .n_partition_columns = metadata->n_partition_columns,
+                              .column_mapping = mapping_mode(snapshot)};
+    ScanColumns columns;
+    DeltaScan *scan = NULL;
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    TRY(read_columns(&source, conn, &columns, err));
+    scan = scan_new(source.table, &columns);
+    TRY(files_sql(snapshot, &columns, predicates, n, &sql, err));
+    rc = add_rows(scan, &columns, conn, text_str(&sql), err);
+    if (rc == ERR_INVALID && n > 0) { /* a condition that does not run decides nothing: read all files */
+        error_clear(err);
+        delta_scan_free(scan);
+        scan = scan_new(source.table, &columns);
+        text_clear(&sql);
+        TRY(files_sql(snapshot, &columns, NULL, 0, &sql, err));
+        rc = add_rows(scan, &columns, conn, text_str(&sql), err);
+    }
+    if (rc != OK) {
+        goto out;
+    }
+    TRY(finish(scan, &columns, out, err));
+    scan = NULL;
+out:
+    text_free(&sql);
+    delta_scan_free(scan);
+    return rc;
+}

@@ -1,0 +1,218 @@
+/* The functions a scan's SQL calls: constants per file and rows that are not deleted.
+ *
+ * SQL knows a scan by a number. Scans are published before their statement runs and withdrawn after it, so a function
+ * that has found its scan may use it to the end of the call.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "delta/constraint.h"
+#include "delta/scan_int.h"
+#include "delta/schema_int.h"
+#include "duck/function.h"
+
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static DeltaScan **published; /* slot = handle - 1; NULL = free */
+static size_t n_slots;
+
+uint64_t delta_scan_publish(DeltaScan *scan)
+{
+    size_t slot = 0;
+
+    pthread_rwlock_wrlock(&lock);
+    while (slot < n_slots && published[slot]) {
+        slot++;
+    }
+    if (slot == n_slots) {
+        size_t larger = n_slots ? 2 * n_slots : 16;
+        published = mem_realloc(published, larger * sizeof(DeltaScan *));
+        memset(published + n_slots, 0, (larger - n_slots) * sizeof(DeltaScan *));
+        n_slots = larger;
+    }
+    published[slot] = scan;
+    pthread_rwlock_unlock(&lock);
+    return slot + 1;
+}
+
+void delta_scan_withdraw(uint64_t handle)
+{
+    if (handle > 0) {
+        pthread_rwlock_wrlock(&lock);
+        published[handle - 1] = NULL;
+        pthread_rwlock_unlock(&lock);
+    }
+}
+
+static DeltaScan *find_scan(uint64_t handle)
+{
+    DeltaScan *scan;
+
+    pthread_rwlock_rdlock(&lock);
+    scan = handle > 0 && handle <= n_slots ? published[handle - 1] : NULL;
+    pthread_rwlock_unlock(&lock);
+    return scan;
+}
+
+static Status no_scan(Error *err)
+{
+    return error_set(err, E_SQL_RUN, "this query refers to a scan of a table that has ended");
+}
+
+/* A chunk nearly always comes from one file. */
+static bool one_file(const uint64_t *files, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (files[i] != files[0]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* freshet_const(scan, partition column, file_index): the file's value as text */
+static Status call_const(const DuckScalarArgs *args, Error *err)
+{
+    const DeltaScan *scan = args->rows ? find_scan(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
+    const uint64_t *files = args->inputs[2].data;
+    uint32_t column = args->rows ? ((const uint32_t *)args->inputs[1].data)[0] : 0;
+
+    if (args->rows == 0) {
+        return OK;
+    }
+    if (!scan) {
+        return no_scan(err);
+    }
+    bool constant = one_file(files, args->rows);
+    for (size_t i = 0; i < (constant ? 1 : args->rows); i++) {
+        if (files[i] >= scan->n_files || column >= scan->n_columns) {
+            return no_scan(err);
+        }
+        const char *text = scan->files[files[i]].constants[column];
+        if (constant && text) {
+            duck_output_constant_text(args->output, text, strlen(text));
+        } else if (constant) {
+            duck_output_constant_null(args->output);
+        } else if (text) {
+            duck_column_set_string(args->output, i, text, strlen(text));
+        } else {
+            duck_column_set_null(args->output, i);
+        }
+    }
+    return OK;
+}
+
+/* The file's deletion vector, read by whichever thread needs it first. */
+static Status deleted_rows(DeltaScan *scan, ScanFile *file, const DeltaBitmap **out, Error *err)
+{
+    Status rc = OK;
+    DeltaBitmap *bitmap = atomic_load_explicit(&file->deleted, memory_order_acquire), *first = NULL;
+
+    if (!bitmap && file->deletion_vector) {
+        if ((rc = delta_dv_load(scan->table, file->deletion_vector, &bitmap, err)) != OK) {
+            return error_context(err, "data file %s", file->place);
+        }
+        if (!atomic_compare_exchange_strong(&file->deleted, &first, bitmap)) {
+            delta_bitmap_free(bitmap);
+            bitmap = first;
+        }
+    }
+    *out = bitmap;
+    return rc;
+}
+
+/* freshet_keep(scan, file_index, file_row_number): is the row still there? */
+static Status call_keep(const DuckScalarArgs *args, Error *err)
+{
+    Status rc = OK;
+    DeltaScan *scan = args->rows ? find_scan(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
+    const uint64_t *files = args->inputs[1].data;
+    const int64_t *rows = args->inputs[2].data;
+    bool *keep = args->output->data;
+
+    for (size_t start = 0, end; start < args->rows; start = end) {
+        const DeltaBitmap *deleted = NULL;
+        for (end = start + 1; end < args->rows && files[end] == files[start]; end++) {
+        }
+        if (!scan || files[start] >= scan->n_files) {
+            return no_scan(err);
+        }
+        TRY(deleted_rows(scan, &scan->files[files[start]], &deleted, err));
+        if (deleted) {
+            delta_bitmap_keep(deleted, rows + start, end - start, keep + start);
+        } else {
+            memset(keep + start, true, end - start);
+        }
+    }
+out:
+    return rc;
+}
+
+typedef struct Int128 { /* DuckDB's HUGEINT */
+    uint64_t lower;
+    int64_t upper;
+} Int128;
+
+/* freshet_narrow(value, bits, column): the value if it fits so many bits and a sign, else an error with the column's
+ * name */
+static Status call_narrow(const DuckScalarArgs *args, Error *err)
+{
+    const Int128 *values = args->inputs[0].data;
+    const DuckString *names = args->inputs[2].data;
+    int64_t *out = args->output->data;
+
+    for (size_t i = 0; i < args->rows; i++) {
+        if (duck_column_is_null(&args->inputs[0], i)) {
+            duck_column_set_null(args->output, i);
+            continue;
+        }
+        int32_t bits = ((const int32_t *)args->inputs[1].data)[i];
+        int64_t value = (int64_t)values[i].lower;
+        bool fits = values[i].upper == (value < 0 ? -1 : 0);
+        if (fits && bits < 63) {
+            fits = value >> bits == (value < 0 ? -1 : 0);
+        }
+        if (!fits) {
+            Status rc = error_set(err, E_DELTA_SCHEMA,
+                                  "a value of column \"%.*s\" does not fit its type in the table (%s)",
+                                  (int)duck_string_length(&names[i]), duck_string_data(&names[i]),
+                                  bits == 63   ? "long"
+                                  : bits == 31 ? "integer"
+                                  : bits == 15 ? "short"
+                                               : "byte");
+            error_klass(err, "CAST_OVERFLOW_IN_TABLE_INSERT");
+            error_hint(err, "cast it in the query, for example to DECIMAL(38,0), and give the column that type");
+            return rc;
+        }
+        out[i] = value;
+    }
+    return OK;
+}
+
+Status delta_scan_register(Duck *duck, Error *err)
+{
+    static const char *const CONST_TYPES[] = {"UBIGINT", "UINTEGER", "UBIGINT"};
+    static const char *const KEEP_TYPES[] = {"UBIGINT", "UBIGINT", "BIGINT"};
+    static const char *const NARROW_TYPES[] = {"HUGEINT", "INTEGER", "VARCHAR"};
+    static const DuckScalar FUNCTIONS[] = {
+        {.name = "freshet_const",
+         .parameters = CONST_TYPES,
+         .n_parameters = 3,
+         .returns = "VARCHAR",
+         .call = call_const},
+        {.name = "freshet_keep", .parameters = KEEP_TYPES, .n_parameters = 3, .returns = "BOOLEAN", .call = call_keep},
+        {.name = "freshet_narrow",
+         .parameters = NARROW_TYPES,
+         .n_parameters = 3,
+         .returns = "BIGINT",
+         .call = call_narrow},
+    };
+    Status rc = OK;
+
+    for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
+        TRY(duck_register_scalar(duck, &FUNCTIONS[i], err));
+    }
+    TRY(delta_constraints_register(duck, err));
+out:
+    return rc;
+}

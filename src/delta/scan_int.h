@@ -1,0 +1,53 @@
+/* What the files of a scan share: the scan itself, its SQL, the functions that SQL calls, and skipping. */
+#ifndef FRESHET_DELTA_SCAN_INT_H
+#define FRESHET_DELTA_SCAN_INT_H
+
+#include "delta/dv.h"
+#include "delta/scan.h"
+
+/* One file of a scan. Texts live in the scan's arena. */
+typedef struct ScanFile {
+    const char *place;                          /* absolute local path */
+    const char **constants;                     /* per partition column: a text for DuckDB's cast, or NULL */
+    const DeltaDeletionVector *deletion_vector; /* NULL = none */
+    _Atomic(DeltaBitmap *) deleted;             /* loaded when the file's first rows arrive */
+} ScanFile;
+
+struct DeltaScan {
+    Arena *arena;
+    DeltaTable *table;
+    ScanFile *files;
+    size_t n_files, capacity, n_columns; /* n_columns: partition columns */
+    int64_t bytes;
+    bool has_deletion_vectors;
+    uint64_t handle; /* what its SQL calls it; 0 = not registered */
+    Text sql;
+};
+
+/* How the columns of a table lie in its files. */
+typedef struct ScanColumns {
+    const DeltaSchema *schema;
+    const char *const *partition_columns;
+    size_t n_partition_columns;
+    enum { SCAN_BY_NAME, SCAN_BY_PHYSICAL_NAME, SCAN_BY_ID } mapping;
+    bool utc; /* the session's TimeZone is UTC: instants of any kind of Parquet timestamp read the same */
+} ScanColumns;
+
+/* Index of the partition column, -1 when it is none. */
+int delta_scan_partition(const ScanColumns *columns, const char *name);
+/* The name a field has in the files and in the keys of the log. */
+const char *delta_scan_stored_name(const ScanColumns *columns, const DeltaField *field);
+
+/* Writes scan->sql for the files it has. */
+Status delta_scan_write_sql(DeltaScan *scan, const ScanColumns *columns, Error *err);
+
+/* Makes the scan known to freshet_const and freshet_keep under a new handle, and forgets it. */
+uint64_t delta_scan_publish(DeltaScan *scan);
+void delta_scan_withdraw(uint64_t handle);
+
+/* Appends " WHERE ..." over the relation of delta_snapshot_files_sql that leaves out files in which no row can match;
+ * nothing when no predicate can tell. `facts` receives further columns that the condition needs ("" or ", expr AS
+ * name"). */
+void delta_skip_sql(const ScanColumns *columns, const DeltaPredicate *predicates, size_t n, Text *facts, Text *where);
+
+#endif

@@ -1,0 +1,522 @@
+/* A query's rows as data files.
+ *
+ *     query                                            what the caller wrote
+ *     SELECT casts AS columns FROM (query)             the table's columns, in its order (delta_schema_reconcile)
+ *     SELECT *, checks AS freshet_ok FROM (...)        only for tables with checks; a projection of volatile functions
+ * is a barrier: DuckDB moves no filter of the query across it SELECT stored columns FROM (...) WHERE freshet_ok COPY
+ * (...) TO folder
+ *
+ * Stored columns have physical names; void ones are left out; partition columns are texts in the log's form, which
+ * DuckDB turns into folders and leaves out of the files. Tables that want them in the files get the texts as further
+ * columns.
+ *
+ * The files are durable before the transaction hears of them. After a failure they are removed; after a crash they are
+ * orphans that no version names.
+ */
+#include "delta/write.h"
+
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "delta/constraint.h"
+#include "delta/partition.h"
+#include "delta/schema_int.h"
+#include "delta/stats.h"
+#include "duck/parquet.h"
+
+typedef struct Write {
+    DeltaTransaction *txn;
+    DeltaTable *table;
+    DuckConn *conn;
+    Arena *arena;
+    const DeltaSchema *schema; /* as it will be */
+    const char *const *partition_columns;
+    size_t n_partition_columns;
+    bool mapped;      /* column mapping: physical names and field ids */
+    bool materialize; /* partition columns are in the files too */
+    ParquetFile *files;
+    size_t n_files;
+    const char **keys; /* of the files in the store */
+} Write;
+
+static const char *stored_name(const Write *w, const DeltaField *field)
+{
+    return w->mapped ? field->physical_name : field->name;
+}
+
+static const char *property(const Write *w, const char *key, const char *otherwise)
+{
+    const char *value = delta_transaction_property(w->txn, key);
+
+    return value ? value : otherwise;
+}
+
+/* ---- the schema the rows are written with ---- */
+
+static Status set_schema(DeltaTransaction *txn, DeltaSchema *schema, Error *err)
+{
+    Status rc = OK;
+    const char *mapping = delta_transaction_property(txn, "delta.columnMapping.mode");
+
+    if (mapping && !str_ieq(mapping, "none")) {
+        rc = error_set(err, E_DELTA_PROTOCOL_WRITE,
+                       "the table has column mapping; adding columns to it is not supported");
+        error_hint(err, "add the columns with the program that made the table");
+        return rc;
+    }
+    TRY(delta_schema_check_names(schema, mapping, err));
+    TRY(delta_transaction_set_schema(txn, schema, err));
+out:
+    return rc;
+}
+
+/* "SELECT casts AS columns FROM (query)"; sets the transaction's schema where it is new or grows. */
+static Status reconcile(DeltaTransaction *txn, DuckConn *conn, const char *query, const DeltaWriteOptions *options,
+                        Arena *arena, Text *out, Error *err)
+{
+    Status rc = OK;
+    DuckColumnInfo *columns = NULL;
+    size_t n = 0;
+    DeltaSchema *schema = delta_transaction_schema(txn), *grown = NULL;
+    Text select = TEXT(TEXT_SQL_MAX);
+
+    TRY(duck_describe(conn, query, arena, &columns, &n, err));
+    if (!schema || schema->n_fields == 0 || options->overwrite_schema) {
+        TRY(delta_schema_from_columns(columns, n, &grown, err));
+        if (!schema || !delta_schema_equal(schema, grown)) {
+            TRY(set_schema(txn, grown, err));
+        }
+        schema = delta_transaction_schema(txn);
+        delta_schema_unref(grown);
+        grown = NULL;
+    }
+    TRY(delta_schema_reconcile(schema, columns, n, options->merge_schema, &select, &grown, err));
+    if (grown) {
+        TRY(set_schema(txn, grown, err));
+    }
+    text_append(out, "SELECT ");
+    text_append(out, text_str(&select));
+    text_append(out, " FROM (");
+    text_append(out, query);
+    text_append(out, "\n)"); /* the query may end with a line comment */
+out:
+    text_free(&select);
+    delta_schema_unref(grown);
+    return rc;
+}
+
+/* ---- the columns as they are stored ---- */
+
+static bool is_void(const DeltaType *type)
+{
+    for (size_t i = 0; type->id == DELTA_STRUCT && i < type->n_fields; i++) {
+        if (!is_void(type->fields[i].type)) {
+            return false;
+        }
+    }
+    return type->id == DELTA_VOID || type->id == DELTA_STRUCT;
+}
+
+/* Does the stored value differ from the column's: other member names, void members left out? */
+static bool differs(const Write *w, const DeltaType *type)
+{
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const DeltaField *field = &type->fields[i];
+        if (is_void(field->type) || differs(w, field->type) ||
+            (type->id == DELTA_STRUCT && strcmp(field->name, stored_name(w, field)) != 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static Status stored_sql(const Write *w, const DeltaType *type, const char *expression, int depth, Text *out,
+                         Error *err);
+
+static Status stored_struct(const Write *w, const DeltaType *type, const char *expression, int depth, Text *out,
+                            Error *err)
+{
+    Status rc = OK;
+    bool any = false;
+
+    text_printf(out, "CASE WHEN %s IS NULL THEN NULL ELSE struct_pack(", expression);
+    for (size_t i = 0; i < type->n_fields; i++) {
+        Text member = TEXT(TEXT_SQL_MAX);
+        if (is_void(type->fields[i].type)) {
+            continue;
+        }
+        text_append(out, any ? ", " : "");
+        text_append_sql_name(out, stored_name(w, &type->fields[i]));
+        text_append(out, " := ");
+        text_printf(&member, "struct_extract(%s, ", expression);
+        text_append_sql_string(&member, type->fields[i].name);
+        text_append(&member, ")");
+        rc = stored_sql(w, type->fields[i].type, text_str(&member), depth, out, err);
+        text_free(&member);
+        TRY(rc);
+        any = true;
+    }
+    text_append(out, ") END");
+out:
+    return rc;
+}
+
+static Status stored_sql(const Write *w, const DeltaType *type, const char *expression, int depth, Text *out,
+                         Error *err)
+{
+    Status rc = OK;
+
+    if (!differs(w, type)) {
+        text_append(out, expression);
+        return OK;
+    }
+    if (type->id == DELTA_STRUCT) {
+        return stored_struct(w, type, expression, depth, out, err);
+    }
+    for (size_t i = 0; i < type->n_fields; i++) {
+        if (is_void(type->fields[i].type)) {
+            return error_set(err, E_DELTA_TYPE, "a list or map of void values cannot be written");
+        }
+    }
+    if (type->id == DELTA_ARRAY) {
+        text_printf(out, "list_transform(%s, lambda freshet_e%d: ", expression, depth);
+        TRY(stored_sql(w, type->fields[0].type, arena_printf(w->arena, "freshet_e%d", depth), depth + 1, out, err));
+        text_append(out, ")");
+    } else {
+        text_printf(out, "map_from_entries(list_transform(map_entries(%s), lambda freshet_e%d: struct_pack(key := ",
+                    expression, depth);
+        TRY(stored_sql(w, type->fields[0].type, arena_printf(w->arena, "freshet_e%d.key", depth), depth + 1, out, err));
+        text_append(out, ", value := ");
+        TRY(stored_sql(w, type->fields[1].type, arena_printf(w->arena, "freshet_e%d.value", depth), depth + 1, out,
+                       err));
+        text_append(out, ")))");
+    }
+out:
+    return rc;
+}
+
+static bool is_partition(const Write *w, const DeltaField *field)
+{
+    for (size_t i = 0; i < w->n_partition_columns; i++) {
+        if (str_ieq(w->partition_columns[i], field->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the COPY calls the text of partition column `i`. */
+static const char *partition_text_name(const Write *w, size_t i)
+{
+    const DeltaField *field = delta_schema_find(w->schema, w->partition_columns[i]);
+
+    return w->materialize ? arena_printf(w->arena, "freshet_p%zu", i) : stored_name(w, field);
+}
+
+static Status partition_select(const Write *w, Text *out, Error *err)
+{
+    Text name = TEXT(2 * DELTA_NAME_MAX + 16);
+
+    for (size_t i = 0; i < w->n_partition_columns; i++) {
+        const DeltaField *field = delta_schema_find(w->schema, w->partition_columns[i]);
+        if (!field || !delta_partition_can(field->type)) {
+            text_free(&name);
+            return error_set(err, E_DELTA_SCHEMA, "column \"%s\" cannot partition a table", w->partition_columns[i]);
+        }
+        text_clear(&name);
+        text_append_sql_name(&name, field->name);
+        text_append(out, ", ");
+        delta_partition_value_sql(field->type, text_str(&name), out);
+        text_append(out, " AS ");
+        text_append_sql_name(out, partition_text_name(w, i));
+    }
+    text_free(&name);
+    return OK;
+}
+
+/* The list of stored columns, partition texts last. */
+static Status stored_select(const Write *w, Text *out, Error *err)
+{
+    Status rc = OK;
+    bool any = false;
+    Text name = TEXT(2 * DELTA_NAME_MAX + 16);
+
+    for (size_t i = 0; i < w->schema->n_fields; i++) {
+        const DeltaField *field = &w->schema->fields[i];
+        if (is_void(field->type) || (!w->materialize && is_partition(w, field))) {
+            continue;
+        }
+        text_clear(&name);
+        text_append_sql_name(&name, field->name);
+        text_append(out, any ? ", " : "");
+        TRY(stored_sql(w, field->type, text_str(&name), 1, out, err));
+        text_append(out, " AS ");
+        text_append_sql_name(out, stored_name(w, field));
+        any = true;
+    }
+    if (!any) {
+        TRY(error_set(err, E_DELTA_SCHEMA, "the table has no column to store: all are partition columns or void"));
+    }
+    TRY(partition_select(w, out, err));
+out:
+    text_free(&name);
+    return rc;
+}
+
+/* FIELD_IDS {...} of a table with column mapping. */
+static void field_ids(const Write *w, const DeltaField *fields, size_t n, bool top, Text *out)
+{
+    bool any = false;
+
+    text_append(out, top ? "{" : "");
+    for (size_t i = 0; i < n; i++) {
+        const DeltaField *field = &fields[i];
+        if (field->field_id == 0 || is_void(field->type) || (top && !w->materialize && is_partition(w, field))) {
+            continue;
+        }
+        text_append(out, any || !top ? ", " : "");
+        text_append_sql_name(out, stored_name(w, field));
+        if (field->type->id == DELTA_STRUCT) {
+            text_printf(out, ": {__duckdb_field_id: %d", field->field_id);
+            field_ids(w, field->type->fields, field->type->n_fields, false, out);
+            text_append(out, "}");
+        } else {
+            text_printf(out, ": %d", field->field_id);
+        }
+        any = true;
+    }
+    text_append(out, top ? "}" : "");
+}
+
+static const char *codec(const Write *w)
+{
+    static const struct {
+        const char *name, *codec;
+    } CODECS[] = {{"none", "uncompressed"}, {"uncompressed", "uncompressed"}, {"snappy", "snappy"}, {"gzip", "gzip"},
+                  {"lz4", "lz4_raw"},       {"lz4_raw", "lz4_raw"},           {"zstd", "zstd"}};
+    const char *wanted = property(w, "delta.parquet.compression.codec", "zstd");
+
+    for (size_t i = 0; i < sizeof CODECS / sizeof *CODECS; i++) {
+        if (str_ieq(wanted, CODECS[i].name)) {
+            return CODECS[i].codec;
+        }
+    }
+    return "zstd"; /* a codec of Spark's that DuckDB has not: any codec is a right one */
+}
+
+/* ---- the files ---- */
+
+/* The whole statement over the table's columns `rows`. */
+static Status statement(const Write *w, const char *rows, Text *out, Error *err)
+{
+    Status rc = OK;
+    const DeltaMetadata *metadata = delta_transaction_metadata(w->txn);
+    Text checks = TEXT(TEXT_SQL_MAX);
+
+    TRY(delta_constraints_sql(w->conn, w->schema, metadata->configuration, metadata->n_configuration, &checks, err));
+    text_append(out, "SELECT ");
+    TRY(stored_select(w, out, err));
+    if (checks.length > 0) {
+        text_append(out, " FROM (SELECT *, ");
+        text_append(out, text_str(&checks));
+        text_append(out, " AS freshet_ok FROM (");
+        text_append(out, rows);
+        text_append(out, ")) WHERE freshet_ok");
+    } else {
+        text_append(out, " FROM (");
+        text_append(out, rows);
+        text_append(out, ")");
+    }
+out:
+    text_free(&checks);
+    return rc;
+}
+
+static Status copy(Write *w, const char *rows, const DeltaWriteOptions *options, Error *err)
+{
+    Status rc = OK;
+    Text sql = TEXT(TEXT_SQL_MAX), folder = TEXT(64 << 10), ids = TEXT(TEXT_SQL_MAX);
+    Store *store = delta_table_store(w->table);
+    const char **partition_by = arena_alloc(w->arena, (w->n_partition_columns + 1) * sizeof *partition_by);
+
+    TRY(statement(w, rows, &sql, err));
+    TRY(store_mkdirs(store, "", err));
+    TRY(store_local_path(store, "", &folder, err));
+    for (size_t i = 0; i < w->n_partition_columns; i++) {
+        partition_by[i] = partition_text_name(w, i);
+    }
+    if (w->mapped) {
+        field_ids(w, w->schema->fields, w->schema->n_fields, true, &ids);
+    }
+    ParquetWrite write = {.query = text_str(&sql),
+                          .folder = text_str(&folder),
+                          .prefix = "part-",
+                          .partition_by = partition_by,
+                          .n_partition_by = w->n_partition_columns,
+                          .codec = codec(w),
+                          .field_ids = w->mapped ? text_str(&ids) : NULL,
+                          .file_bytes_max = options->file_bytes_max};
+    TRY(parquet_write(w->conn, &write, w->arena, &w->files, &w->n_files, err));
+    w->keys = arena_alloc(w->arena, (w->n_files + 1) * sizeof *w->keys);
+    for (size_t i = 0; i < w->n_files; i++) {
+        const char *path = w->files[i].path;
+        size_t n = folder.length;
+        if (strncmp(path, text_str(&folder), n) != 0) {
+            TRY(error_set(err, E_INTERNAL, "DuckDB wrote %s outside of %s", path, text_str(&folder)));
+        }
+        w->keys[i] = path + n + strspn(path + n, "/");
+    }
+out:
+    text_free(&sql);
+    text_free(&folder);
+    text_free(&ids);
+    return rc;
+}
+
+static Status make_durable(const Write *w, Error *err)
+{
+    Status rc = OK;
+
+    TRY(failpoint(FP_DELTA_WRITE_AFTER_FILES, err));
+    TRY(store_sync_many(delta_table_store(w->table), w->keys, w->n_files, err));
+    TRY(failpoint(FP_DELTA_WRITE_AFTER_SYNC, err));
+out:
+    return rc;
+}
+
+static void remove_files(const Write *w)
+{
+    for (size_t i = 0; w->keys && i < w->n_files; i++) {
+        (void)store_delete(delta_table_store(w->table), w->keys[i],
+                           NULL); /* what stays is an orphan, which harms nobody */
+    }
+}
+
+/* ---- the adds ---- */
+
+static void read_stats_options(const Write *w, DeltaStatsOptions *out)
+{
+    *out = (DeltaStatsOptions){
+        .schema = w->schema,
+        .partition_columns = w->partition_columns,
+        .n_partition_columns = w->n_partition_columns,
+        .indexed_columns = DELTA_STATS_COLUMNS,
+        .stats_columns = property(w, "delta.dataSkippingStatsColumns", NULL),
+        .prefix_length = DELTA_STATS_PREFIX,
+        .column_mapping = w->mapped,
+        .tight_bounds = delta_protocol_supports(delta_transaction_protocol(w->txn), "deletionVectors"),
+    };
+    str_parse_i64(property(w, "delta.dataSkippingNumIndexedCols", ""), &out->indexed_columns);
+    str_parse_i64(property(w, "delta.dataSkippingStringPrefixLength", ""), &out->prefix_length);
+}
+
+static Status add_file(const Write *w, const DeltaStatsOptions *stats_options, size_t index, Error *err)
+{
+    Status rc = OK;
+    const ParquetFile *file = &w->files[index];
+    Text path = TEXT(64 << 10), stats = TEXT(16 << 20);
+    StoreInfo info;
+    DeltaPair *values = arena_alloc(w->arena, (w->n_partition_columns + 1) * sizeof *values);
+
+    for (size_t i = 0; i < w->n_partition_columns; i++) {
+        values[i].key = stored_name(w, delta_schema_find(w->schema, w->partition_columns[i]));
+        values[i].value = file->partition_values[i];
+    }
+    TRY(store_info(delta_table_store(w->table), w->keys[index], &info, err));
+    text_append_uri(&path, w->keys[index]);
+    delta_stats_json(stats_options, file, &stats);
+    DeltaFile add = {.path = text_str(&path),
+                     .partition_values = values,
+                     .n_partition_values = w->n_partition_columns,
+                     .size = info.size,
+                     .modification_time = info.mtime_ms,
+                     .data_change = true,
+                     .stats = text_str(&stats),
+                     .base_row_id = -1,
+                     .default_row_commit_version = -1};
+    delta_transaction_add(w->txn, &add);
+out:
+    text_free(&path);
+    text_free(&stats);
+    return rc;
+}
+
+static Status add_files(const Write *w, DeltaWriteResult *result, Error *err)
+{
+    Status rc = OK;
+    DeltaStatsOptions stats_options;
+    DeltaWriteResult sum = {0};
+
+    read_stats_options(w, &stats_options);
+    for (size_t i = 0; i < w->n_files; i++) {
+        TRY(add_file(w, &stats_options, i, err));
+        sum.rows += w->files[i].rows;
+        sum.bytes += w->files[i].bytes;
+        sum.files++;
+    }
+    *result = sum;
+out:
+    return rc;
+}
+
+Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *query, const DeltaWriteOptions *options,
+                         DeltaWriteResult *result, Error *err)
+{
+    static const DeltaWriteOptions DEFAULTS = {0};
+    Status rc = OK;
+    Write w = {.txn = txn, .table = delta_transaction_table(txn), .conn = conn, .arena = arena_new()};
+    Text rows = TEXT(TEXT_SQL_MAX);
+    bool handed_over = false;
+
+    options = options ? options : &DEFAULTS;
+    TRY(reconcile(txn, conn, query, options, w.arena, &rows, err));
+    w.schema = delta_transaction_schema(txn);
+    w.partition_columns = delta_transaction_partition_columns(txn, &w.n_partition_columns);
+    w.mapped = !str_ieq(property(&w, "delta.columnMapping.mode", "none"), "none");
+    w.materialize = delta_protocol_supports(delta_transaction_protocol(txn), "materializePartitionColumns");
+    TRY(copy(&w, text_str(&rows), options, err));
+    TRY(make_durable(&w, err));
+    handed_over = true; /* from the first add on the transaction answers for the files */
+    TRY(add_files(&w, result, err));
+out:
+    if (rc != OK && !handed_over) {
+        remove_files(&w);
+    }
+    text_free(&rows);
+    arena_free(w.arena);
+    return rc;
+}
+
+/* ---- overwriting ---- */
+
+typedef struct Removal {
+    DeltaTransaction *txn;
+    int64_t removed;
+} Removal;
+
+static Status remove_one(void *context, const DeltaFile *file, Error *err)
+{
+    Removal *removal = context;
+
+    (void)err;
+    delta_transaction_remove(removal->txn, file, true);
+    removal->removed++;
+    return OK;
+}
+
+Status delta_write_remove_all(DeltaTransaction *txn, DuckConn *conn, int64_t *removed, Error *err)
+{
+    Status rc = OK;
+    Removal removal = {.txn = txn};
+    DeltaSnapshot *snapshot = delta_transaction_snapshot(txn);
+
+    delta_transaction_read_table(txn);
+    if (snapshot) {
+        TRY(delta_snapshot_each_file(snapshot, conn, remove_one, &removal, err));
+    }
+    if (removed) {
+        *removed = removal.removed;
+    }
+out:
+    return rc;
+}
