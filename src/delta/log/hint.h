@@ -1,0 +1,25 @@
+/* _delta_log/_last_checkpoint: where to begin listing (reference 4.4). Only a hint: whatever is wrong with it, it
+ * counts as absent. */
+#ifndef FRESHET_DELTA_LOG_HINT_H
+#define FRESHET_DELTA_LOG_HINT_H
+
+#include "base/error.h"
+#include "store/store.h"
+
+typedef struct DeltaHint {
+    int64_t version;
+    int64_t size;        /* actions */
+    int64_t bytes, adds; /* sizeInBytes, numOfAddFiles */
+    const char *v2_name; /* bare name of a UUID-named checkpoint; NULL: classic */
+    int64_t v2_mtime_ms;
+} DeltaHint;
+
+/* The hinted version, or -1. A store that cannot be reached is still an error. */
+Status delta_hint_read(Store *store, int64_t *version, Error *err);
+Status delta_hint_write(Store *store, const DeltaHint *hint, Error *err);
+
+/* Lower-hex MD5 of the canonical form of a JSON object without its key "checksum". E_JSON when it is no object. */
+enum { DELTA_HINT_CHECKSUM = 33 };
+Status delta_hint_checksum(const char *json, size_t n, char out[DELTA_HINT_CHECKSUM], Error *err);
+
+#endif

@@ -1,0 +1,63 @@
+/* Inside of tables and snapshots: what the files behind delta/table.h share. */
+#ifndef FRESHET_DELTA_TABLE_INT_H
+#define FRESHET_DELTA_TABLE_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "delta/log/checkpoint.h"
+#include "delta/log/commit.h"
+#include "delta/log/overlay.h"
+#include "delta/log/segment.h"
+#include "delta/table.h"
+
+/* References count what callers hold: handles, and one for each snapshot they hold. The table's own snapshot counts
+ * none, so it goes with the last caller. */
+struct DeltaTable {
+    _Atomic int references;
+    Duck *duck;
+    Store *store;
+    char *uri;
+    char *root;            /* as delta_path_canonical takes it */
+    pthread_mutex_t lock;  /* of what follows; held while a refresh reads the log */
+    DeltaSnapshot *newest; /* NULL before the first load */
+    int64_t seen;          /* newest version this process has seen; -1 */
+};
+
+struct DeltaSnapshot {
+    _Atomic int references;
+    DeltaTable *table;
+    int64_t version, timestamp;
+    DeltaCheckpoint *checkpoint;   /* NULL: the log from version 0 */
+    DeltaCommitNode *tail;         /* commits after it, newest first; NULL when there are none */
+    const DeltaMetadata *metadata; /* in the checkpoint or the tail */
+    const DeltaProtocol *protocol;
+    DeltaSchema *schema;
+    DeltaDomain *domains; /* not removed; strings in the checkpoint or the tail */
+    size_t n_domains;
+    pthread_mutex_t lock; /* of the overlay, made when first asked for */
+    DeltaOverlay *overlay;
+};
+
+/* What a snapshot is made of; delta_snapshot_build takes the references over, also on failure. `previous` (may be NULL)
+ * is a snapshot with the same checkpoint whose tail is below this one: what did not change since is shared. */
+typedef struct DeltaSnapshotParts {
+    int64_t version, mtime_ms;
+    DeltaCheckpoint *checkpoint;
+    DeltaCommitNode *tail;
+    DeltaSnapshot *previous;
+} DeltaSnapshotParts;
+Status delta_snapshot_build(DeltaTable *table, const DeltaSnapshotParts *parts, DeltaSnapshot **out, Error *err);
+/* Without the table's reference. */
+void delta_snapshot_release(DeltaSnapshot *snapshot);
+
+/* Loads a version (-1: the newest) from the log. */
+Status delta_snapshot_load(DeltaTable *table, DuckConn *conn, int64_t version, DeltaSnapshot **out, Error *err);
+/* The overlay of the tail (with a JSON manifest's file actions below it); made once. */
+DeltaOverlay *delta_snapshot_overlay(DeltaSnapshot *snapshot);
+/* The tombstones, as delta_overlay_removes_sql; empty text when there can be none. */
+void delta_snapshot_removes_sql(DeltaSnapshot *snapshot, Text *out);
+/* All txns that still count, oldest rules applied (delta.setTransactionRetentionDuration); in `arena`. */
+DeltaTxn *delta_snapshot_txns(const DeltaSnapshot *snapshot, Arena *arena, size_t *n);
+
+#endif
