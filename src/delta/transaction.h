@@ -2,7 +2,8 @@
  *
  * Optimistic commit (reference 11): put-if-absent of the next version; if taken, every winning commit is checked against what
  * this transaction read, and the attempt moves on with jitter. A lost answer is resolved by the transaction's own token
- * (commitInfo.txnId). After the commit: checkpoint when due, whose failure never undoes it.
+ * (commitInfo.txnId). A commit is one put of one small file and nothing else: checkpoints and cleanup are delta_table_maintain, which
+ * the caller runs when it has reported the commit.
  */
 #ifndef FRESHET_DELTA_TRANSACTION_H
 #define FRESHET_DELTA_TRANSACTION_H
@@ -13,7 +14,9 @@ typedef struct DeltaTransaction DeltaTransaction;
 
 /* Begins on a snapshot, or on no table at all (snapshot NULL: the commit creates version 0 and must set metadata). */
 Status delta_transaction_begin(DeltaTable *table, DeltaSnapshot *snapshot, DuckConn *conn, DeltaTransaction **out, Error *err);
-void delta_transaction_free(DeltaTransaction *txn); /* without commit: files already written are removed when it is known that no version names them */
+void delta_transaction_free(DeltaTransaction *txn); /* without commit: the files of delta_transaction_wrote are removed when it is known that no version names them */
+/* A file this transaction made, as a log path: it is removed when the transaction ends without a commit. */
+void delta_transaction_wrote(DeltaTransaction *txn, const char *log_path);
 
 /* What was read. Blind appends say nothing. */
 void delta_transaction_read_table(DeltaTransaction *txn);                 /* all of it */
