@@ -173,23 +173,24 @@ static void name_relations(const SqlQuery *query, Error *err)
     }
 }
 
+SqlSpan sql_query_token(const SqlQuery *query, size_t offset)
+{
+    size_t begin = 0;
+    for (size_t i = 0; i < query->n_pieces; i++) {
+        const SqlPiece *piece = &query->pieces[i];
+        if (offset < begin + piece->length)
+            return piece->kind == SQL_PIECE_COPY ? sql_token_span_at(&query->text, piece->source.begin + offset - begin)
+                                                 : piece->source;
+        begin += piece->length;
+    }
+    return (SqlSpan){query->span.end, query->span.end};
+}
+
 void sql_query_place(const SqlQuery *query, int64_t offset, Error *err)
 {
     if (!err)
         return;
     name_relations(query, err);
-    if (offset < 0)
-        return;
-    size_t length = strlen(query->rewritten), at = (size_t)offset < length ? (size_t)offset : length;
-    SqlSpan source = sql_query_source(query, at, at);
-    size_t piece_begin = 0;
-    for (size_t i = 0; i < query->n_pieces; i++) {
-        const SqlPiece *piece = &query->pieces[i];
-        if (at < piece_begin + piece->length) {
-            source = piece->kind == SQL_PIECE_COPY ? sql_token_span_at(&query->text, source.begin) : piece->source;
-            break;
-        }
-        piece_begin += piece->length;
-    }
-    sql_error_place(err, &query->text, source);
+    if (offset >= 0)
+        sql_error_place(err, &query->text, sql_query_token(query, (size_t)offset));
 }

@@ -59,7 +59,8 @@ typedef struct SqlQuery SqlQuery;
 typedef bool (*SqlResolver)(void *context, const char *schema, const char *name);
 
 /* Rewrites `span` of `text` (one statement or sub-query of any kind: SELECT, COPY, EXPLAIN, CREATE TEMP TABLE AS ...).
- * Fails with E_SQL_PARSE for a malformed clause of ours. The query owns an arena; free it with sql_query_free. */
+ * Fails with E_SQL_PARSE for a malformed clause of ours. The query owns an arena; free it with sql_query_free. The text must outlive
+ * the query. Comments and ';' at the end are left out. */
 Status sql_query_rewrite(const SqlText *text, SqlSpan span, SqlResolver resolver, void *context, SqlQuery **out, Error *err);
 void sql_query_free(SqlQuery *query);
 
@@ -68,7 +69,8 @@ size_t sql_query_relations(const SqlQuery *query, const SqlRelation **relations)
 /* The rewritten text with each placeholder i replaced by `replacement[i]` (NULL keeps the placeholder). For inlining views: "(SELECT ...)".
  * An alias is there already wherever one is needed. */
 void sql_query_inline(const SqlQuery *query, const char *const *replacement, Text *out);
-/* Moves an error of DuckDB (byte offset into sql_query_text, see duck_error_position) to the user's text. */
+/* Moves an error of DuckDB (byte offset into sql_query_text, see duck_error_position; -1 when unknown) to the user's text, and puts
+ * the user's names in the place of placeholders in its message. */
 void sql_query_place(const SqlQuery *query, int64_t offset, Error *err);
 
 /* ---- what a streaming query does: the walk over DuckDB's own syntax tree ---- */
@@ -91,12 +93,18 @@ Status sql_query_stream_facts(DuckConn *conn, const SqlQuery *query, const bool 
 
 /* The query text with every time function (one table: now(), current_timestamp, today(), age(x), ...) replaced by the
  * batch's constant, written as `replacement` of the right type: expressions over getvariable('freshet_batch_time'), a
- * TIMESTAMPTZ. Text positions for sql_query_place stay right: call before running, replaces the text in place. */
+ * TIMESTAMPTZ. Text positions for sql_query_place stay right: call before running, replaces the text in place. A column that is nothing but
+ * such a call keeps its name. `current_date` and its like without brackets mean the time even when a table has a column of that
+ * name, which then needs quotes. */
 Status sql_query_fix_time(DuckConn *conn, SqlQuery *query, Error *err);
 
 /* Conjuncts of WHERE that compare a plain column of relation i with a constant, usable to skip files: written as SQL over
  * the bare column name. Conservative: only when every row that the relation contributes must satisfy them (not below an outer join's
- * null-supplying side, not under OR, not in a sub-query of another relation). */
+ * null-supplying side, not under OR, not in a sub-query of another relation).
+ *
+ * The tree knows no schema, so the caller checks two things: a path that is no column of the relation is to be ignored (it may be
+ * an alias of the select list or a column of an outer query), and so is a value whose type does not compare in the column's own
+ * order (a VARCHAR column with a number: DuckDB casts the column, whose minimum as text says nothing then). */
 typedef enum SqlCompare { SQL_EQ, SQL_LT, SQL_LE, SQL_GT, SQL_GE, SQL_IS_NULL, SQL_IS_NOT_NULL, SQL_IN } SqlCompare;
 typedef struct SqlPredicate {
     const char *const *column; /* path of names: {"s","x"} or {"id"} */

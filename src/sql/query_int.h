@@ -39,6 +39,9 @@ void sql_query_replace(SqlQuery *query, size_t begin, size_t end, const char *te
 /* Where bytes [begin, end) of the rewritten text come from. */
 SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end);
 
+/* The user's token at an offset of the rewritten text; what an edit replaced for bytes that the user did not write. */
+SqlSpan sql_query_token(const SqlQuery *query, size_t offset);
+
 /* ---- one relation (relation.c) ---- */
 
 typedef enum SqlRelationClass {
