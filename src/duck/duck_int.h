@@ -82,10 +82,12 @@ Status duck_result_wrap(DuckConn *conn, duckdb_result *result, duckdb_prepared_s
 
 /* ---- value.c: any value as text ---- */
 
+/* A row of a vector; or of a plain array laid out like one, without nulls, when `data` is set. */
 typedef struct DuckCell {
     const DuckType *type;
     duckdb_vector vector;
     size_t row;
+    const void *data;
 } DuckCell;
 
 __extension__ typedef __int128 DuckInt;
@@ -98,6 +100,10 @@ void duck_decimal_text(const DuckType *type, const void *data, size_t row, char 
 bool duck_cell_is_null(const DuckCell *cell);
 void duck_cell_json(const DuckCell *cell, Text *out);
 void duck_cell_print(const DuckCell *cell, Text *out);
+
+/* variant.c */
+void duck_variant_json(const DuckCell *cell, Text *out);
+void duck_variant_print(const DuckCell *cell, Text *out);
 
 /* The current row's value. */
 DuckCell duck_result_cell(const DuckResult *result, size_t column);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "duck/duck_int.h"
 
@@ -18,7 +19,7 @@
 
 void duck_kept_errors_init(KeptErrors *kept)
 {
-    *kept = (KeptErrors){.next = 1};
+    *kept = (KeptErrors){.next = random_u64() | 1}; /* so that no user text holds a token */
     pthread_mutex_init(&kept->lock, NULL);
 }
 
@@ -220,7 +221,11 @@ Status duck_error_translate(DuckConn *conn, const char *message, Error *err)
     Text hint = TEXT(ERROR_HINT_MAX - 1);
     take_additions(said.message, &hint);
     ErrorId id = id_of_kind(said.kind);
-    Status rc = error_set(err, id, "%s%s", id == E_INTERNAL ? "DuckDB: " : "", said.message);
+    const char *text = said.message;
+    if (str_starts(text, TOKEN_PREFIX) && strstr(text, ": ") != NULL) {
+        text = strstr(text, ": ") + 2;
+    }
+    Status rc = error_set(err, id, "%s%s", id == E_INTERNAL ? "DuckDB: " : "", text);
     if (id == E_SQL_MEMORY) {
         error_hint(err, "raise the memory limit; sorts, joins and groupings spill to disk by themselves, but list(), "
                         "string_agg() and the like must fit");

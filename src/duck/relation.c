@@ -166,7 +166,6 @@ static void on_init(duckdb_init_info info)
     }
     size_t n = (size_t)duckdb_init_get_column_count(info);
     Scan *scan = mem_alloc(sizeof *scan);
-    scan->refs = 1;
     entry_ref(entry);
     scan->entry = entry;
     scan->wanted = mem_alloc((n + 1) * sizeof *scan->wanted);
@@ -178,12 +177,14 @@ static void on_init(duckdb_init_info info)
             scan->positions[scan->n_wanted++] = i;
         }
     }
-    if (entry->relation.open(entry->relation.context, scan->wanted, scan->n_wanted, &scan->user, &err) != OK) {
+    Status rc = entry->relation.open(entry->relation.context, scan->wanted, scan->n_wanted, &scan->user, &err);
+    scan->opened = rc == OK;
+    atomic_store(&scan->refs, 1); /* from here other threads may see it: they count themselves in first */
+    if (rc != OK) {
         scan_unref(scan);
         init_error(info, &err);
         return;
     }
-    scan->opened = true;
     duckdb_init_set_max_threads(info, entry->relation.threads_max < 1 ? 1 : (idx_t)entry->relation.threads_max);
     duckdb_init_set_init_data(info, scan, scan_unref);
 }
@@ -195,12 +196,12 @@ static void on_local_init(duckdb_init_info info)
 
 static Status open_thread(ThreadScan *thread, Scan *scan, Error *err)
 {
-    const DuckRelation *relation = &scan->entry->relation;
     if (thread->scan == NULL) {
         atomic_fetch_add(&scan->refs, 1);
         thread->scan = scan;
         thread->columns = mem_alloc((scan->n_wanted + 1) * sizeof *thread->columns);
     }
+    const DuckRelation *relation = &scan->entry->relation;
     if (relation->thread_open != NULL) {
         Status rc = relation->thread_open(scan->user, &thread->user, err);
         if (rc != OK) {
@@ -213,11 +214,11 @@ static Status open_thread(ThreadScan *thread, Scan *scan, Error *err)
 
 static Status fill(ThreadScan *thread, Scan *scan, duckdb_data_chunk chunk, Error *err)
 {
-    const DuckRelation *relation = &scan->entry->relation;
     Status rc;
     if (!thread->opened && (rc = open_thread(thread, scan, err)) != OK) {
         return rc;
     }
+    const DuckRelation *relation = &scan->entry->relation;
     for (size_t i = 0; i < scan->n_wanted; i++) {
         thread->columns[i] = duck_column_of(duckdb_data_chunk_get_vector(chunk, scan->positions[i]), true);
     }

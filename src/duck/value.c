@@ -4,9 +4,11 @@
  * TIMESTAMP is "2024-01-31T12:00:00.5" style ISO-8601 without a zone, TIMESTAMP WITH TIME ZONE the same in UTC with
  * 'Z' (dates outside the years 1 to 9999, and the infinite ones, are as DuckDB prints them); BLOB and GEOMETRY are
  * base64; JSON columns are embedded; STRUCT is an object, a STRUCT without names an array; MAP is an object when its
- * keys are strings and else an array of [key, value]; UNION is {"tag": value}. Everything else is a string.
+ * keys are strings and else an array of [key, value]; UNION is {"tag": value}; VARIANT is what it holds. Everything
+ * else is a string.
  *
- * Print: the value is handed back to DuckDB and cast to VARCHAR there; so it is the same text by construction.
+ * Print: the value is handed back to DuckDB and cast to VARCHAR there; so it is the same text by construction. (Not so
+ * for objects and arrays in a VARIANT: they are printed as JSON.)
  */
 #include <inttypes.h>
 #include <math.h>
@@ -19,11 +21,14 @@
 
 static const void *data_of(const DuckCell *cell)
 {
-    return duckdb_vector_get_data(cell->vector);
+    return cell->data != NULL ? cell->data : duckdb_vector_get_data(cell->vector);
 }
 
 bool duck_cell_is_null(const DuckCell *cell)
 {
+    if (cell->data != NULL) {
+        return false;
+    }
     uint64_t *validity = duckdb_vector_get_validity(cell->vector);
     return cell->type->id == DUCK_NULL || (validity != NULL && !(validity[cell->row >> 6] >> (cell->row & 63) & 1));
 }
@@ -52,6 +57,11 @@ bool duck_load_int(DuckTypeId id, const void *data, size_t row, DuckInt *out)
     }
 }
 
+static DuckCell cell_at(const DuckType *type, duckdb_vector vector, size_t row)
+{
+    return (DuckCell){.type = type, .vector = vector, .row = row};
+}
+
 static const DuckString *string_of(const DuckCell *cell)
 {
     return (const DuckString *)data_of(cell) + cell->row;
@@ -59,7 +69,7 @@ static const DuckString *string_of(const DuckCell *cell)
 
 static DuckCell struct_member(const DuckCell *cell, size_t i)
 {
-    return (DuckCell){cell->type->members[i].type, duckdb_struct_vector_get_child(cell->vector, i), cell->row};
+    return cell_at(cell->type->members[i].type, duckdb_struct_vector_get_child(cell->vector, i), cell->row);
 }
 
 /* The elements of a LIST, MAP (its entries are a struct: `type` stays NULL) or ARRAY: cell of the first one. */
@@ -67,19 +77,18 @@ static DuckCell elements_of(const DuckCell *cell, size_t *n)
 {
     if (cell->type->id == DUCK_ARRAY) {
         *n = cell->type->array_size;
-        return (DuckCell){cell->type->members[0].type, duckdb_array_vector_get_child(cell->vector),
-                          cell->row * cell->type->array_size};
+        return cell_at(cell->type->members[0].type, duckdb_array_vector_get_child(cell->vector),
+                       cell->row * cell->type->array_size);
     }
     const DuckListEntry *entry = (const DuckListEntry *)data_of(cell) + cell->row;
     *n = entry->length;
-    return (DuckCell){cell->type->id == DUCK_MAP ? NULL : cell->type->members[0].type,
-                      duckdb_list_vector_get_child(cell->vector), entry->offset};
+    return cell_at(cell->type->id == DUCK_MAP ? NULL : cell->type->members[0].type,
+                   duckdb_list_vector_get_child(cell->vector), entry->offset);
 }
 
 static DuckCell map_part(const DuckCell *map, const DuckCell *first, size_t i, size_t part)
 {
-    return (DuckCell){map->type->members[part].type, duckdb_struct_vector_get_child(first->vector, part),
-                      first->row + i};
+    return cell_at(map->type->members[part].type, duckdb_struct_vector_get_child(first->vector, part), first->row + i);
 }
 
 /* A union is a struct of its tag and all alternatives. */
@@ -87,8 +96,7 @@ static DuckCell union_member(const DuckCell *cell, size_t *tag)
 {
     const uint8_t *tags = duckdb_vector_get_data(duckdb_struct_vector_get_child(cell->vector, 0));
     *tag = tags[cell->row];
-    return (DuckCell){cell->type->members[*tag].type, duckdb_struct_vector_get_child(cell->vector, *tag + 1),
-                      cell->row};
+    return cell_at(cell->type->members[*tag].type, duckdb_struct_vector_get_child(cell->vector, *tag + 1), cell->row);
 }
 
 static size_t enum_index(const DuckCell *cell)
@@ -160,7 +168,7 @@ static duckdb_value nested_value(const DuckCell *cell)
     size_t made = 0, made_keys = 0;
     for (; logical != NULL && made < n && cell->type->id != DUCK_UNION; made++) {
         DuckCell child = cell->type->id == DUCK_STRUCT ? struct_member(cell, made)
-                         : of_elements                 ? (DuckCell){first.type, first.vector, first.row + made}
+                         : of_elements                 ? cell_at(first.type, first.vector, first.row + made)
                                                        : map_part(cell, &first, made, 1);
         values[made] = to_value(&child);
         if (cell->type->id == DUCK_MAP) {
@@ -319,6 +327,10 @@ void duck_cell_print(const DuckCell *cell, Text *out)
 {
     if (cell->type->id == DUCK_VARCHAR || cell->type->id == DUCK_JSON) {
         text_append_n(out, duck_string_data(string_of(cell)), duck_string_length(string_of(cell)));
+        return;
+    }
+    if (cell->type->id == DUCK_VARIANT) {
+        duck_variant_print(cell, out);
         return;
     }
     duckdb_value value = to_value(cell);
@@ -570,6 +582,7 @@ static void (*const JSON_WRITERS[DUCK_OTHER + 1])(const DuckCell *cell, Text *ou
     [DUCK_MAP] = json_map,
     [DUCK_UNION] = json_union,
     [DUCK_OTHER] = json_other,
+    [DUCK_VARIANT] = duck_variant_json,
 };
 
 void duck_cell_json(const DuckCell *cell, Text *out)

@@ -1,5 +1,6 @@
 /* Writing Parquet files: names, partitions, statistics, failures. */
 #include <dirent.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -332,6 +333,36 @@ static void test_duck_parquet__failures_leave_nothing(void **state)
     error_clear(&err);
 }
 
+static void *interrupt_when_running(void *context)
+{
+    (void)context;
+    int64_t deadline = clock_mono_us() + 60 * 1000000;
+    while (duck_progress(conn) < 0 && clock_mono_us() < deadline) {
+        usleep(500);
+    }
+    duck_interrupt(conn);
+    return NULL;
+}
+
+static void test_duck_parquet__interrupts_leave_nothing(void **state)
+{
+    (void)state;
+    const char *const by[] = {"p"};
+    ParquetWrite write = {.query = "SELECT i, i % 7 AS p FROM range(2000000000) t(i)",
+                          .folder = sub_folder("interrupts"),
+                          .prefix = "part-",
+                          .partition_by = by};
+    for (size_t partitions = 0; partitions < 2; partitions++) {
+        pthread_t thread;
+        write.n_partition_by = partitions;
+        assert_int_equal(pthread_create(&thread, NULL, interrupt_when_running, NULL), 0);
+        assert_int_equal(parquet_write(conn, &write, arena, &files, &n_files, &err), ERR_INTERRUPTED);
+        pthread_join(thread, NULL);
+        error_clear(&err);
+        assert_int_equal(count_files(write.folder), 0);
+    }
+}
+
 static void test_duck_parquet__paths_are_not_globs(void **state)
 {
     (void)state;
@@ -387,6 +418,7 @@ int main(void)
         WITH_ARENA(test_duck_parquet__size_limit_and_options),
         WITH_ARENA(test_duck_parquet__codecs),
         WITH_ARENA(test_duck_parquet__failures_leave_nothing),
+        WITH_ARENA(test_duck_parquet__interrupts_leave_nothing),
         WITH_ARENA(test_duck_parquet__paths_are_not_globs),
         WITH_ARENA(test_duck_parquet__ten_rows_are_quick),
     };

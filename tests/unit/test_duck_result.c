@@ -159,6 +159,73 @@ static void test_duck_result__print_is_the_cast(void **state)
     }
 }
 
+/* What a VARIANT holds is told as it would be without the VARIANT. */
+static void test_duck_result__variants(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof VALUES / sizeof *VALUES; i++) {
+        bool other_shape = strstr(VALUES[i].expression, "MAP") != NULL ||
+                           strstr(VALUES[i].expression, "UNION") != NULL ||
+                           strstr(VALUES[i].expression, "union") != NULL ||
+                           strstr(VALUES[i].expression, "JSON") != NULL || strstr(VALUES[i].expression, "row(") != NULL;
+        if (other_shape) {
+            continue;
+        }
+        Text sql = TEXT(1 << 16), json = TEXT(1 << 16), printed = TEXT(1 << 16);
+        text_printf(&sql, "(%s)::VARIANT AS v, v::VARCHAR", VALUES[i].expression);
+        DuckResult *result = select_one(text_str(&sql));
+        duck_result_json(result, 0, &json);
+        if (strcmp(text_str(&json), VALUES[i].json) != 0) {
+            fail_msg("%s in a VARIANT: %s, expected %s", VALUES[i].expression, text_str(&json), VALUES[i].json);
+        }
+        char *cast = duck_result_text_dup(result, 1);
+        bool nested = json.data[0] == '[' || json.data[0] == '{';
+        if (duck_result_print(result, 0, &printed) && strcmp(text_str(&printed), nested ? VALUES[i].json : cast) != 0) {
+            fail_msg("%s in a VARIANT: printed %s, cast %s", VALUES[i].expression, text_str(&printed), cast);
+        }
+        mem_free(cast);
+        text_free(&printed);
+        text_free(&json);
+        text_free(&sql);
+        duck_result_free(result);
+    }
+}
+
+static void test_duck_result__variants_over_rows(void **state)
+{
+    (void)state;
+    DuckResult *r;
+    must(duck_query(
+        conn,
+        "SELECT v, j::VARCHAR FROM (SELECT j::VARIANT AS v, j FROM (SELECT ('{\"row\":' || i || ',\"list\":[' || i || "
+        "',null,\"text of ' || i || '\"],\"deep\":{\"' || 'k' || i || '\":[{}, []]}}')::JSON AS j FROM range(5000) "
+        "t(i)))",
+        &r, &err));
+    size_t rows = 0;
+    for (bool more;; rows++) {
+        must(duck_result_next(r, &more, &err));
+        if (!more) {
+            break;
+        }
+        Text json = TEXT(1 << 16);
+        duck_result_json(r, 0, &json);
+        char *expected = duck_result_text_dup(r, 1), *to = expected; /* without the blanks */
+        bool in_string = false;
+        for (const char *s = expected; *s != '\0'; s++) {
+            in_string ^= *s == '"';
+            if (*s != ' ' || in_string) {
+                *to++ = *s;
+            }
+        }
+        *to = '\0';
+        assert_string_equal(text_str(&json), expected);
+        mem_free(expected);
+        text_free(&json);
+    }
+    assert_int_equal(rows, 5000);
+    duck_result_free(r);
+}
+
 static void test_duck_result__numbers(void **state)
 {
     (void)state;
@@ -342,6 +409,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_duck_result__json_of_every_type),
         cmocka_unit_test(test_duck_result__print_is_the_cast),
+        cmocka_unit_test(test_duck_result__variants),
+        cmocka_unit_test(test_duck_result__variants_over_rows),
         cmocka_unit_test(test_duck_result__numbers),
         cmocka_unit_test(test_duck_result__text_may_hold_nul),
         cmocka_unit_test(test_duck_result__nested_over_chunks),

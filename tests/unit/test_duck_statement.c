@@ -59,6 +59,7 @@ static const ErrorCase ERRORS[] = {
      "did you mean \"substring\"?"},
     {"SELECT 1::INTEGER + 'x'::VARCHAR[]", E_SQL_BIND, 18, NULL, NULL},
     {"SELECT * FROM no_such_table", E_SQL_BIND, 14, "Table with name no_such_table does not exist!", NULL},
+    {"SELECT 'üü', nope FROM (SELECT 1 AS a)", E_SQL_BIND, 15, NULL, NULL}, /* bytes, not characters */
     {"SELECT 'abc'::INTEGER", E_SQL_RUN, 12, "Could not convert string 'abc' to INT32", ""},
     {"SELECT error('boo')", E_SQL_RUN, -1, "boo", ""},
     {"SELECT * FROM read_parquet('/no/such/file.parquet')", E_IO, 14,
