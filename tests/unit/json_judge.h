@@ -73,7 +73,7 @@ static void judge_open(Judge *judge)
     delta_schema_unref(schema);
 }
 
-static void judge_close(Judge *judge)
+static inline void judge_close(Judge *judge)
 {
     unlink(judge->path);
     files_columns_fini(&judge->columns);
