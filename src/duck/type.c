@@ -132,7 +132,6 @@ static Status build(duckdb_logical_type logical, Arena *arena, int depth, const 
 
 static Status build_members(duckdb_logical_type logical, Arena *arena, int depth, DuckType *type, Error *err)
 {
-    static const char *const MAP_NAMES[] = {"key", "value"};
     const ChildrenOf *children = &CHILDREN[type->id];
     size_t n = (size_t)children->count(logical);
     DuckTypeMember *members = arena_alloc(arena, (n + 1) * sizeof *members);
@@ -142,7 +141,7 @@ static Status build_members(duckdb_logical_type logical, Arena *arena, int depth
             members[i].name = arena_strdup(arena, name == NULL ? "" : name);
             duckdb_free(name);
         } else {
-            members[i].name = type->id == DUCK_MAP ? MAP_NAMES[i] : "element";
+            members[i].name = type->id != DUCK_MAP ? "element" : i == 0 ? "key" : "value";
         }
         duckdb_logical_type child = children->type(logical, i);
         Status rc = build(child, arena, depth + 1, &members[i].type, err);
@@ -213,8 +212,8 @@ Status duck_type_from_logical(duckdb_logical_type logical, Arena *arena, const D
 static duckdb_logical_type logical_nested(const DuckType *type)
 {
     size_t n = type->n_members;
-    duckdb_logical_type *children = mem_alloc((n + 1) * sizeof *children), result = NULL;
-    const char **names = mem_alloc((n + 1) * sizeof *names);
+    duckdb_logical_type *children = mem_alloc((n + 1) * sizeof(duckdb_logical_type)), result = NULL;
+    const char **names = mem_alloc((n + 1) * sizeof(char *));
     size_t made = 0;
     for (; made < n; made++) {
         names[made] = type->members[made].name;

@@ -8,7 +8,7 @@
  * else is a string.
  *
  * Print: the value is handed back to DuckDB and cast to VARCHAR there; so it is the same text by construction. (Not so
- * for objects and arrays in a VARIANT: they are printed as JSON.)
+ * for what holds objects or arrays of a VARIANT: that is printed as JSON.)
  */
 #include <inttypes.h>
 #include <math.h>
@@ -72,7 +72,8 @@ static DuckCell struct_member(const DuckCell *cell, size_t i)
     return cell_at(cell->type->members[i].type, duckdb_struct_vector_get_child(cell->vector, i), cell->row);
 }
 
-/* The elements of a LIST, MAP (its entries are a struct: `type` stays NULL) or ARRAY: cell of the first one. */
+/* The elements of a LIST, MAP (then only for map_part: its entries are a struct that DuckType leaves out) or ARRAY: the
+ * cell of the first one. */
 static DuckCell elements_of(const DuckCell *cell, size_t *n)
 {
     if (cell->type->id == DUCK_ARRAY) {
@@ -82,8 +83,7 @@ static DuckCell elements_of(const DuckCell *cell, size_t *n)
     }
     const DuckListEntry *entry = (const DuckListEntry *)data_of(cell) + cell->row;
     *n = entry->length;
-    return cell_at(cell->type->id == DUCK_MAP ? NULL : cell->type->members[0].type,
-                   duckdb_list_vector_get_child(cell->vector), entry->offset);
+    return cell_at(cell->type->members[0].type, duckdb_list_vector_get_child(cell->vector), entry->offset);
 }
 
 static DuckCell map_part(const DuckCell *map, const DuckCell *first, size_t i, size_t part)
@@ -155,50 +155,80 @@ void duck_decimal_text(const DuckType *type, const void *data, size_t row, char 
 
 static duckdb_value to_value(const DuckCell *cell);
 
-static duckdb_value nested_value(const DuckCell *cell)
+static void free_values(duckdb_value *values, size_t n)
 {
-    size_t n = cell->type->n_members, tag = 0;
-    DuckCell first = {0};
-    if (cell->type->id == DUCK_LIST || cell->type->id == DUCK_ARRAY || cell->type->id == DUCK_MAP) {
-        first = elements_of(cell, &n);
-    }
-    bool of_elements = cell->type->id == DUCK_LIST || cell->type->id == DUCK_ARRAY;
-    duckdb_logical_type logical = duck_type_to_logical(of_elements ? cell->type->members[0].type : cell->type);
-    duckdb_value *values = mem_alloc(2 * (n + 1) * sizeof(duckdb_value)), *keys = values + n + 1, result = NULL;
-    size_t made = 0, made_keys = 0;
-    for (; logical != NULL && made < n && cell->type->id != DUCK_UNION; made++) {
-        DuckCell child = cell->type->id == DUCK_STRUCT ? struct_member(cell, made)
-                         : of_elements                 ? cell_at(first.type, first.vector, first.row + made)
-                                                       : map_part(cell, &first, made, 1);
-        values[made] = to_value(&child);
-        if (cell->type->id == DUCK_MAP) {
-            DuckCell key = map_part(cell, &first, made, 0);
-            keys[made_keys++] = to_value(&key);
-        }
-    }
-    if (logical == NULL) {
-        result = NULL;
-    } else if (cell->type->id == DUCK_STRUCT) {
-        result = duckdb_create_struct_value(logical, values);
-    } else if (cell->type->id == DUCK_LIST) {
-        result = duckdb_create_list_value(logical, values, n);
-    } else if (cell->type->id == DUCK_ARRAY) {
-        result = duckdb_create_array_value(logical, values, n);
-    } else if (cell->type->id == DUCK_MAP) {
-        result = duckdb_create_map_value(logical, keys, values, n);
-    } else if (cell->type->id == DUCK_UNION) {
-        DuckCell member = union_member(cell, &tag);
-        values[made++] = to_value(&member);
-        result = duckdb_create_union_value(logical, tag, values[0]);
-    }
-    for (size_t i = 0; i < made; i++) {
+    for (size_t i = 0; i < n; i++) {
         duckdb_destroy_value(&values[i]);
     }
-    for (size_t i = 0; i < made_keys; i++) {
-        duckdb_destroy_value(&keys[i]);
-    }
     mem_free(values);
-    duckdb_destroy_logical_type(&logical);
+}
+
+static duckdb_value struct_value(const DuckCell *cell, duckdb_logical_type type)
+{
+    size_t n = cell->type->n_members;
+    duckdb_value *members = mem_alloc((n + 1) * sizeof(duckdb_value));
+    for (size_t i = 0; i < n; i++) {
+        DuckCell member = struct_member(cell, i);
+        members[i] = to_value(&member);
+    }
+    duckdb_value result = duckdb_create_struct_value(type, members);
+    free_values(members, n);
+    return result;
+}
+
+/* LIST and ARRAY; `type` is that of an element. */
+static duckdb_value elements_value(const DuckCell *cell, duckdb_logical_type type)
+{
+    size_t n;
+    DuckCell element = elements_of(cell, &n);
+    duckdb_value *elements = mem_alloc((n + 1) * sizeof(duckdb_value));
+    for (size_t i = 0; i < n; i++, element.row++) {
+        elements[i] = to_value(&element);
+    }
+    duckdb_value result = cell->type->id == DUCK_LIST ? duckdb_create_list_value(type, elements, n)
+                                                      : duckdb_create_array_value(type, elements, n);
+    free_values(elements, n);
+    return result;
+}
+
+static duckdb_value map_value(const DuckCell *cell, duckdb_logical_type type)
+{
+    size_t n;
+    DuckCell first = elements_of(cell, &n);
+    duckdb_value *keys = mem_alloc((n + 1) * sizeof(duckdb_value));
+    duckdb_value *values = mem_alloc((n + 1) * sizeof(duckdb_value));
+    for (size_t i = 0; i < n; i++) {
+        DuckCell key = map_part(cell, &first, i, 0), value = map_part(cell, &first, i, 1);
+        keys[i] = to_value(&key);
+        values[i] = to_value(&value);
+    }
+    duckdb_value result = duckdb_create_map_value(type, keys, values, n);
+    free_values(keys, n);
+    free_values(values, n);
+    return result;
+}
+
+static duckdb_value union_value(const DuckCell *cell, duckdb_logical_type type)
+{
+    size_t tag;
+    DuckCell member = union_member(cell, &tag);
+    duckdb_value value = to_value(&member), result = duckdb_create_union_value(type, tag, value);
+    duckdb_destroy_value(&value);
+    return result;
+}
+
+static duckdb_value nested_value(const DuckCell *cell)
+{
+    bool of_elements = cell->type->id == DUCK_LIST || cell->type->id == DUCK_ARRAY;
+    duckdb_logical_type type = duck_type_to_logical(of_elements ? cell->type->members[0].type : cell->type);
+    if (type == NULL) {
+        return NULL;
+    }
+    duckdb_value result = of_elements                     ? elements_value(cell, type)
+                          : cell->type->id == DUCK_STRUCT ? struct_value(cell, type)
+                          : cell->type->id == DUCK_MAP    ? map_value(cell, type)
+                                                          : union_value(cell, type);
+    duckdb_destroy_logical_type(&type);
     return result;
 }
 
@@ -334,7 +364,15 @@ void duck_cell_print(const DuckCell *cell, Text *out)
         return;
     }
     duckdb_value value = to_value(cell);
-    char *text = value == NULL ? NULL : duckdb_get_varchar(value);
+    if (value == NULL) {
+        if (cell->type->n_members > 0) {
+            duck_cell_json(cell, out);
+        } else {
+            duck_type_sql(cell->type, out); /* a type nobody has met yet: say which */
+        }
+        return;
+    }
+    char *text = duckdb_get_varchar(value);
     text_append(out, text == NULL ? "" : text);
     duckdb_free(text);
     duckdb_destroy_value(&value);
