@@ -1,0 +1,112 @@
+/* Inside the Delta source: offsets, options, and the walk over a table's files in the order the offsets count them. */
+#ifndef FRESHET_SOURCE_DELTA_INT_H
+#define FRESHET_SOURCE_DELTA_INT_H
+
+#include "delta/scan.h"
+#include "duck/function.h"
+#include "source/sources.h"
+
+/* ---- delta_offset.c ---- */
+
+/* A position in the total order (version, index): everything up to and including it has been read (reference 16.1). */
+typedef struct DeltaOffset {
+    int64_t version;
+    int64_t index; /* last file read within the version; -1: none of it yet */
+    bool initial;  /* within the initial snapshot at `version`; isStartingVersion in the JSON */
+} DeltaOffset;
+
+/* `id` is the table's; NULL: not checked. E_SOURCE_OFFSET, E_SOURCE_OTHER_TABLE. */
+Status delta_offset_parse(const char *text, const char *id, DeltaOffset *out, Error *err);
+char *delta_offset_text(const DeltaOffset *offset, const char *id);
+/* By version and index; `initial` is ignored. */
+int delta_offset_compare(const DeltaOffset *a, const DeltaOffset *b);
+
+/* ---- delta_options.c ---- */
+
+typedef struct DeltaSourceOptions {
+    int64_t files_max, bytes_max; /* a batch's limits */
+    bool ignore_deletes, ignore_changes, skip_changes, fail_on_data_loss;
+    char *exclude;            /* regular expression, or NULL */
+    int64_t starting_version; /* -1: not given; DELTA_START_LATEST */
+    char *starting_timestamp; /* or NULL */
+} DeltaSourceOptions;
+enum { DELTA_START_NONE = -1, DELTA_START_LATEST = -2 };
+
+/* Checks and reads all of SOURCE_DELTA_OPTIONS. `what` names the table in errors. */
+Status delta_source_options(const StreamOption *options, size_t n, const char *what, DeltaSourceOptions *out,
+                            Error *err);
+void delta_source_options_clear(DeltaSourceOptions *options);
+
+/* ---- the source ---- */
+
+/* The files of a range, in order, and where it ends. */
+typedef struct DeltaRange {
+    Arena *arena;
+    DeltaFile *files;
+    size_t n, capacity;
+    int64_t bytes, rows; /* rows: -1 when some file does not say */
+    char *start, *end;   /* offsets as texts; NULL start: from the beginning */
+} DeltaRange;
+
+typedef struct DeltaSource {
+    StreamSource base;
+    Duck *duck;
+    DeltaTable *table;
+    Store *checkpoint;
+    char *flow, *private_dir;
+    DeltaSourceOptions options;
+    bool written_by_pipeline;
+    unsigned serial; /* names its temporary table */
+
+    /* how the table is read, as of init_version; changes only when the flow is planned anew */
+    bool known, stale;
+    char *id;
+    DeltaSchema *schema;
+    char **partition_columns;
+    size_t n_partition_columns;
+    char *column_mapping;
+    int64_t init_version;
+
+    /* where it stands */
+    bool started;            /* the first latest() has checked the start */
+    int64_t newest;          /* highest version known to exist */
+    int64_t bound;           /* available-now reads no commit after it; INT64_MAX: no bound */
+    int64_t initial_version; /* version the temporary table of the initial snapshot was made from; -1: none */
+    DuckConn *initial_conn;  /* the connection that holds it */
+    DeltaRange range;        /* planned last, so that relation() need not read the log again */
+    StreamBacklog backlog;
+    int watch_fd, watch; /* inotify; -1 */
+} DeltaSource;
+
+/* ---- delta_walk.c: commits ---- */
+
+/* What limits and ends a walk. */
+typedef struct DeltaWalk {
+    DeltaSource *source;
+    DeltaRange *range;      /* files are added here */
+    DeltaOffset at;         /* begins here, moves on */
+    const DeltaOffset *end; /* a logged end: read exactly up to it, without limits; NULL: as far as limits allow */
+    int64_t files_left, bytes_left;
+    bool full;           /* a limit ended it */
+    bool schema_changed; /* the very first commit needs the flow to be planned anew */
+} DeltaWalk;
+
+/* Charges a file to the limits; false when they are used up (reference 16.4). */
+bool delta_walk_admit(DeltaWalk *walk, int64_t size);
+void delta_walk_add(DeltaWalk *walk, const DeltaFile *file, int64_t rows);
+/* Goes on through the commits after walk->at. What would be an error ends the walk before it, unless nothing was passed yet. */
+Status delta_walk_commits(DeltaWalk *walk, Error *err);
+
+/* ---- delta_initial.c: the snapshot a stream begins with ---- */
+
+/* Goes on through the files of the snapshot at walk->at.version, numbered by (modificationTime, path); at its end walk->at is the
+ * beginning of the next version. */
+Status delta_walk_initial(DeltaWalk *walk, DuckConn *conn, Error *err);
+void delta_initial_drop(DeltaSource *source);
+/* Files and bytes of the initial snapshot behind `index`. */
+Status delta_initial_rest(DeltaSource *source, DuckConn *conn, int64_t index, StreamBacklog *out, Error *err);
+
+/* Rows of a file by its statistics, less those its deletion vector hides; -1 when it does not say. */
+int64_t delta_file_rows(const DeltaFile *file);
+
+#endif

@@ -1,0 +1,88 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "source/delta_int.h"
+
+enum { SOURCE_VERSION = 1, SOURCE_VERSION_RESERVED = 2, SOURCE_VERSION_BARRIER = 3 };
+
+static Status check_source_version(int64_t version, Error *err)
+{
+    if (version == SOURCE_VERSION) {
+        return OK;
+    }
+    if (version == SOURCE_VERSION_BARRIER) {
+        error_set(err, E_SOURCE_OFFSET, "the offset stands at a schema change of a stream with schemaTrackingLocation");
+        error_hint(err, "let the program that wrote the checkpoint pass the change, then go on here");
+        return error_status(err);
+    }
+    error_set(err, E_SOURCE_OFFSET, "the offset has sourceVersion %" PRId64 ", which is not understood", version);
+    error_klass(err, version == SOURCE_VERSION_RESERVED ? "DELTA_INVALID_SOURCE_VERSION"
+                                                        : "DELTA_INVALID_FORMAT_FROM_SOURCE_VERSION");
+    return error_status(err);
+}
+
+static Status read_fields(const json_t *object, const char *id, DeltaOffset *out, Error *err)
+{
+    const char *its_id = NULL;
+    DeltaOffset offset = {0};
+    int64_t source_version = 0;
+    Status rc = OK;
+
+    TRY(json_get_i64(object, "sourceVersion", &source_version, err));
+    TRY(check_source_version(source_version, err));
+    TRY(json_get_string(object, "reservoirId", &its_id, err));
+    TRY(json_get_i64(object, "reservoirVersion", &offset.version, err));
+    TRY(json_get_i64(object, "index", &offset.index, err));
+    TRY(json_get_bool(object, "isStartingVersion", &offset.initial, err));
+    if (offset.version < 0 || offset.index < -1) {
+        rc = error_set(err, E_SOURCE_OFFSET, "version %" PRId64 ", index %" PRId64 " is no position in a table",
+                       offset.version, offset.index);
+        goto out;
+    }
+    if (id && strcmp(id, its_id) != 0) {
+        rc = error_set(err, E_SOURCE_OTHER_TABLE, "the checkpoint was made for table id %s, here is table id %s",
+                       its_id, id);
+        error_hint(err, "the table was replaced; start the flow anew with --full-refresh, or give it its old table");
+        goto out;
+    }
+    *out = offset;
+out:
+    return rc;
+}
+
+Status delta_offset_parse(const char *text, const char *id, DeltaOffset *out, Error *err)
+{
+    JsonSource source = {.name = "an offset of a Delta source"};
+    json_t *object = NULL;
+    Status rc = OK;
+
+    TRY(json_parse_object(text, strlen(text), &source, &object, err));
+    TRY(read_fields(object, id, out, err));
+out:
+    if (rc != OK && err && err->id == E_JSON) {
+        err->id = E_SOURCE_OFFSET;
+        rc = error_status(err);
+    }
+    json_decref(object);
+    return rc;
+}
+
+char *delta_offset_text(const DeltaOffset *offset, const char *id)
+{
+    Text text = TEXT(65536);
+
+    text_append(&text, "{\"sourceVersion\":1,\"reservoirId\":");
+    text_append_json_string(&text, id);
+    text_printf(&text, ",\"reservoirVersion\":%" PRId64 ",\"index\":%" PRId64 ",\"isStartingVersion\":%s}",
+                offset->version, offset->index, offset->initial ? "true" : "false");
+    return text_take(&text);
+}
+
+int delta_offset_compare(const DeltaOffset *a, const DeltaOffset *b)
+{
+    if (a->version != b->version) {
+        return a->version < b->version ? -1 : 1;
+    }
+    return a->index < b->index ? -1 : a->index > b->index;
+}
