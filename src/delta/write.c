@@ -435,6 +435,7 @@ static Status add_file(const Write *w, const DeltaStatsOptions *stats_options, s
                      .base_row_id = -1,
                      .default_row_commit_version = -1};
     delta_transaction_add(w->txn, &add);
+    delta_transaction_wrote(w->txn, add.path);
 out:
     text_free(&path);
     text_free(&stats);
