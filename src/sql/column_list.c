@@ -4,12 +4,13 @@
 /* Words that end a type or an expression: what may stand behind it in a column. */
 static bool is_column_option(const SqlCursor *c)
 {
-    static const SqlWord OPTIONS[] = {SQL_W_NOT,     SQL_W_NULL,   SQL_W_DEFAULT,    SQL_W_GENERATED, SQL_W_COMMENT,
-                                      SQL_W_PRIMARY, SQL_W_UNIQUE, SQL_W_REFERENCES, SQL_W_CHECK,     SQL_W_COLLATE,
-                                      SQL_W_CONSTRAINT};
+    static const SqlWord OPTIONS[] = {SQL_W_NOT,     SQL_W_NULL,    SQL_W_DEFAULT,   SQL_W_GENERATED,
+                                      SQL_W_COMMENT, SQL_W_PRIMARY, SQL_W_UNIQUE,    SQL_W_REFERENCES,
+                                      SQL_W_CHECK,   SQL_W_COLLATE, SQL_W_CONSTRAINT};
     for (size_t i = 0; i < sizeof OPTIONS / sizeof *OPTIONS; i++) {
-        if (cursor_is(c, 0, OPTIONS[i]))
+        if (cursor_is(c, 0, OPTIONS[i])) {
             return true;
+        }
     }
     return false;
 }
@@ -21,12 +22,15 @@ static Status column_type(SqlCursor *c, SqlColumn *column, Error *err)
     int angles = 0;
     while (!cursor_done(c) && (angles > 0 || (!cursor_is_op(c, 0, ',') && !is_column_option(c)))) {
         angles += cursor_is_op(c, 0, '<') - cursor_is_op(c, 0, '>');
-        if (angles < 0)
-            return cursor_error(c, c->at, c->at + 1, err, "\">\" closes nothing in the type of \"%.100s\"", column->name);
+        if (angles < 0) {
+            return cursor_error(c, c->at, c->at + 1, err, "\">\" closes nothing in the type of \"%.100s\"",
+                                column->name);
+        }
         cursor_skip(c);
     }
-    if (angles > 0)
+    if (angles > 0) {
         return cursor_error(c, from, c->at, err, "\"<\" is not closed in the type of \"%.100s\"", column->name);
+    }
     column->type_span = cursor_span(c, from, c->at);
     column->type = c->at > from ? cursor_slice(c, from, c->at) : NULL;
     return OK;
@@ -40,14 +44,16 @@ static Status column_default(SqlCursor *c, SqlColumn *column, Error *err)
         bool starts = c->at == from;
         bool is_not = cursor_is(c, 0, SQL_W_IS) && (cursor_is(c, 1, SQL_W_NOT) || cursor_is(c, 1, SQL_W_NULL));
         bool ends = cursor_is(c, 0, SQL_W_NOT) ? cursor_is(c, 1, SQL_W_NULL) : is_column_option(c);
-        if (ends && !(starts && cursor_is(c, 0, SQL_W_NULL)))
+        if (ends && !(starts && cursor_is(c, 0, SQL_W_NULL))) {
             break;
+        }
         c->at += is_not ? 1 : 0;
         c->at += is_not && cursor_is(c, 0, SQL_W_NOT) ? 1 : 0;
         cursor_skip(c);
     }
-    if (c->at == from)
+    if (c->at == from) {
         return cursor_expected(c, err, "an expression behind DEFAULT");
+    }
     column->default_expression = cursor_slice(c, from, c->at);
     return OK;
 }
@@ -58,18 +64,24 @@ static Status column_generated(SqlCursor *c, SqlColumn *column, Error *err)
     Status rc;
     size_t from = c->at - 1;
     bool by_default = cursor_accept2(c, SQL_W_BY, SQL_W_DEFAULT);
-    if (!by_default && (rc = cursor_expect(c, SQL_W_ALWAYS, "behind GENERATED", err)) != OK)
+    if (!by_default && (rc = cursor_expect(c, SQL_W_ALWAYS, "behind GENERATED", err)) != OK) {
         return rc;
-    if ((rc = cursor_expect(c, SQL_W_AS, "behind GENERATED ALWAYS", err)) != OK)
+    }
+    if ((rc = cursor_expect(c, SQL_W_AS, "behind GENERATED ALWAYS", err)) != OK) {
         return rc;
-    if (cursor_is(c, 0, SQL_W_IDENTITY))
+    }
+    if (cursor_is(c, 0, SQL_W_IDENTITY)) {
         return cursor_error(c, from, c->at + 1, err, "identity columns are not supported");
-    if (!cursor_is_op(c, 0, '('))
+    }
+    if (!cursor_is_op(c, 0, '(')) {
         return cursor_expected(c, err, "\"(\" behind GENERATED ALWAYS AS");
+    }
     size_t open = c->at;
     cursor_skip(c);
-    if (c->at == open + 2)
-        return cursor_error(c, open, c->at, err, "the expression of the generated column \"%.100s\" is empty", column->name);
+    if (c->at == open + 2) {
+        return cursor_error(c, open, c->at, err, "the expression of the generated column \"%.100s\" is empty",
+                            column->name);
+    }
     column->generated_expression = cursor_slice(c, open + 1, c->at - 1);
     return OK;
 }
@@ -80,20 +92,25 @@ static Status column_option(SqlCursor *c, SqlColumn *column, Error *err)
         column->not_null = true;
         return OK;
     }
-    if (cursor_accept(c, SQL_W_NULL))
+    if (cursor_accept(c, SQL_W_NULL)) {
         return OK;
-    if (cursor_accept(c, SQL_W_DEFAULT))
+    }
+    if (cursor_accept(c, SQL_W_DEFAULT)) {
         return column_default(c, column, err);
-    if (cursor_accept(c, SQL_W_GENERATED))
+    }
+    if (cursor_accept(c, SQL_W_GENERATED)) {
         return column_generated(c, column, err);
-    if (cursor_accept(c, SQL_W_COMMENT))
+    }
+    if (cursor_accept(c, SQL_W_COMMENT)) {
         return cursor_string(c, "the comment as a string", &column->comment, err);
+    }
     Status rc = cursor_expected(c, err, "NOT NULL, DEFAULT, GENERATED ALWAYS AS or COMMENT");
-    if (cursor_is(c, 0, SQL_W_CHECK) || cursor_is(c, 0, SQL_W_CONSTRAINT))
+    if (cursor_is(c, 0, SQL_W_CHECK) || cursor_is(c, 0, SQL_W_CONSTRAINT)) {
         error_hint(err, "a rule for rows is its own entry of the list: CONSTRAINT name EXPECT (condition); "
                         "a CHECK is added by ALTER TABLE ... ADD CONSTRAINT");
-    else if (cursor_is(c, 0, SQL_W_PRIMARY) || cursor_is(c, 0, SQL_W_UNIQUE) || cursor_is(c, 0, SQL_W_REFERENCES))
+    } else if (cursor_is(c, 0, SQL_W_PRIMARY) || cursor_is(c, 0, SQL_W_UNIQUE) || cursor_is(c, 0, SQL_W_REFERENCES)) {
         error_hint(err, "Delta tables enforce no keys");
+    }
     return rc;
 }
 
@@ -101,13 +118,16 @@ static Status parse_column(SqlCursor *c, bool typed, SqlColumn *column, Error *e
 {
     size_t from = c->at;
     Status rc = cursor_name(c, SQL_WORD_RESERVED, "a column name", &column->name, err);
-    if (rc != OK || (rc = column_type(c, column, err)) != OK)
+    if (rc != OK || (rc = column_type(c, column, err)) != OK) {
         return rc;
-    if (typed && !column->type)
+    }
+    if (typed && !column->type) {
         return cursor_expected(c, err, "the type of column \"%.100s\"", column->name);
+    }
     while (!cursor_done(c) && !cursor_is_op(c, 0, ',')) {
-        if ((rc = column_option(c, column, err)) != OK)
+        if ((rc = column_option(c, column, err)) != OK) {
             return rc;
+        }
     }
     column->span = cursor_span(c, from, c->at);
     return OK;
@@ -116,14 +136,15 @@ static Status parse_column(SqlCursor *c, bool typed, SqlColumn *column, Error *e
 /* ON VIOLATION { DROP ROW | FAIL UPDATE | QUARANTINE } */
 static Status on_violation(SqlCursor *c, SqlViolation *out, Error *err)
 {
-    if (cursor_accept2(c, SQL_W_DROP, SQL_W_ROW))
+    if (cursor_accept2(c, SQL_W_DROP, SQL_W_ROW)) {
         *out = SQL_VIOLATION_DROP;
-    else if (cursor_accept2(c, SQL_W_FAIL, SQL_W_UPDATE))
+    } else if (cursor_accept2(c, SQL_W_FAIL, SQL_W_UPDATE)) {
         *out = SQL_VIOLATION_FAIL;
-    else if (cursor_accept(c, SQL_W_QUARANTINE))
+    } else if (cursor_accept(c, SQL_W_QUARANTINE)) {
         *out = SQL_VIOLATION_QUARANTINE;
-    else
+    } else {
         return cursor_expected(c, err, "DROP ROW, FAIL UPDATE or QUARANTINE");
+    }
     return OK;
 }
 
@@ -132,24 +153,30 @@ static Status parse_expectation(SqlCursor *c, SqlExpectation *out, Error *err)
 {
     size_t from = c->at - 1;
     Status rc = cursor_name(c, SQL_WORD_COLUMN, "the name of the constraint", &out->name, err);
-    if (rc != OK)
-        return rc;
-    if (!cursor_accept(c, SQL_W_EXPECT)) {
-        rc = cursor_expected(c, err, "EXPECT (condition)");
-        if (cursor_is(c, 0, SQL_W_CHECK))
-            error_hint(err, "a CHECK is added by ALTER TABLE ... ADD CONSTRAINT; EXPECT states what a row should fulfil");
+    if (rc != OK) {
         return rc;
     }
-    if (!cursor_is_op(c, 0, '('))
+    if (!cursor_accept(c, SQL_W_EXPECT)) {
+        rc = cursor_expected(c, err, "EXPECT (condition)");
+        if (cursor_is(c, 0, SQL_W_CHECK)) {
+            error_hint(err,
+                       "a CHECK is added by ALTER TABLE ... ADD CONSTRAINT; EXPECT states what a row should fulfil");
+        }
+        return rc;
+    }
+    if (!cursor_is_op(c, 0, '(')) {
         return cursor_expected(c, err, "\"(\" behind EXPECT");
+    }
     size_t open = c->at;
     cursor_skip(c);
-    if (c->at == open + 2)
+    if (c->at == open + 2) {
         return cursor_error(c, open, c->at, err, "the condition of \"%.100s\" is empty", out->name);
+    }
     out->condition = cursor_slice(c, open + 1, c->at - 1);
     out->condition_span = cursor_span(c, open + 1, c->at - 1);
-    if (cursor_accept2(c, SQL_W_ON, SQL_W_VIOLATION) && (rc = on_violation(c, &out->on_violation, err)) != OK)
+    if (cursor_accept2(c, SQL_W_ON, SQL_W_VIOLATION) && (rc = on_violation(c, &out->on_violation, err)) != OK) {
         return rc;
+    }
     out->span = cursor_span(c, from, c->at);
     return cursor_done(c) || cursor_is_op(c, 0, ',') ? OK : cursor_expected(c, err, "\",\", \")\" or ON VIOLATION");
 }
@@ -158,7 +185,8 @@ static Status parse_expectation(SqlCursor *c, SqlExpectation *out, Error *err)
 static Status parse_entry(SqlCursor *inside, SqlStatementKind kind, SqlList *columns, SqlList *expectations, Error *err)
 {
     Status rc;
-    bool constraint = cursor_is(inside, 0, SQL_W_CONSTRAINT) && sql_token_is_name(cursor_peek(inside, 1), SQL_WORD_COLUMN) &&
+    bool constraint = cursor_is(inside, 0, SQL_W_CONSTRAINT) &&
+                      sql_token_is_name(cursor_peek(inside, 1), SQL_WORD_COLUMN) &&
                       cursor_peek(inside, 2)->kind == SQL_TOKEN_WORD;
     if (!constraint) {
         bool typed = kind == SQL_CREATE_TABLE || kind == SQL_CREATE_STREAMING_TABLE;
@@ -169,10 +197,12 @@ static Status parse_entry(SqlCursor *inside, SqlStatementKind kind, SqlList *col
     size_t from = inside->at++;
     SqlExpectation *expectation = sql_list_add(expectations);
     rc = parse_expectation(inside, expectation, err);
-    if (rc == OK && kind != SQL_CREATE_STREAMING_TABLE && kind != SQL_CREATE_MATERIALIZED_VIEW)
+    if (rc == OK && kind != SQL_CREATE_STREAMING_TABLE && kind != SQL_CREATE_MATERIALIZED_VIEW) {
         return cursor_error(inside, from, inside->at, err, "%s takes no expectations", sql_statement_name(kind));
-    if (rc == OK)
+    }
+    if (rc == OK) {
         rc = sql_list_check(inside, expectations, offsetof(SqlExpectation, name), expectation->span, "constraint", err);
+    }
     return rc;
 }
 

@@ -56,8 +56,9 @@ void cursor_skip(SqlCursor *c)
 
 SqlSpan cursor_span(const SqlCursor *c, size_t from, size_t to)
 {
-    if (from < to)
+    if (from < to) {
         return (SqlSpan){c->tokens[from].begin, c->tokens[to - 1].end};
+    }
     size_t place = from < c->end ? c->tokens[from].begin : c->end > 0 ? c->tokens[c->end - 1].end : 0;
     return (SqlSpan){place, place};
 }
@@ -89,8 +90,9 @@ static void describe_next(const SqlCursor *c, char *out, size_t n)
         return;
     }
     size_t length = token->end - token->begin, cut = length < 40 ? length : 40;
-    while (cut < length && cut > 0 && ((unsigned char)c->text->data[token->begin + cut] & 0xC0) == 0x80)
+    while (cut < length && cut > 0 && ((unsigned char)c->text->data[token->begin + cut] & 0xC0) == 0x80) {
         cut--;
+    }
     bool quoted = token->kind == SQL_TOKEN_STRING || token->kind == SQL_TOKEN_NAME;
     snprintf(out, n, "%s%.*s%s%s", quoted ? "" : "\"", (int)cut, c->text->data + token->begin,
              cut < length ? "..." : "", quoted ? "" : "\"");
@@ -111,14 +113,16 @@ Status cursor_expected(const SqlCursor *c, Error *err, const char *format, ...)
 static void upper_word(SqlWord word, char out[32])
 {
     snprintf(out, 32, "%s", sql_word_text(word));
-    for (char *p = out; *p; p++)
+    for (char *p = out; *p; p++) {
         *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
+    }
 }
 
 Status cursor_expect(SqlCursor *c, SqlWord word, const char *after, Error *err)
 {
-    if (cursor_accept(c, word))
+    if (cursor_accept(c, word)) {
         return OK;
+    }
     char name[32];
     upper_word(word, name);
     return cursor_expected(c, err, "%s %s", name, after);
@@ -126,8 +130,9 @@ Status cursor_expect(SqlCursor *c, SqlWord word, const char *after, Error *err)
 
 Status cursor_expect_op(SqlCursor *c, char op, const char *after, Error *err)
 {
-    if (cursor_accept_op(c, op))
+    if (cursor_accept_op(c, op)) {
         return OK;
+    }
     return cursor_expected(c, err, "\"%c\" %s", op, after);
 }
 
@@ -136,10 +141,12 @@ Status cursor_name(SqlCursor *c, SqlWordClass class, const char *what, const cha
     const SqlToken *token = cursor_peek(c, 0);
     if (!sql_token_is_name(token, class)) {
         Status rc = cursor_expected(c, err, "%s", what);
-        if (token->kind == SQL_TOKEN_WORD)
-            error_hint(err, "\"%s\" is a reserved word; as a name it needs back-quotes", sql_word_text((SqlWord)token->word));
-        else if (token->kind == SQL_TOKEN_STRING)
+        if (token->kind == SQL_TOKEN_WORD) {
+            error_hint(err, "\"%s\" is a reserved word; as a name it needs back-quotes",
+                       sql_word_text((SqlWord)token->word));
+        } else if (token->kind == SQL_TOKEN_STRING) {
             error_hint(err, "names are written without quotes, or in `back-quotes` or \"double quotes\"");
+        }
         return rc;
     }
     c->at++;
@@ -152,8 +159,9 @@ Status cursor_string(SqlCursor *c, const char *what, const char **out, Error *er
     const SqlToken *token = cursor_peek(c, 0);
     if (token->kind != SQL_TOKEN_STRING) {
         Status rc = cursor_expected(c, err, "%s", what);
-        if (token->kind == SQL_TOKEN_NAME)
+        if (token->kind == SQL_TOKEN_NAME) {
             error_hint(err, "strings stand in 'single quotes'");
+        }
         return rc;
     }
     c->at++;
@@ -170,16 +178,19 @@ Status cursor_table_name(SqlCursor *c, bool path_string, SqlName *out, Error *er
         c->at++;
     } else {
         Status rc = cursor_name(c, SQL_WORD_COLUMN, "the name of a table", &name.name, err);
-        if (rc != OK)
+        if (rc != OK) {
             return rc;
+        }
         if (cursor_accept_op(c, '.')) {
             bool quoted = cursor_peek(c, 0)->kind == SQL_TOKEN_NAME;
             name.schema = name.name;
             rc = cursor_name(c, SQL_WORD_RESERVED, "the name of a table", &name.name, err);
-            if (rc != OK)
+            if (rc != OK) {
                 return rc;
-            if (quoted && str_ieq(name.schema, "delta"))
+            }
+            if (quoted && str_ieq(name.schema, "delta")) {
                 name = (SqlName){.path = name.name};
+            }
         }
         if (cursor_is_op(c, 0, '.')) {
             rc = cursor_error(c, from, c->at + 2 < c->end ? c->at + 2 : c->at, err, "a name has at most two parts");
@@ -187,8 +198,9 @@ Status cursor_table_name(SqlCursor *c, bool path_string, SqlName *out, Error *er
             return rc;
         }
     }
-    if (name.path && !*name.path)
+    if (name.path && !*name.path) {
         return cursor_error(c, from, c->at, err, "the place of the table is empty");
+    }
     name.span = cursor_span(c, from, c->at);
     *out = name;
     return OK;
@@ -225,8 +237,9 @@ void *sql_list_add(SqlList *list)
 void *sql_list_take(SqlList *list, Arena *arena, size_t *n)
 {
     *n = list->count;
-    if (!list->count)
+    if (!list->count) {
         return NULL;
+    }
     void *copy = arena_alloc(arena, list->count * list->size);
     memcpy(copy, list->items, list->count * list->size);
     return copy;

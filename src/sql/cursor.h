@@ -1,5 +1,5 @@
-/* A cursor over the tokens of one statement, for hand-written parsers: look, accept, expect, and errors that say what was
- * expected and what stands there. Everything it hands out lives in its arena. Inside src/sql only. */
+/* A cursor over the tokens of one statement, for hand-written parsers: look, accept, expect, and errors that say what
+ * was expected and what stands there. Everything it hands out lives in its arena. Inside src/sql only. */
 #ifndef FRESHET_SQL_CURSOR_H
 #define FRESHET_SQL_CURSOR_H
 
@@ -54,7 +54,8 @@ __attribute__((format(printf, 5, 6))) Status cursor_error(const SqlCursor *c, si
 Status cursor_literal(SqlCursor *c, SqlOption *out, Error *err);
 /* True when the text of an interval is a bare number, so that its unit is the word behind it. */
 bool sql_needs_unit(const char *interval);
-/* ( key = value, ... ) with keys as words joined by dots, quoted names or strings. A key that stands twice is an error. */
+/* ( key = value, ... ) with keys as words joined by dots, quoted names or strings. A key that stands twice is an error.
+ */
 Status cursor_options(SqlCursor *c, const SqlOption **out, size_t *n, Error *err);
 /* ( value, ..., key => value, ... ) */
 Status cursor_arguments(SqlCursor *c, const SqlOption **out, size_t *n, Error *err);
@@ -70,8 +71,9 @@ void *sql_list_add(SqlList *list);
 /* Moves the elements to the arena; *n is their number. */
 void *sql_list_take(SqlList *list, Arena *arena, size_t *n);
 void sql_list_fini(SqlList *list);
-/* Fails when the name of the last element (a const char * at `name_offset`, may be NULL) stands on an earlier one in any case, or when
- * the list has more than SQL_LIST_MAX elements. `what` is the beginning of the message: "column" gives: column "a" stands twice. */
+/* Fails when the name of the last element (a const char * at `name_offset`, may be NULL) stands on an earlier one in
+ * any case, or when the list has more than SQL_LIST_MAX elements. `what` is the beginning of the message: "column"
+ * gives: column "a" stands twice. */
 Status sql_list_check(const SqlCursor *c, const SqlList *list, size_t name_offset, SqlSpan span, const char *what,
                       Error *err);
 enum { SQL_LIST_MAX = 10000 };

@@ -1,19 +1,15 @@
-/* Time functions become the batch's constant: found in the tree, replaced in the text, from the last to the first. */
+/* Time functions become the batch's constant: found in the tree, replaced in the text. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "sql/tree.h"
 
-typedef struct Fix {
-    size_t begin, end; /* bytes of the rewritten text */
-    const char *text;
-} Fix;
-
 typedef struct Fixer {
     const SqlQuery *query;
-    SqlText text; /* the rewritten one */
+    SqlText text; /* the rewritten one, and its tokens */
+    SqlTokens tokens;
     Arena *arena;
-    SqlList fixes;
+    SqlList fixes; /* SqlReplacement */
 } Fixer;
 
 static Status lost(const Fixer *f, const SqlTimeFunction *function, int64_t location, Error *err)
@@ -26,14 +22,15 @@ static Status lost(const Fixer *f, const SqlTimeFunction *function, int64_t loca
 
 static void add_fix(Fixer *f, size_t begin, size_t end, const char *text)
 {
-    *(Fix *)sql_list_add(&f->fixes) = (Fix){.begin = begin, .end = end, .text = text};
+    *(SqlReplacement *)sql_list_add(&f->fixes) = (SqlReplacement){.begin = begin, .end = end, .text = text};
 }
 
 /* The name DuckDB would give the column, where the call is all of it: the replacement must not rename the result. */
 static const char *column_name(const Fixer *f, const json_t *node, const SqlTimeFunction *function)
 {
-    const char *name = function->arguments < 0 ? json_string_value(json_array_get(json_object_get(node, "column_names"), 0))
-                                               : arena_printf(f->arena, "%s()", sql_tree_string(node, "function_name"));
+    const char *name = function->arguments < 0
+                           ? json_string_value(json_array_get(json_object_get(node, "column_names"), 0))
+                           : arena_printf(f->arena, "%s()", sql_tree_string(node, "function_name"));
     Text text = TEXT(1024);
     text_append(&text, " AS ");
     text_append_sql_name(&text, name);
@@ -42,37 +39,44 @@ static const char *column_name(const Fixer *f, const json_t *node, const SqlTime
     return alias;
 }
 
+/* Index of the token that begins at `offset`; the number of tokens when none does. */
+static size_t token_at(const Fixer *f, size_t offset)
+{
+    size_t low = 0, high = f->tokens.count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (f->tokens.items[middle].begin < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < f->tokens.count && f->tokens.items[low].begin == offset ? low : f->tokens.count;
+}
+
 /* Reads the call in the text: [schema .] name [( ... )]. */
 static Status fix_call(Fixer *f, const json_t *node, const SqlTimeFunction *function, bool column, Error *err)
 {
     int64_t location = sql_tree_location(node);
-    SqlTokens tokens = {0};
-    Status rc = OK;
-    if (location < 0 || (size_t)location >= f->text.length)
-        return lost(f, function, location, err);
-    TRY(sql_lex(&f->text, (SqlSpan){0, f->text.length}, &tokens, err));
-    size_t at = 0;
-    while (at < tokens.count && tokens.items[at].begin < (size_t)location)
-        at++;
-    size_t name = at;
-    while (name + 2 < tokens.count && sql_token_is_op(&tokens.items[name + 1], '.'))
+    const SqlToken *tokens = f->tokens.items;
+    size_t begin = (size_t)location, name = location < 0 ? f->tokens.count : token_at(f, begin);
+    bool call = function->arguments >= 0;
+    while (name + 2 < f->tokens.count && sql_token_is_op(&tokens[name + 1], '.')) {
         name += 2;
-    if (tokens.items[at].begin != (size_t)location || !str_ieq(sql_token_value(&f->text, &tokens.items[name], f->arena), function->name))
-        TRY(lost(f, function, location, err));
-    const SqlToken *open = &tokens.items[name + (name < tokens.count)];
-    if (function->arguments >= 0 && !sql_token_is_op(open, '('))
-        TRY(lost(f, function, location, err));
-    size_t end = tokens.items[name].end, close = function->arguments >= 0 ? tokens.items[open->match].end : end;
-    const char *alias = column && !sql_tree_has(node, "alias") && function->arguments <= 0 ? column_name(f, node, function) : "";
+    }
+    if (name == f->tokens.count || !str_ieq(sql_token_value(&f->text, &tokens[name], f->arena), function->name) ||
+        (call && !sql_token_is_op(&tokens[name + 1], '('))) {
+        return lost(f, function, location, err);
+    }
+    size_t close = call ? tokens[tokens[name + 1].match].end : tokens[name].end;
     if (function->arguments > 0) {
-        add_fix(f, (size_t)location, open->end, function->head);
+        add_fix(f, begin, tokens[name + 1].end, function->head);
         add_fix(f, close - 1, close, function->tail);
     } else {
-        add_fix(f, (size_t)location, close, arena_printf(f->arena, "%s%s", function->head, alias));
+        const char *alias = column && !sql_tree_has(node, "alias") ? column_name(f, node, function) : "";
+        add_fix(f, begin, close, arena_printf(f->arena, "%s%s", function->head, alias));
     }
-out:
-    sql_tokens_fini(&tokens);
-    return rc;
+    return OK;
 }
 
 /* `column`: the node is an element of a select list. */
@@ -83,28 +87,46 @@ static Status find_calls(Fixer *f, const json_t *node, bool column, Error *err)
     size_t i;
     Status rc = OK;
     const SqlTimeFunction *function = sql_tree_time(f->query, node);
-    if (function && (rc = fix_call(f, node, function, column, err)) != OK)
+    if (function && (rc = fix_call(f, node, function, column, err)) != OK) {
         return rc;
+    }
     if (json_is_array(node)) {
         json_array_foreach(node, i, value)
         {
-            if ((rc = find_calls(f, value, column, err)) != OK)
+            if ((rc = find_calls(f, value, column, err)) != OK) {
                 return rc;
+            }
         }
     } else if (json_is_object(node)) {
         json_object_foreach((json_t *)node, key, value)
         {
-            if ((rc = find_calls(f, value, strcmp(key, "select_list") == 0, err)) != OK)
+            if ((rc = find_calls(f, value, strcmp(key, "select_list") == 0, err)) != OK) {
                 return rc;
+            }
         }
     }
     return OK;
 }
 
-static int later_first(const void *a, const void *b)
+static int by_place(const void *a, const void *b)
 {
-    const Fix *x = a, *y = b;
-    return x->begin > y->begin ? -1 : x->begin < y->begin;
+    const SqlReplacement *x = a, *y = b;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+/* Sorts, and drops what a node brought that stands twice in the tree. */
+static size_t sort_fixes(SqlReplacement *fixes, size_t n)
+{
+    size_t kept = 0;
+    if (n) {
+        qsort(fixes, n, sizeof *fixes, by_place);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (kept == 0 || fixes[i].begin != fixes[kept - 1].begin) {
+            fixes[kept++] = fixes[i];
+        }
+    }
+    return kept;
 }
 
 Status sql_query_fix_time(DuckConn *conn, SqlQuery *query, Error *err)
@@ -113,23 +135,21 @@ Status sql_query_fix_time(DuckConn *conn, SqlQuery *query, Error *err)
     const json_t *tree = NULL;
     Fixer f = {
         .query = query,
-        .text = {.name = query->text.name, .data = query->rewritten, .length = strlen(query->rewritten)},
+        .text = {.name = query->text.name, .data = query->rewritten, .length = query->length},
         .arena = query->arena,
-        .fixes = SQL_LIST(Fix),
+        .fixes = SQL_LIST(SqlReplacement),
     };
     Status rc = OK;
     TRY(sql_tree_parse(conn, query, &owner, &tree, err));
+    TRY(sql_lex(&f.text, (SqlSpan){0, f.text.length}, &f.tokens, err));
     TRY(find_calls(&f, tree, false, err));
-    Fix *fixes = f.fixes.items;
-    if (f.fixes.count)
-        qsort(fixes, f.fixes.count, sizeof *fixes, later_first);
-    for (size_t i = 0; i < f.fixes.count; i++) {
-        bool same = i > 0 && fixes[i].begin == fixes[i - 1].begin; /* one node that stands twice in the tree */
-        if (!same)
-            sql_query_replace(query, fixes[i].begin, fixes[i].end, fixes[i].text);
+    size_t n = sort_fixes(f.fixes.items, f.fixes.count);
+    if (n) {
+        sql_query_replace(query, f.fixes.items, n);
     }
 out:
     sql_list_fini(&f.fixes);
+    sql_tokens_fini(&f.tokens);
     json_decref(owner);
     return rc;
 }

@@ -25,7 +25,7 @@ static const char *const RANDOMS[] = {
 
 #define RANDOM_FUNCTION(name)
 #define TIME_FUNCTION(name, arguments, head, tail) {name, arguments, head, tail},
-#define TIME_WORD(word, expression) {word, -1, expression, ""},
+#define TIME_WORD(word, expression)                {word, -1, expression, ""},
 static const SqlTimeFunction TIMES[] = {
 #include "sql/functions.def"
 };
@@ -33,8 +33,9 @@ static const SqlTimeFunction TIMES[] = {
 static bool is_one_of(const char *const *names, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++) {
-        if (str_ieq(names[i], name))
+        if (str_ieq(names[i], name)) {
             return true;
+        }
     }
     return false;
 }
@@ -52,8 +53,9 @@ bool sql_function_is_random(const char *name)
 const SqlTimeFunction *sql_function_time(const char *name, int arguments)
 {
     for (size_t i = 0; i < sizeof TIMES / sizeof *TIMES; i++) {
-        if (TIMES[i].arguments == arguments && str_ieq(TIMES[i].name, name))
+        if (TIMES[i].arguments == arguments && str_ieq(TIMES[i].name, name)) {
             return &TIMES[i];
+        }
     }
     return NULL;
 }

@@ -10,7 +10,7 @@
 
 typedef struct SqlTimeFunction {
     const char *name;
-    int arguments;          /* -1: a word without brackets */
+    int arguments;           /* -1: a word without brackets */
     const char *head, *tail; /* see functions.def */
 } SqlTimeFunction;
 

@@ -29,8 +29,9 @@ SqlWordClass sql_word_class(SqlWord word)
 SqlWord sql_word_find(const char *text, size_t n)
 {
     char lower[WORD_LENGTH_MAX + 1];
-    if (n > WORD_LENGTH_MAX)
+    if (n > WORD_LENGTH_MAX) {
         return SQL_W_OTHER;
+    }
     memcpy(lower, text, n);
     lower[n] = 0;
     str_lower(lower);
@@ -38,12 +39,14 @@ SqlWord sql_word_find(const char *text, size_t n)
     while (low < high) {
         size_t middle = (low + high) / 2;
         int order = strcmp(lower, WORDS[middle].text);
-        if (order == 0)
+        if (order == 0) {
             return (SqlWord)middle;
-        if (order < 0)
+        }
+        if (order < 0) {
             high = middle;
-        else
+        } else {
             low = middle + 1;
+        }
     }
     return SQL_W_OTHER;
 }
@@ -76,16 +79,20 @@ static size_t blank_length(const char *s, size_t n)
     static const char *const BLANKS[] = {"\xC2\xA0",     "\xE2\x80\xAF", "\xE2\x81\x9F",
                                          "\xE2\x81\xA0", "\xE3\x80\x80", "\xEF\xBB\xBF"};
     unsigned char c = (unsigned char)s[0];
-    if (c == ' ' || (c >= '\t' && c <= '\r'))
+    if (c == ' ' || (c >= '\t' && c <= '\r')) {
         return 1;
-    if (c < 0xC2)
+    }
+    if (c < 0xC2) {
         return 0;
-    if (n >= 3 && memcmp(s, "\xE2\x80", 2) == 0 && (unsigned char)s[2] >= 0x80 && (unsigned char)s[2] <= 0x8D)
+    }
+    if (n >= 3 && memcmp(s, "\xE2\x80", 2) == 0 && (unsigned char)s[2] >= 0x80 && (unsigned char)s[2] <= 0x8D) {
         return 3;
+    }
     for (size_t i = 0; i < sizeof BLANKS / sizeof *BLANKS; i++) {
         size_t length = strlen(BLANKS[i]);
-        if (n >= length && memcmp(s, BLANKS[i], length) == 0)
+        if (n >= length && memcmp(s, BLANKS[i], length) == 0) {
             return length;
+        }
     }
     return 0;
 }
@@ -117,13 +124,15 @@ static Status skip_blank(Lexer *l, Error *err)
         if (blank) {
             l->at += blank;
         } else if (look(l, 0) == '-' && look(l, 1) == '-') {
-            while (l->at < l->end && look(l, 0) != '\n')
+            while (l->at < l->end && look(l, 0) != '\n') {
                 l->at++;
+            }
         } else if (look(l, 0) == '/' && look(l, 1) == '*') {
             size_t begin = l->at, depth = 0;
             do {
-                if (l->at >= l->end)
+                if (l->at >= l->end) {
                     return open_error(l, begin, "a comment", err);
+                }
                 bool opens = look(l, 0) == '/' && look(l, 1) == '*', closes = look(l, 0) == '*' && look(l, 1) == '/';
                 depth = opens ? depth + 1 : closes ? depth - 1 : depth;
                 l->at += opens || closes ? 2 : 1;
@@ -156,13 +165,15 @@ static Status lex_dollar(Lexer *l, SqlToken *token, Error *err)
 {
     size_t begin = l->at++;
     if (is_digit(look(l, 0))) {
-        while (is_digit(look(l, 0)))
+        while (is_digit(look(l, 0))) {
             l->at++;
+        }
         token->kind = SQL_TOKEN_PARAMETER;
         return OK;
     }
-    while (is_word_part(look(l, 0)) && look(l, 0) != '$')
+    while (is_word_part(look(l, 0)) && look(l, 0) != '$') {
         l->at++;
+    }
     if (look(l, 0) != '$') {
         token->kind = l->at > begin + 1 ? SQL_TOKEN_PARAMETER : SQL_TOKEN_OPERATOR;
         token->op = '$';
@@ -182,16 +193,18 @@ static Status lex_dollar(Lexer *l, SqlToken *token, Error *err)
 
 static void lex_digits(Lexer *l)
 {
-    while (is_digit(look(l, 0)) || (look(l, 0) == '_' && is_digit(look(l, 1))))
+    while (is_digit(look(l, 0)) || (look(l, 0) == '_' && is_digit(look(l, 1)))) {
         l->at++;
+    }
 }
 
 static void lex_number(Lexer *l)
 {
     if (look(l, 0) == '0' && (look(l, 1) == 'x' || look(l, 1) == 'X') && is_hex(look(l, 2))) {
         l->at += 2;
-        while (is_hex(look(l, 0)) || (look(l, 0) == '_' && is_hex(look(l, 1))))
+        while (is_hex(look(l, 0)) || (look(l, 0) == '_' && is_hex(look(l, 1)))) {
             l->at++;
+        }
         return;
     }
     lex_digits(l);
@@ -213,10 +226,9 @@ static void lex_operator(Lexer *l, SqlToken *token)
     static const struct {
         const char *text;
         SqlOp op;
-    } OPERATORS[] = {{"->>", SQL_OP_LAMBDA},  {"->", SQL_OP_LAMBDA},  {"=>", SQL_OP_ARROW},
-                     {":=", SQL_OP_ASSIGN},   {"::", SQL_OP_CAST},    {"<=", SQL_OP_COMPARE},
-                     {">=", SQL_OP_COMPARE},  {"<>", SQL_OP_COMPARE}, {"!=", SQL_OP_COMPARE},
-                     {"==", SQL_OP_COMPARE}};
+    } OPERATORS[] = {{"->>", SQL_OP_LAMBDA}, {"->", SQL_OP_LAMBDA},  {"=>", SQL_OP_ARROW},   {":=", SQL_OP_ASSIGN},
+                     {"::", SQL_OP_CAST},    {"<=", SQL_OP_COMPARE}, {">=", SQL_OP_COMPARE}, {"<>", SQL_OP_COMPARE},
+                     {"!=", SQL_OP_COMPARE}, {"==", SQL_OP_COMPARE}};
     token->kind = SQL_TOKEN_OPERATOR;
     for (size_t i = 0; i < sizeof OPERATORS / sizeof *OPERATORS; i++) {
         size_t n = strlen(OPERATORS[i].text);
@@ -234,8 +246,9 @@ static void lex_operator(Lexer *l, SqlToken *token)
 static Status lex_token(Lexer *l, SqlToken *token, Error *err)
 {
     Status rc = skip_blank(l, err);
-    if (rc != OK)
+    if (rc != OK) {
         return rc;
+    }
     *token = (SqlToken){.begin = (uint32_t)l->at, .kind = SQL_TOKEN_END};
     size_t begin = l->at;
     unsigned char c = look(l, 0);
@@ -254,8 +267,9 @@ static Status lex_token(Lexer *l, SqlToken *token, Error *err)
         }
     } else if (is_word_start(c)) {
         /* a Unicode blank ends a word, as DuckDB turns it into a space before it parses */
-        while (is_word_part(look(l, 0)) && !blank_length(l->text->data + l->at, l->end - l->at))
+        while (is_word_part(look(l, 0)) && !blank_length(l->text->data + l->at, l->end - l->at)) {
             l->at++;
+        }
         token->kind = SQL_TOKEN_WORD;
         token->word = (uint16_t)sql_word_find(l->text->data + begin, l->at - begin);
     } else if (c == '$') {
@@ -274,14 +288,16 @@ static Status lex_token(Lexer *l, SqlToken *token, Error *err)
 
 static Status check_bytes(const SqlText *text, SqlSpan span, Error *err)
 {
-    if (span.end - span.begin > SQL_TEXT_MAX)
+    if (span.end - span.begin > SQL_TEXT_MAX) {
         return error_set(err, E_LIMIT, "%s: the text has %zu bytes, more than %d", text->name, span.end - span.begin,
                          SQL_TEXT_MAX);
+    }
     const char *data = text->data + span.begin;
     size_t n = span.end - span.begin, bad = n ? utf8_valid(data, n) : 0;
     const char *nul = n ? memchr(data, 0, n) : NULL;
-    if (bad == n && !nul)
+    if (bad == n && !nul) {
         return OK;
+    }
     bool is_nul = nul && (size_t)(nul - data) <= bad;
     size_t at = span.begin + (is_nul ? (size_t)(nul - data) : bad);
     Status rc = error_set(err, E_SQL_PARSE, is_nul ? "the text holds a NUL byte" : "the text is not UTF-8");
@@ -304,8 +320,9 @@ static Status match_bracket(const SqlText *text, SqlTokens *tokens, size_t at, B
 {
     SqlToken *token = &tokens->items[at];
     SqlSpan span = {token->begin, token->end};
-    if (token->kind != SQL_TOKEN_OPERATOR)
+    if (token->kind != SQL_TOKEN_OPERATOR) {
         return OK;
+    }
     if (token->op == '(' || token->op == '[' || token->op == '{') {
         if (stack->depth == SQL_NESTING_MAX) {
             Status rc = error_set(err, E_LIMIT, "brackets are nested deeper than %d", SQL_NESTING_MAX);
@@ -345,11 +362,13 @@ Status sql_lex(const SqlText *text, SqlSpan span, SqlTokens *out, Error *err)
         SqlToken *token = &tokens.items[tokens.count];
         TRY(lex_token(&lexer, token, err));
         token->match = (uint32_t)tokens.count;
-        if (token->kind == SQL_TOKEN_END)
+        if (token->kind == SQL_TOKEN_END) {
             break;
+        }
         TRY(match_bracket(text, &tokens, tokens.count, &stack, err));
-        if (++tokens.count > SQL_TOKENS_MAX)
+        if (++tokens.count > SQL_TOKENS_MAX) {
             TRY(error_set(err, E_LIMIT, "%s: the text has more than %d tokens", text->name, SQL_TOKENS_MAX));
+        }
     }
     if (stack.depth) {
         const SqlToken *open = &tokens.items[stack.open[stack.depth - 1]];
@@ -375,8 +394,9 @@ SqlSpan sql_token_span_at(const SqlText *text, size_t offset)
     Lexer lexer = {.text = text, .at = offset < text->length ? offset : text->length, .end = text->length};
     SqlToken token;
     Error ignored = ERROR_NONE;
-    if (lex_token(&lexer, &token, &ignored) != OK)
+    if (lex_token(&lexer, &token, &ignored) != OK) {
         return (SqlSpan){lexer.at < offset ? lexer.at : offset, text->length};
+    }
     return (SqlSpan){token.begin, token.end};
 }
 
@@ -408,8 +428,9 @@ static size_t read_code(const char *s, size_t n, size_t digits, unsigned base, u
     for (*code = 0; i < digits && i < n && is_hex((unsigned char)s[i]); i++) {
         unsigned char c = (unsigned char)s[i];
         unsigned value = is_digit(c) ? (unsigned)(c - '0') : (c | 32U) - 'a' + 10;
-        if (value >= base)
+        if (value >= base) {
             break;
+        }
         *code = *code * base + value;
     }
     return i;
@@ -428,10 +449,11 @@ static size_t append_escape(Text *out, const char *s, size_t n)
     }
     size_t wide = s[0] == 'x' ? 2 : s[0] == 'u' ? 4 : s[0] == 'U' ? 8 : 0;
     if (wide && (used = read_code(s + 1, n - 1, wide, 16, &code)) > 0) {
-        if (wide == 2)
+        if (wide == 2) {
             text_append_char(out, (char)code);
-        else
+        } else {
             append_utf8(out, code);
+        }
         return 1 + used;
     }
     if ((used = read_code(s, n, 3, 8, &code)) > 0) {
@@ -452,10 +474,12 @@ char *sql_token_value(const SqlText *text, const SqlToken *token, Arena *arena)
 {
     const char *s = text->data + token->begin;
     size_t n = token->end - token->begin;
-    if (token->kind == SQL_TOKEN_STRING && s[0] == '$')
+    if (token->kind == SQL_TOKEN_STRING && s[0] == '$') {
         return dollar_value(s, n, arena);
-    if (token->kind != SQL_TOKEN_STRING && token->kind != SQL_TOKEN_NAME)
+    }
+    if (token->kind != SQL_TOKEN_STRING && token->kind != SQL_TOKEN_NAME) {
         return arena_strndup(arena, s, n);
+    }
     bool escapes = s[0] == 'e' || s[0] == 'E';
     size_t i = escapes ? 2 : 1;
     char quote = s[i - 1];

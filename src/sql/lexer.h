@@ -1,8 +1,9 @@
-/* Tokens of SQL with their places: enough of DuckDB's (PostgreSQL's) lexical rules that strings, quoted names, dollar quotes and
- * nested comments can never be mistaken for code, plus `back-quoted` names as Spark and Delta users write them.
+/* Tokens of SQL with their places: enough of DuckDB's (PostgreSQL's) lexical rules that strings, quoted names, dollar
+ * quotes and nested comments can never be mistaken for code, plus `back-quoted` names as Spark and Delta users write
+ * them.
  *
- * Comments and white space leave no tokens. Brackets are matched here, so that whoever walks tokens can step over a group at
- * once and never meets an unbalanced one.
+ * Comments and white space leave no tokens. Brackets are matched here, so that whoever walks tokens can step over a
+ * group at once and never meets an unbalanced one.
  */
 #ifndef FRESHET_SQL_LEXER_H
 #define FRESHET_SQL_LEXER_H
@@ -29,16 +30,17 @@ typedef enum SqlWord {
 typedef enum SqlWordClass { SQL_WORD_FREE, SQL_WORD_COLUMN, SQL_WORD_FUNCTION, SQL_WORD_RESERVED } SqlWordClass;
 
 typedef enum SqlTokenKind {
-    SQL_TOKEN_END,       /* one behind the last token */
-    SQL_TOKEN_WORD,      /* name or keyword without quotes */
-    SQL_TOKEN_NAME,      /* "..." or `...` */
-    SQL_TOKEN_STRING,    /* '...', E'...', $tag$...$tag$ */
+    SQL_TOKEN_END,    /* one behind the last token */
+    SQL_TOKEN_WORD,   /* name or keyword without quotes */
+    SQL_TOKEN_NAME,   /* "..." or `...` */
+    SQL_TOKEN_STRING, /* '...', E'...', $tag$...$tag$ */
     SQL_TOKEN_NUMBER,
     SQL_TOKEN_PARAMETER, /* $1, $name */
     SQL_TOKEN_OPERATOR,  /* everything else; `op` says which */
 } SqlTokenKind;
 
-/* Operators of one character are that character; the longer ones that matter to us have names. Others come as several tokens. */
+/* Operators of one character are that character; the longer ones that matter to us have names. Others come as several
+ * tokens. */
 typedef enum SqlOp {
     SQL_OP_ARROW = 128, /* => */
     SQL_OP_ASSIGN,      /* := */
@@ -66,8 +68,9 @@ enum {
     SQL_NESTING_MAX = 256,    /* open brackets */
 };
 
-/* Cuts text[span] into tokens. E_SQL_PARSE for an open quote or comment, unbalanced brackets, bytes that are not UTF-8 and NUL; E_LIMIT
- * for the maxima above. A ';' must not stand inside brackets. The tokens are the caller's: sql_tokens_fini. */
+/* Cuts text[span] into tokens. E_SQL_PARSE for an open quote or comment, unbalanced brackets, bytes that are not UTF-8
+ * and NUL; E_LIMIT for the maxima above. A ';' must not stand inside brackets. The tokens are the caller's:
+ * sql_tokens_fini. */
 Status sql_lex(const SqlText *text, SqlSpan span, SqlTokens *out, Error *err);
 void sql_tokens_fini(SqlTokens *tokens);
 

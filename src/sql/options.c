@@ -11,16 +11,18 @@ bool sql_needs_unit(const char *interval)
 /* DATE '...', TIMESTAMP '...', INTERVAL '5 minutes', INTERVAL 5 MINUTES: the value is the text inside. */
 static bool accept_typed_literal(SqlCursor *c, SqlOption *out)
 {
-    static const SqlWord TYPES[] = {SQL_W_DATE, SQL_W_TIME, SQL_W_TIMESTAMP, SQL_W_TIMESTAMPTZ,
+    static const SqlWord TYPES[] = {SQL_W_DATE,          SQL_W_TIME,          SQL_W_TIMESTAMP, SQL_W_TIMESTAMPTZ,
                                     SQL_W_TIMESTAMP_NTZ, SQL_W_TIMESTAMP_LTZ, SQL_W_INTERVAL};
     bool typed = false;
-    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++)
+    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
         typed = typed || cursor_is(c, 0, TYPES[i]);
+    }
     const SqlToken *next = cursor_peek(c, 1), *unit = cursor_peek(c, 2);
     bool interval = cursor_is(c, 0, SQL_W_INTERVAL) && unit->kind == SQL_TOKEN_WORD &&
                     (next->kind == SQL_TOKEN_STRING || next->kind == SQL_TOKEN_NUMBER);
-    if (!typed || (next->kind != SQL_TOKEN_STRING && !interval))
+    if (!typed || (next->kind != SQL_TOKEN_STRING && !interval)) {
         return false;
+    }
     out->value = sql_token_value(c->text, next, c->arena);
     out->is_string = true;
     c->at += 2;
@@ -38,10 +40,12 @@ static Status list_literal(SqlCursor *c, SqlOption *out, Error *err)
     while (c->at < close) {
         SqlOption item = {0};
         Status rc = cursor_literal(c, &item, err);
-        if (rc != OK)
+        if (rc != OK) {
             return rc;
-        if (!cursor_accept_op(c, ',') && c->at != close)
+        }
+        if (!cursor_accept_op(c, ',') && c->at != close) {
             return cursor_expected(c, err, "\",\" or \"]\" in the list");
+        }
     }
     c->at = close + 1;
     out->value = cursor_slice(c, from, c->at);
@@ -53,10 +57,12 @@ Status cursor_literal(SqlCursor *c, SqlOption *out, Error *err)
 {
     const SqlToken *token = cursor_peek(c, 0);
     bool sign = sql_token_is_op(token, '-') || sql_token_is_op(token, '+');
-    if (sql_token_is_op(token, '['))
+    if (sql_token_is_op(token, '[')) {
         return list_literal(c, out, err);
-    if (accept_typed_literal(c, out))
+    }
+    if (accept_typed_literal(c, out)) {
         return OK;
+    }
     if (sign && cursor_peek(c, 1)->kind == SQL_TOKEN_NUMBER) {
         const char *number = sql_token_value(c->text, cursor_peek(c, 1), c->arena);
         out->value = sql_token_is_op(token, '-') ? arena_printf(c->arena, "-%s", number) : number;
@@ -65,12 +71,14 @@ Status cursor_literal(SqlCursor *c, SqlOption *out, Error *err)
     }
     if (token->kind != SQL_TOKEN_STRING && token->kind != SQL_TOKEN_NUMBER && token->kind != SQL_TOKEN_WORD) {
         Status rc = cursor_expected(c, err, "a value");
-        if (token->kind == SQL_TOKEN_NAME)
+        if (token->kind == SQL_TOKEN_NAME) {
             error_hint(err, "strings stand in 'single quotes'");
+        }
         return rc;
     }
-    if (token->kind == SQL_TOKEN_WORD && cursor_is_op(c, 1, '('))
+    if (token->kind == SQL_TOKEN_WORD && cursor_is_op(c, 1, '(')) {
         return cursor_error(c, c->at, c->at + 2, err, "a value must be a literal, not an expression");
+    }
     out->value = sql_token_value(c->text, token, c->arena);
     out->is_string = token->kind == SQL_TOKEN_STRING;
     c->at++;
@@ -81,8 +89,9 @@ Status cursor_literal(SqlCursor *c, SqlOption *out, Error *err)
 static Status option_key(SqlCursor *c, const char **out, Error *err)
 {
     const SqlToken *token = cursor_peek(c, 0);
-    if (token->kind != SQL_TOKEN_STRING && token->kind != SQL_TOKEN_NAME && token->kind != SQL_TOKEN_WORD)
+    if (token->kind != SQL_TOKEN_STRING && token->kind != SQL_TOKEN_NAME && token->kind != SQL_TOKEN_WORD) {
         return cursor_expected(c, err, "the name of an option");
+    }
     const char *key = sql_token_value(c->text, token, c->arena);
     c->at++;
     while (token->kind == SQL_TOKEN_WORD && cursor_is_op(c, 0, '.') && cursor_peek(c, 1)->kind == SQL_TOKEN_WORD) {
@@ -102,13 +111,15 @@ Status cursor_options(SqlCursor *c, const SqlOption **out, size_t *n, Error *err
         SqlOption *option = sql_list_add(&options);
         size_t from = c->at;
         TRY(option_key(c, &option->key, err));
-        if (!cursor_accept_op(c, '=') && !cursor_accept_op(c, SQL_OP_ARROW))
+        if (!cursor_accept_op(c, '=') && !cursor_accept_op(c, SQL_OP_ARROW)) {
             TRY(cursor_expected(c, err, "\"=\" behind \"%.100s\"", option->key));
+        }
         TRY(cursor_literal(c, option, err));
         option->span = cursor_span(c, from, c->at);
         TRY(sql_list_check(c, &options, offsetof(SqlOption, key), option->span, "option", err));
-        if (!cursor_accept_op(c, ','))
+        if (!cursor_accept_op(c, ',')) {
             break;
+        }
     }
     TRY(cursor_expect_op(c, ')', "or \",\" behind the option", err));
     *out = sql_list_take(&options, c->arena, n);
@@ -131,8 +142,10 @@ Status cursor_arguments(SqlCursor *c, const SqlOption **out, size_t *n, Error *e
                         sql_token_is_op(next, '=') || sql_token_is_op(next, '.');
         if (has_name) {
             TRY(option_key(c, &option->key, err));
-            if (!cursor_accept_op(c, SQL_OP_ARROW) && !cursor_accept_op(c, SQL_OP_ASSIGN) && !cursor_accept_op(c, '='))
+            if (!cursor_accept_op(c, SQL_OP_ARROW) && !cursor_accept_op(c, SQL_OP_ASSIGN) &&
+                !cursor_accept_op(c, '=')) {
                 TRY(cursor_expected(c, err, "\"=>\" behind \"%.100s\"", option->key));
+            }
         } else if (named) {
             TRY(cursor_expected(c, err, "\"name => value\" behind a named argument"));
         }
@@ -140,8 +153,9 @@ Status cursor_arguments(SqlCursor *c, const SqlOption **out, size_t *n, Error *e
         TRY(cursor_literal(c, option, err));
         option->span = cursor_span(c, from, c->at);
         TRY(sql_list_check(c, &options, offsetof(SqlOption, key), option->span, "option", err));
-        if (!cursor_accept_op(c, ','))
+        if (!cursor_accept_op(c, ',')) {
             break;
+        }
     }
     TRY(cursor_expect_op(c, ')', "or \",\" behind the argument", err));
     *out = sql_list_take(&options, c->arena, n);

@@ -9,8 +9,9 @@
 
 void sql_query_free(SqlQuery *query)
 {
-    if (query)
+    if (query) {
         arena_free(query->arena);
+    }
 }
 
 const char *sql_query_text(const SqlQuery *query)
@@ -28,10 +29,11 @@ void sql_query_inline(const SqlQuery *query, const char *const *replacement, Tex
 {
     for (size_t i = 0; i < query->n_pieces; i++) {
         const SqlPiece *piece = &query->pieces[i];
-        if (piece->kind == SQL_PIECE_RELATION && replacement[piece->relation])
+        if (piece->kind == SQL_PIECE_RELATION && replacement[piece->relation]) {
             text_append(out, replacement[piece->relation]);
-        else
+        } else {
             text_append_n(out, piece->data, piece->length);
+        }
     }
 }
 
@@ -40,14 +42,16 @@ void sql_query_inline(const SqlQuery *query, const char *const *replacement, Tex
 static void join_pieces(SqlQuery *query)
 {
     size_t length = 0;
-    for (size_t i = 0; i < query->n_pieces; i++)
+    for (size_t i = 0; i < query->n_pieces; i++) {
         length += query->pieces[i].length;
+    }
     char *all = arena_alloc(query->arena, length + 1), *at = all;
     for (size_t i = 0; i < query->n_pieces; i++) {
         memcpy(at, query->pieces[i].data, query->pieces[i].length);
         at += query->pieces[i].length;
     }
     query->rewritten = all;
+    query->length = length;
 }
 
 /* By place, an insertion before what it precedes, the longer of two first, then as they were made. */
@@ -55,35 +59,41 @@ static int compare_edits(const void *a, const void *b)
 {
     const SqlPiece *first = a, *second = b;
     const SqlSpan *x = &first->source, *y = &second->source;
-    if (x->begin != y->begin)
+    if (x->begin != y->begin) {
         return x->begin < y->begin ? -1 : 1;
+    }
     bool x_inserts = x->begin == x->end, y_inserts = y->begin == y->end;
-    if (x_inserts != y_inserts)
+    if (x_inserts != y_inserts) {
         return x_inserts ? -1 : 1;
-    if (x->end != y->end)
+    }
+    if (x->end != y->end) {
         return x->end > y->end ? -1 : 1;
+    }
     return first->order < second->order ? -1 : first->order > second->order;
 }
 
 static void add_copy(SqlQuery *query, SqlSpan source)
 {
-    if (source.begin < source.end)
+    if (source.begin < source.end) {
         query->pieces[query->n_pieces++] = (SqlPiece){.kind = SQL_PIECE_COPY,
                                                       .source = source,
                                                       .data = query->text.data + source.begin,
                                                       .length = source.end - source.begin};
+    }
 }
 
 void sql_query_set_edits(SqlQuery *query, SqlPiece *edits, size_t n)
 {
-    if (n)
+    if (n) {
         qsort(edits, n, sizeof *edits, compare_edits);
+    }
     query->pieces = arena_alloc(query->arena, (2 * n + 1) * sizeof *query->pieces);
     query->n_pieces = 0;
     size_t at = query->span.begin;
     for (size_t i = 0; i < n; i++) {
-        if (edits[i].source.begin < at)
+        if (edits[i].source.begin < at) {
             continue;
+        }
         add_copy(query, (SqlSpan){at, edits[i].source.begin});
         query->pieces[query->n_pieces++] = edits[i];
         at = edits[i].source.end;
@@ -98,35 +108,44 @@ static SqlPiece cut_piece(const SqlPiece *piece, size_t from, size_t to)
     SqlPiece cut = *piece;
     cut.data += from;
     cut.length = to - from;
-    if (piece->kind == SQL_PIECE_COPY)
+    if (piece->kind == SQL_PIECE_COPY) {
         cut.source = (SqlSpan){piece->source.begin + from, piece->source.begin + to};
-    else if (cut.length != piece->length)
+    } else if (cut.length != piece->length) {
         cut.kind = SQL_PIECE_EDIT;
+    }
     return cut;
 }
 
-void sql_query_replace(SqlQuery *query, size_t begin, size_t end, const char *text)
+void sql_query_replace(SqlQuery *query, const SqlReplacement *replacements, size_t n)
 {
-    SqlPiece *pieces = arena_alloc(query->arena, (query->n_pieces + 2) * sizeof *pieces);
-    SqlPiece edit = {.kind = SQL_PIECE_EDIT, .source = sql_query_source(query, begin, end), .length = strlen(text)};
-    edit.data = arena_strdup(query->arena, text);
-    size_t n = 0, at = 0;
-    bool placed = false;
+    SqlPiece *pieces = arena_alloc(query->arena, (2 * query->n_pieces + 2 * n + 1) * sizeof *pieces);
+    size_t count = 0, begin = 0, next = 0;
     for (size_t i = 0; i < query->n_pieces; i++) {
         const SqlPiece *piece = &query->pieces[i];
-        size_t stop = at + piece->length;
-        if (at < begin)
-            pieces[n++] = cut_piece(piece, 0, stop < begin ? piece->length : begin - at);
-        if (stop > begin && !placed) {
-            pieces[n++] = edit;
-            placed = true;
+        size_t at = begin, end = begin + piece->length;
+        for (; next < n && replacements[next].begin < end; next++) {
+            const SqlReplacement *r = &replacements[next];
+            if (r->begin > at) {
+                pieces[count++] = cut_piece(piece, at - begin, r->begin - begin);
+            }
+            if (r->begin >= begin) {
+                pieces[count++] = (SqlPiece){.kind = SQL_PIECE_EDIT,
+                                             .source = sql_query_source(query, r->begin, r->end),
+                                             .data = arena_strdup(query->arena, r->text),
+                                             .length = strlen(r->text)};
+            }
+            at = r->end > at ? r->end : at;
+            if (at > end) {
+                break; /* goes on in the next piece */
+            }
         }
-        if (stop > end)
-            pieces[n++] = cut_piece(piece, at < end ? end - at : 0, piece->length);
-        at = stop;
+        if (at < end) {
+            pieces[count++] = cut_piece(piece, at - begin, end - begin);
+        }
+        begin = end;
     }
     query->pieces = pieces;
-    query->n_pieces = n;
+    query->n_pieces = count;
     join_pieces(query);
 }
 
@@ -138,8 +157,9 @@ SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end)
     size_t at = 0;
     for (size_t i = 0; i < query->n_pieces && at <= begin; i++) {
         const SqlPiece *piece = &query->pieces[i];
-        if (begin < at + piece->length || (begin == at && i + 1 == query->n_pieces))
+        if (begin < at + piece->length || (begin == at && i + 1 == query->n_pieces)) {
             source.begin = piece->source.begin + (piece->kind == SQL_PIECE_COPY ? begin - at : 0);
+        }
         at += piece->length;
     }
     at = 0;
@@ -148,8 +168,9 @@ SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end)
         const SqlPiece *piece = &query->pieces[i];
         size_t inside = end - at < piece->length ? end - at : piece->length;
         size_t stop = piece->kind == SQL_PIECE_COPY ? piece->source.begin + inside : piece->source.end;
-        if (stop > source.end)
+        if (stop > source.end) {
             source.end = stop;
+        }
         at += piece->length;
     }
     return source;
@@ -161,8 +182,9 @@ static void name_relations(const SqlQuery *query, Error *err)
     for (size_t i = query->n_relations; i-- > 0;) {
         const SqlRelation *relation = &query->relations[i];
         char *found = strstr(err->message, relation->placeholder);
-        if (!found)
+        if (!found) {
             continue;
+        }
         Text message = TEXT(ERROR_TEXT_MAX);
         text_append_n(&message, err->message, (size_t)(found - err->message));
         text_printf(&message, "%s%s%s", relation->schema ? relation->schema : "", relation->schema ? "." : "",
@@ -178,9 +200,10 @@ SqlSpan sql_query_token(const SqlQuery *query, size_t offset)
     size_t begin = 0;
     for (size_t i = 0; i < query->n_pieces; i++) {
         const SqlPiece *piece = &query->pieces[i];
-        if (offset < begin + piece->length)
+        if (offset < begin + piece->length) {
             return piece->kind == SQL_PIECE_COPY ? sql_token_span_at(&query->text, piece->source.begin + offset - begin)
                                                  : piece->source;
+        }
         begin += piece->length;
     }
     return (SqlSpan){query->span.end, query->span.end};
@@ -188,9 +211,11 @@ SqlSpan sql_query_token(const SqlQuery *query, size_t offset)
 
 void sql_query_place(const SqlQuery *query, int64_t offset, Error *err)
 {
-    if (!err)
+    if (!err) {
         return;
+    }
     name_relations(query, err);
-    if (offset >= 0)
+    if (offset >= 0) {
         sql_error_place(err, &query->text, sql_query_token(query, (size_t)offset));
+    }
 }

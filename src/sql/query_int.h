@@ -1,4 +1,5 @@
-/* What the parts of a query share: the pieces of the rewritten text, and the parser of one relation. Inside src/sql only. */
+/* What the parts of a query share: the pieces of the rewritten text, and the parser of one relation. Inside src/sql
+ * only. */
 #ifndef FRESHET_SQL_QUERY_INT_H
 #define FRESHET_SQL_QUERY_INT_H
 
@@ -16,8 +17,8 @@ typedef struct SqlPiece {
     SqlSpan source;   /* bytes of the user's text */
     const char *data; /* what stands in the rewritten text */
     size_t length;
-    size_t relation;  /* RELATION: its index */
-    size_t order;     /* of edits at one place */
+    size_t relation; /* RELATION: its index */
+    size_t order;    /* of edits at one place */
 } SqlPiece;
 
 struct SqlQuery {
@@ -29,13 +30,23 @@ struct SqlQuery {
     SqlRelation *relations;
     size_t n_relations;
     const char *rewritten; /* all pieces in one */
+    size_t length;         /* of it */
 };
+
+/* Bytes [begin, end) of the rewritten text that become `text`. */
+typedef struct SqlReplacement {
+    size_t begin, end;
+    const char *text;
+} SqlReplacement;
+
+enum { SQL_RELATIONS_MAX = 1000 }; /* relations, and common table expressions, of one query */
 
 /* Lays `edits` (any order, source spans in the user's text; of two that overlap the outer one counts) over the
  * query's span. The edits' texts live in the query's arena. */
 void sql_query_set_edits(SqlQuery *query, SqlPiece *edits, size_t n);
-/* Replaces bytes [begin, end) of the rewritten text; their piece(s) become an EDIT with the same source. */
-void sql_query_replace(SqlQuery *query, size_t begin, size_t end, const char *text);
+/* Replaces parts of the rewritten text, given by place and without overlap; each becomes an EDIT that knows its source.
+ */
+void sql_query_replace(SqlQuery *query, const SqlReplacement *replacements, size_t n);
 /* Where bytes [begin, end) of the rewritten text come from. */
 SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end);
 
@@ -50,8 +61,8 @@ typedef enum SqlRelationClass {
     SQL_RELATION_FOREIGN /* DuckDB's: a function, a file in quotes, a name of three parts */
 } SqlRelationClass;
 
-/* Reads a relation up to, not including, its alias. For FOREIGN the cursor stays where it was. kind, stream, names, arguments, options, time
- * travel and watermark of *out are set; span covers what was read. */
+/* Reads a relation up to, not including, its alias. For FOREIGN the cursor stays where it was. kind, stream, names,
+ * arguments, options, time travel and watermark of *out are set; span covers what was read. */
 Status sql_parse_relation(SqlCursor *c, SqlRelation *out, SqlRelationClass *class, Error *err);
 /* True when STREAM at the cursor is the keyword, not a table of that name. */
 bool sql_is_stream(const SqlCursor *c);

@@ -9,31 +9,32 @@
 #include "sql/query_int.h"
 
 /* The table functions that freshet provides itself; all others are DuckDB's. */
-static const char *const SQL_TABLE_FUNCTIONS[] = {"read_files",    "read_kafka", "read_postgres",
-                                                  "read_pulsar",   "read_rate",  "table_changes"};
+static const char *const SQL_TABLE_FUNCTIONS[] = {"read_files",  "read_kafka", "read_postgres",
+                                                  "read_pulsar", "read_rate",  "table_changes"};
 enum { N_TABLE_FUNCTIONS = sizeof SQL_TABLE_FUNCTIONS / sizeof *SQL_TABLE_FUNCTIONS };
 
 bool sql_starts_query(const SqlCursor *c)
 {
-    static const SqlWord WORDS[] = {SQL_W_SELECT,  SQL_W_WITH,        SQL_W_FROM,         SQL_W_VALUES,
-                                    SQL_W_TABLE,   SQL_W_PIVOT,       SQL_W_UNPIVOT,      SQL_W_PIVOT_WIDER,
-                                    SQL_W_DESCRIBE, SQL_W_PIVOT_LONGER, SQL_W_SUMMARIZE, SQL_W_SHOW,
-                                    SQL_W_DESC};
+    static const SqlWord WORDS[] = {
+        SQL_W_SELECT,      SQL_W_WITH,     SQL_W_FROM,         SQL_W_VALUES,    SQL_W_TABLE, SQL_W_PIVOT, SQL_W_UNPIVOT,
+        SQL_W_PIVOT_WIDER, SQL_W_DESCRIBE, SQL_W_PIVOT_LONGER, SQL_W_SUMMARIZE, SQL_W_SHOW,  SQL_W_DESC};
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
-        if (cursor_is(c, 0, WORDS[i]))
+        if (cursor_is(c, 0, WORDS[i])) {
             return true;
+        }
     }
     return false;
 }
 
 bool sql_ends_from(const SqlCursor *c)
 {
-    static const SqlWord WORDS[] = {SQL_W_WHERE,  SQL_W_GROUP,  SQL_W_HAVING, SQL_W_QUALIFY,   SQL_W_ORDER,
-                                    SQL_W_LIMIT,  SQL_W_OFFSET, SQL_W_FETCH,  SQL_W_UNION,     SQL_W_INTERSECT,
+    static const SqlWord WORDS[] = {SQL_W_WHERE,  SQL_W_GROUP,  SQL_W_HAVING, SQL_W_QUALIFY,  SQL_W_ORDER,
+                                    SQL_W_LIMIT,  SQL_W_OFFSET, SQL_W_FETCH,  SQL_W_UNION,    SQL_W_INTERSECT,
                                     SQL_W_EXCEPT, SQL_W_SELECT, SQL_W_FROM,   SQL_W_RETURNING};
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
-        if (cursor_is(c, 0, WORDS[i]))
+        if (cursor_is(c, 0, WORDS[i])) {
             return true;
+        }
     }
     return sql_is_window_clause(c);
 }
@@ -47,8 +48,9 @@ bool sql_is_window_clause(const SqlCursor *c)
 bool sql_is_stream(const SqlCursor *c)
 {
     const SqlToken *next = cursor_peek(c, 1);
-    if (!cursor_is(c, 0, SQL_W_STREAM))
+    if (!cursor_is(c, 0, SQL_W_STREAM)) {
         return false;
+    }
     bool travels = (cursor_is(c, 1, SQL_W_VERSION) || cursor_is(c, 1, SQL_W_TIMESTAMP)) && cursor_is(c, 2, SQL_W_AS);
     return sql_token_is_op(next, '(') || (sql_token_is_name(next, SQL_WORD_COLUMN) && !travels);
 }
@@ -67,8 +69,9 @@ static Status skip_primary(SqlCursor *c, Error *err)
     if (cursor_is(c, 0, SQL_W_INTERVAL)) {
         c->at++;
         bool bare = next->kind == SQL_TOKEN_NUMBER || sql_token_is_op(next, '(');
-        if (!bare && next->kind != SQL_TOKEN_STRING)
+        if (!bare && next->kind != SQL_TOKEN_STRING) {
             return cursor_expected(c, err, "the length of the interval");
+        }
         bool unit = bare || sql_needs_unit(sql_token_value(c->text, next, c->arena));
         cursor_skip(c);
         c->at += unit && cursor_peek(c, 0)->kind == SQL_TOKEN_WORD ? 1 : 0;
@@ -77,14 +80,16 @@ static Status skip_primary(SqlCursor *c, Error *err)
         cursor_skip(c);
     } else if (cursor_is(c, 0, SQL_W_CAST) || sql_token_is_name(token, SQL_WORD_FUNCTION)) {
         c->at += next->kind == SQL_TOKEN_STRING ? 2 : 1;
-        if (sql_token_is_op(next, '('))
+        if (sql_token_is_op(next, '(')) {
             cursor_skip(c);
+        }
     } else {
         return cursor_expected(c, err, "a timestamp");
     }
     while (cursor_accept_op(c, SQL_OP_CAST)) {
-        if (cursor_peek(c, 0)->kind != SQL_TOKEN_WORD)
+        if (cursor_peek(c, 0)->kind != SQL_TOKEN_WORD) {
             return cursor_expected(c, err, "a type behind \"::\"");
+        }
         c->at++;
     }
     return OK;
@@ -95,8 +100,9 @@ static Status timestamp_as_of(SqlCursor *c, SqlRelation *out, Error *err)
     size_t from = c->at;
     do {
         Status rc = skip_primary(c, err);
-        if (rc != OK)
+        if (rc != OK) {
             return rc;
+        }
     } while (cursor_accept_op(c, '+') || cursor_accept_op(c, '-'));
     out->timestamp_as_of = cursor_slice(c, from, c->at);
     return OK;
@@ -107,8 +113,10 @@ static Status version_as_of(SqlCursor *c, SqlRelation *out, Error *err)
     const SqlToken *token = cursor_peek(c, 0);
     int64_t version;
     const char *value = sql_token_value(c->text, token, c->arena);
-    if ((token->kind != SQL_TOKEN_NUMBER && token->kind != SQL_TOKEN_STRING) || !str_parse_i64(value, &version) || version < 0)
+    if ((token->kind != SQL_TOKEN_NUMBER && token->kind != SQL_TOKEN_STRING) || !str_parse_i64(value, &version) ||
+        version < 0) {
         return cursor_expected(c, err, "the number of a version");
+    }
     c->at++;
     out->version_as_of = value;
     return OK;
@@ -126,14 +134,16 @@ static bool at_text(const char *s, size_t n, Arena *arena, SqlRelation *out)
         return false;
     }
     for (size_t i = 0; i < digits; i++) {
-        if (number[i] < '0' || number[i] > '9')
+        if (number[i] < '0' || number[i] > '9') {
             return false;
+        }
     }
-    if (number > s)
+    if (number > s) {
         out->version_as_of = digits < 19 ? arena_strndup(arena, number, digits) : NULL;
-    else
-        out->timestamp_as_of = arena_printf(arena, "TIMESTAMP '%.4s-%.2s-%.2s %.2s:%.2s:%.2s.%.3s'", s, s + 4, s + 6, s + 8,
-                                            s + 10, s + 12, s + 14);
+    } else {
+        out->timestamp_as_of = arena_printf(arena, "TIMESTAMP '%.4s-%.2s-%.2s %.2s:%.2s:%.2s.%.3s'", s, s + 4, s + 6,
+                                            s + 8, s + 10, s + 12, s + 14);
+    }
     return out->version_as_of || out->timestamp_as_of;
 }
 
@@ -141,8 +151,9 @@ static bool at_text(const char *s, size_t n, Arena *arena, SqlRelation *out)
 static Status accept_at(SqlCursor *c, SqlRelation *out, Error *err)
 {
     const SqlToken *sign = cursor_peek(c, 0), *what = cursor_peek(c, 1);
-    if (!sql_token_is_op(sign, '@') || c->tokens[c->at - 1].end != sign->begin)
+    if (!sql_token_is_op(sign, '@') || c->tokens[c->at - 1].end != sign->begin) {
         return OK;
+    }
     bool joined = what->kind != SQL_TOKEN_END && what->begin == sign->end;
     if (!joined || !at_text(c->text->data + what->begin, what->end - what->begin, c->arena, out)) {
         Status rc = cursor_error(c, c->at, c->at + 1, err, "\"@\" behind a table needs a version");
@@ -157,8 +168,9 @@ static Status accept_at(SqlCursor *c, SqlRelation *out, Error *err)
 static void split_path(Arena *arena, SqlRelation *out)
 {
     const char *sign = strrchr(out->name, '@');
-    if (sign && at_text(sign + 1, strlen(sign + 1), arena, out))
+    if (sign && at_text(sign + 1, strlen(sign + 1), arena, out)) {
         out->name = arena_strndup(arena, out->name, (size_t)(sign - out->name));
+    }
 }
 
 /* AT (VERSION => n) and AT (TIMESTAMP => e), DuckDB's spelling */
@@ -168,12 +180,14 @@ static Status at_clause(SqlCursor *c, SqlRelation *out, Error *err)
     inside.end = c->tokens[c->at + 1].match;
     inside.at += 2;
     bool version = cursor_is(&inside, 0, SQL_W_VERSION);
-    if ((!version && !cursor_is(&inside, 0, SQL_W_TIMESTAMP)) || !cursor_is_op(&inside, 1, SQL_OP_ARROW))
+    if ((!version && !cursor_is(&inside, 0, SQL_W_TIMESTAMP)) || !cursor_is_op(&inside, 1, SQL_OP_ARROW)) {
         return cursor_expected(&inside, err, "VERSION => n or TIMESTAMP => moment");
+    }
     inside.at += 2;
     Status rc = version ? version_as_of(&inside, out, err) : timestamp_as_of(&inside, out, err);
-    if (rc == OK && !cursor_done(&inside))
+    if (rc == OK && !cursor_done(&inside)) {
         return cursor_expected(&inside, err, "\")\"");
+    }
     c->at = inside.end + 1;
     return rc;
 }
@@ -184,13 +198,16 @@ static Status at_clause(SqlCursor *c, SqlRelation *out, Error *err)
 static bool is_watermark(const SqlCursor *c)
 {
     SqlCursor ahead = *c;
-    if (!cursor_accept(&ahead, SQL_W_WATERMARK))
+    if (!cursor_accept(&ahead, SQL_W_WATERMARK)) {
         return false;
+    }
     for (; !cursor_done(&ahead) && !cursor_is_op(&ahead, 0, ','); cursor_skip(&ahead)) {
-        if (cursor_is(&ahead, 0, SQL_W_DELAY) && cursor_is(&ahead, 1, SQL_W_OF))
+        if (cursor_is(&ahead, 0, SQL_W_DELAY) && cursor_is(&ahead, 1, SQL_W_OF)) {
             return true;
-        if (sql_ends_from(&ahead) || cursor_is(&ahead, 0, SQL_W_JOIN) || cursor_is(&ahead, 0, SQL_W_ON))
+        }
+        if (sql_ends_from(&ahead) || cursor_is(&ahead, 0, SQL_W_JOIN) || cursor_is(&ahead, 0, SQL_W_ON)) {
             return false;
+        }
     }
     return false;
 }
@@ -206,8 +223,9 @@ static Status watermark_delay(SqlCursor *c, SqlRelation *out, Error *err)
         return rc;
     }
     Status rc = cursor_literal(c, &interval, err);
-    if (rc != OK)
+    if (rc != OK) {
         return rc;
+    }
     int64_t us;
     if (!interval.is_string || !str_parse_interval(interval.value, &us) || us < 0) {
         rc = cursor_error(c, from, c->at, err, "the delay of a watermark must be an interval of zero or more");
@@ -223,16 +241,21 @@ static Status watermark(SqlCursor *c, SqlRelation *out, Error *err)
     size_t from = ++c->at;
     Status rc = OK;
     while (!(cursor_is(c, 0, SQL_W_DELAY) && cursor_is(c, 1, SQL_W_OF)) &&
-           !(cursor_is(c, 0, SQL_W_AS) && cursor_is(c, 2, SQL_W_DELAY)))
+           !(cursor_is(c, 0, SQL_W_AS) && cursor_is(c, 2, SQL_W_DELAY))) {
         cursor_skip(c);
-    if (c->at == from)
+    }
+    if (c->at == from) {
         return cursor_expected(c, err, "an expression behind WATERMARK");
+    }
     out->watermark_expression = cursor_slice(c, from, c->at);
-    if (cursor_accept(c, SQL_W_AS) && (rc = cursor_name(c, SQL_WORD_RESERVED, "a column name", &out->watermark_alias, err)) != OK)
+    if (cursor_accept(c, SQL_W_AS) &&
+        (rc = cursor_name(c, SQL_WORD_RESERVED, "a column name", &out->watermark_alias, err)) != OK) {
         return rc;
+    }
     if ((rc = cursor_expect(c, SQL_W_DELAY, "behind the column of WATERMARK", err)) != OK ||
-        (rc = cursor_expect(c, SQL_W_OF, "behind DELAY", err)) != OK)
+        (rc = cursor_expect(c, SQL_W_OF, "behind DELAY", err)) != OK) {
         return rc;
+    }
     return watermark_delay(c, out, err);
 }
 
@@ -241,11 +264,13 @@ static Status watermark(SqlCursor *c, SqlRelation *out, Error *err)
 /* True at WITH (key = ...; other WITHs are DuckDB's. */
 static bool is_options(const SqlCursor *c)
 {
-    if (!cursor_is(c, 0, SQL_W_WITH) || !cursor_is_op(c, 1, '('))
+    if (!cursor_is(c, 0, SQL_W_WITH) || !cursor_is_op(c, 1, '(')) {
         return false;
+    }
     size_t at = 3;
-    while (cursor_is_op(c, at, '.'))
+    while (cursor_is_op(c, at, '.')) {
         at += 2;
+    }
     return cursor_is_op(c, at, '=') || cursor_is_op(c, at, SQL_OP_ARROW) || cursor_is_op(c, 2, ')');
 }
 
@@ -261,22 +286,26 @@ static Status accept_clause(SqlCursor *c, SqlRelation *out, bool *found, Error *
     bool timestamp = as_of && (cursor_is(c, skip, SQL_W_TIMESTAMP) || cursor_is(c, skip, SQL_W_SYSTEM_TIME));
     bool at = cursor_is(c, 0, SQL_W_AT) && cursor_is_op(c, 1, '(');
     *found = true;
-    if ((version || timestamp || at) && travelled)
+    if ((version || timestamp || at) && travelled) {
         return cursor_error(c, from, from + 1, err, "the version of a table stands twice");
+    }
     if (version || timestamp) {
         c->at += skip + 3;
         return version ? version_as_of(c, out, err) : timestamp_as_of(c, out, err);
     }
-    if (at)
+    if (at) {
         return at_clause(c, out, err);
+    }
     if (is_options(c)) {
-        if (out->options)
+        if (out->options) {
             return cursor_error(c, from, from + 1, err, "the options of a table stand twice");
+        }
         c->at++;
         rc = cursor_options(c, &out->options, &out->n_options, err);
     } else if (is_watermark(c)) {
-        if (out->watermark_expression)
+        if (out->watermark_expression) {
             return cursor_error(c, from, from + 1, err, "the watermark of a table stands twice");
+        }
         rc = watermark(c, out, err);
     } else {
         *found = false;
@@ -289,8 +318,9 @@ static Status accept_clause(SqlCursor *c, SqlRelation *out, bool *found, Error *
 static bool is_table_function(const char *name)
 {
     for (size_t i = 0; i < N_TABLE_FUNCTIONS; i++) {
-        if (strcmp(name, SQL_TABLE_FUNCTIONS[i]) == 0)
+        if (strcmp(name, SQL_TABLE_FUNCTIONS[i]) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -307,13 +337,15 @@ static Status function_relation(SqlCursor *c, SqlRelation *out, SqlRelationClass
         return cursor_arguments(c, &out->arguments, &out->n_arguments, err);
     }
     *class = SQL_RELATION_FOREIGN;
-    if (!out->stream)
+    if (!out->stream) {
         return OK;
+    }
     Status rc = cursor_error(c, c->at, c->at + 1, err, "%.100s() cannot be read as a stream", name);
     const char *nearest = error_nearest(name, SQL_TABLE_FUNCTIONS, N_TABLE_FUNCTIONS);
     bool file = str_starts(name, "read_") || str_ends(name, "_scan");
-    if (nearest || file)
+    if (nearest || file) {
         error_hint(err, "did you mean %s(...)?", nearest ? nearest : "read_files");
+    }
     return rc;
 }
 
@@ -335,8 +367,9 @@ static Status named_relation(SqlCursor *c, SqlRelation *out, SqlRelationClass *c
         out->kind = SQL_RELATION_PATH;
         *class = SQL_RELATION_OURS;
         split_path(c->arena, out);
-        if (!*out->name)
+        if (!*out->name) {
             return cursor_error(c, from, c->at, err, "the place of the table is empty");
+        }
     }
     if (*class == SQL_RELATION_FOREIGN && out->stream) {
         Status rc = cursor_error(c, from, c->at, err, "a name has at most two parts");
@@ -353,28 +386,34 @@ static Status core_relation(SqlCursor *c, SqlRelation *out, SqlRelationClass *cl
     bool call = cursor_is_op(c, 1, '(') && sql_token_is_name(token, SQL_WORD_FUNCTION);
     Status rc = OK;
     *class = SQL_RELATION_FOREIGN;
-    if (!call && !sql_token_is_name(token, SQL_WORD_COLUMN))
+    if (!call && !sql_token_is_name(token, SQL_WORD_COLUMN)) {
         return out->stream ? cursor_expected(c, err, "a table or function behind STREAM") : OK;
+    }
     rc = call ? function_relation(c, out, class, err) : named_relation(c, out, class, err);
-    if (rc != OK || *class == SQL_RELATION_FOREIGN)
+    if (rc != OK || *class == SQL_RELATION_FOREIGN) {
         return rc;
+    }
     for (bool found = true; found;) {
         size_t from = c->at;
-        if ((rc = accept_clause(c, out, &found, err)) != OK)
+        if ((rc = accept_clause(c, out, &found, err)) != OK) {
             return rc;
+        }
         bool travels = found && (out->version_as_of || out->timestamp_as_of);
-        if (travels && out->kind == SQL_RELATION_FUNCTION)
+        if (travels && out->kind == SQL_RELATION_FUNCTION) {
             return cursor_error(c, from, c->at, err, "%s() has no versions", out->name);
+        }
     }
-    if (out->stream || out->options || out->watermark_expression || out->version_as_of || out->timestamp_as_of)
+    if (out->stream || out->options || out->watermark_expression || out->version_as_of || out->timestamp_as_of) {
         *class = SQL_RELATION_OURS;
+    }
     return OK;
 }
 
 static Status check_stream_version(const SqlCursor *c, size_t from, const SqlRelation *relation, Error *err)
 {
-    if (!relation->stream || (!relation->version_as_of && !relation->timestamp_as_of))
+    if (!relation->stream || (!relation->version_as_of && !relation->timestamp_as_of)) {
         return OK;
+    }
     Status rc = cursor_error(c, from, c->at, err, "a stream has no single version");
     error_hint(err, "to say where it starts, write WITH (startingVersion = n) or WITH (startingTimestamp = '...')");
     return rc;
@@ -390,22 +429,27 @@ Status sql_parse_relation(SqlCursor *c, SqlRelation *out, SqlRelationClass *clas
         SqlCursor inside = ahead;
         inside.end = ahead.tokens[ahead.at].match;
         inside.at++;
-        if ((rc = core_relation(&inside, &relation, class, err)) != OK)
+        if ((rc = core_relation(&inside, &relation, class, err)) != OK) {
             return rc;
-        if (!cursor_done(&inside))
+        }
+        if (!cursor_done(&inside)) {
             return cursor_expected(&inside, err, "\")\" behind the relation of STREAM");
+        }
         ahead.at = inside.end + 1;
         for (bool found = true; found;) {
-            if ((rc = accept_clause(&ahead, &relation, &found, err)) != OK)
+            if ((rc = accept_clause(&ahead, &relation, &found, err)) != OK) {
                 return rc;
+            }
         }
     } else if ((rc = core_relation(&ahead, &relation, class, err)) != OK) {
         return rc;
     }
-    if (*class == SQL_RELATION_FOREIGN)
+    if (*class == SQL_RELATION_FOREIGN) {
         return OK;
-    if ((rc = check_stream_version(&ahead, c->at, &relation, err)) != OK)
+    }
+    if ((rc = check_stream_version(&ahead, c->at, &relation, err)) != OK) {
         return rc;
+    }
     relation.span = cursor_span(c, c->at, ahead.at);
     *c = ahead;
     *out = relation;

@@ -1,9 +1,9 @@
 /* Rewriting: one walk over the tokens of a statement that follows brackets, WITH and FROM.
  *
- * FROM is a clause wherever it stands outside EXTRACT, SUBSTRING, TRIM and OVERLAY and not behind IS [NOT] DISTINCT; all other
- * knowledge of expressions is unnecessary. Common table expressions are visible to the end of the brackets they stand in, and
- * inside themselves only when recursive. Names of columns qualified by schema and table are looked at last, when all
- * relations are known.
+ * FROM is a clause wherever it stands outside EXTRACT, SUBSTRING, TRIM and OVERLAY and not behind IS [NOT] DISTINCT;
+ * all other knowledge of expressions is unnecessary. Common table expressions are visible to the end of the brackets
+ * they stand in, and inside themselves only when recursive. Names of columns qualified by schema and table are looked
+ * at last, when all relations are known.
  */
 #include <stdio.h>
 #include <string.h>
@@ -22,11 +22,11 @@ typedef struct Rewriter {
     const SqlToken *tokens;
     SqlResolver resolver;
     void *context;
-    Map *resolved;    /* "schema.name" in lower case -> (void *)1 or 2: no, yes */
-    SqlList edits;    /* SqlPiece */
+    Map *resolved;     /* "schema.name" in lower case -> (void *)1 or 2: no, yes */
+    SqlList edits;     /* SqlPiece */
     SqlList relations; /* SqlRelation */
-    SqlList found;    /* Found, one a relation */
-    SqlList ctes;     /* const char *: visible now, innermost last */
+    SqlList found;     /* Found, one a relation */
+    SqlList ctes;      /* const char *: visible now, innermost last */
     SqlList qualified; /* size_t: tokens where name.name.something stands */
     size_t from_lists;
     const char *prefix; /* of placeholders */
@@ -41,8 +41,8 @@ static Status scan_from(Rewriter *r, SqlCursor *c, Error *err);
 static void add_edit(Rewriter *r, SqlSpan source, const char *text)
 {
     size_t order = r->edits.count;
-    *(SqlPiece *)sql_list_add(&r->edits) =
-        (SqlPiece){.kind = SQL_PIECE_EDIT, .source = source, .data = text, .length = strlen(text), .order = order};
+    *(SqlPiece *)sql_list_add(&r->edits) = (SqlPiece){
+        .kind = SQL_PIECE_EDIT, .source = source, .data = text, .length = strlen(text), .order = order};
 }
 
 static const char *quoted_name(const Rewriter *r, const char *name)
@@ -62,14 +62,16 @@ static void scan_token(Rewriter *r, SqlCursor *c)
     const SqlToken *token = cursor_peek(c, 0);
     SqlSpan span = {token->begin, token->end};
     bool name = sql_token_is_name(token, SQL_WORD_COLUMN);
-    if (token->kind == SQL_TOKEN_NAME && c->text->data[token->begin] == '`')
+    if (token->kind == SQL_TOKEN_NAME && c->text->data[token->begin] == '`') {
         add_edit(r, span, quoted_name(r, sql_token_value(c->text, token, c->arena)));
-    else if (sql_token_is_word(token, SQL_W_WINDOW) && !sql_is_window_clause(c))
+    } else if (sql_token_is_word(token, SQL_W_WINDOW) && !sql_is_window_clause(c)) {
         add_edit(r, span, "\"window\"");
+    }
     bool qualifies = name && cursor_is_op(c, 1, '.') && sql_token_is_name(cursor_peek(c, 2), SQL_WORD_RESERVED) &&
                      cursor_is_op(c, 3, '.');
-    if (qualifies && (c->at == 0 || !sql_token_is_op(&c->tokens[c->at - 1], '.')))
+    if (qualifies && (c->at == 0 || !sql_token_is_op(&c->tokens[c->at - 1], '.'))) {
         *(size_t *)sql_list_add(&r->qualified) = c->at;
+    }
     c->at++;
 }
 
@@ -87,8 +89,9 @@ static bool is_from_call(const SqlCursor *c)
 {
     static const SqlWord CALLS[] = {SQL_W_EXTRACT, SQL_W_SUBSTRING, SQL_W_TRIM, SQL_W_OVERLAY};
     for (size_t i = 0; c->at > 0 && i < sizeof CALLS / sizeof *CALLS; i++) {
-        if (sql_token_is_word(&c->tokens[c->at - 1], CALLS[i]))
+        if (sql_token_is_word(&c->tokens[c->at - 1], CALLS[i])) {
             return true;
+        }
     }
     return false;
 }
@@ -107,10 +110,11 @@ static Status scan_group(Rewriter *r, SqlCursor *c, Error *err)
     Status rc = OK;
     if (is_from_call(c)) {
         while (rc == OK && !cursor_done(&inside)) {
-            if (inside.tokens[inside.at].match > inside.at)
+            if (inside.tokens[inside.at].match > inside.at) {
                 rc = scan_group(r, &inside, err);
-            else
+            } else {
                 scan_token(r, &inside);
+            }
         }
     } else {
         rc = is_describe(&inside) ? scan_describe(r, &inside, err) : scan_query(r, &inside, err);
@@ -122,10 +126,18 @@ static Status scan_group(Rewriter *r, SqlCursor *c, Error *err)
 
 static Status scan_one(Rewriter *r, SqlCursor *c, Error *err)
 {
-    if (c->tokens[c->at].match > c->at)
+    if (c->tokens[c->at].match > c->at) {
         return scan_group(r, c, err);
+    }
     scan_token(r, c);
     return OK;
+}
+
+static Status too_many(const SqlCursor *c, const char *what, Error *err)
+{
+    Status rc = error_set(err, E_LIMIT, "a query has more than %d %s", SQL_RELATIONS_MAX, what);
+    sql_error_place(err, c->text, cursor_span(c, c->at, c->at));
+    return rc;
 }
 
 /* ---- WITH ---- */
@@ -134,32 +146,42 @@ static Status scan_one(Rewriter *r, SqlCursor *c, Error *err)
 static bool is_with_clause(const SqlCursor *c)
 {
     SqlCursor ahead = *c;
-    if (!cursor_accept(&ahead, SQL_W_WITH))
+    if (!cursor_accept(&ahead, SQL_W_WITH)) {
         return false;
-    if (cursor_accept(&ahead, SQL_W_RECURSIVE) && !sql_token_is_name(cursor_peek(&ahead, 0), SQL_WORD_COLUMN))
+    }
+    if (cursor_accept(&ahead, SQL_W_RECURSIVE) && !sql_token_is_name(cursor_peek(&ahead, 0), SQL_WORD_COLUMN)) {
         return false;
-    if (!sql_token_is_name(cursor_peek(&ahead, 0), SQL_WORD_COLUMN))
+    }
+    if (!sql_token_is_name(cursor_peek(&ahead, 0), SQL_WORD_COLUMN)) {
         return false;
+    }
     ahead.at++;
-    while (cursor_is_op(&ahead, 0, '(') || cursor_is(&ahead, 0, SQL_W_USING))
+    while (cursor_is_op(&ahead, 0, '(') || cursor_is(&ahead, 0, SQL_W_USING)) {
         ahead.at = cursor_is(&ahead, 0, SQL_W_USING) ? ahead.at + 2 : ahead.tokens[ahead.at].match + 1;
-    if (!cursor_accept(&ahead, SQL_W_AS))
+    }
+    if (!cursor_accept(&ahead, SQL_W_AS)) {
         return false;
+    }
     (void)cursor_accept(&ahead, SQL_W_NOT);
     (void)cursor_accept(&ahead, SQL_W_MATERIALIZED);
     return cursor_is_op(&ahead, 0, '(');
 }
 
-static void add_cte(Rewriter *r, const char *name)
+static Status add_cte(Rewriter *r, const SqlCursor *c, const char *name, Error *err)
 {
+    if (r->ctes.count == SQL_RELATIONS_MAX) {
+        return too_many(c, "common table expressions", err);
+    }
     *(const char **)sql_list_add(&r->ctes) = name;
+    return OK;
 }
 
 static bool is_cte(const Rewriter *r, const char *name)
 {
     for (size_t i = 0; i < r->ctes.count; i++) {
-        if (str_ieq(((const char **)r->ctes.items)[i], name))
+        if (str_ieq(((const char **)r->ctes.items)[i], name)) {
             return true;
+        }
     }
     return false;
 }
@@ -170,22 +192,26 @@ static Status scan_with(Rewriter *r, SqlCursor *c, Error *err)
     scan_token(r, c);
     bool recursive = cursor_accept(c, SQL_W_RECURSIVE);
     for (;;) {
-        if (!sql_token_is_name(cursor_peek(c, 0), SQL_WORD_COLUMN))
+        if (!sql_token_is_name(cursor_peek(c, 0), SQL_WORD_COLUMN)) {
             return OK; /* DuckDB says what is wrong */
+        }
         const char *name = sql_token_value(c->text, cursor_peek(c, 0), c->arena);
-        Status rc = OK;
-        if (recursive)
-            add_cte(r, name);
-        while (rc == OK && !cursor_done(c) && !cursor_is(c, 0, SQL_W_AS))
+        Status rc = recursive ? add_cte(r, c, name, err) : OK;
+        while (rc == OK && !cursor_done(c) && !cursor_is(c, 0, SQL_W_AS)) {
             rc = scan_one(r, c, err);
-        while (rc == OK && !cursor_done(c) && !cursor_is_op(c, 0, '('))
+        }
+        while (rc == OK && !cursor_done(c) && !cursor_is_op(c, 0, '(')) {
             scan_token(r, c);
-        if (rc == OK && !cursor_done(c))
+        }
+        if (rc == OK && !cursor_done(c)) {
             rc = scan_group(r, c, err);
-        if (!recursive)
-            add_cte(r, name);
-        if (rc != OK || !cursor_is_op(c, 0, ','))
+        }
+        if (rc == OK && !recursive) {
+            rc = add_cte(r, c, name, err);
+        }
+        if (rc != OK || !cursor_is_op(c, 0, ',')) {
             return rc;
+        }
         scan_token(r, c);
     }
 }
@@ -194,8 +220,9 @@ static Status scan_with(Rewriter *r, SqlCursor *c, Error *err)
 
 static bool resolve(Rewriter *r, const SqlRelation *relation)
 {
-    if (!r->resolver)
+    if (!r->resolver) {
         return false;
+    }
     char *key = arena_printf(r->query->arena, "%s.%s", relation->schema ? relation->schema : "", relation->name);
     str_lower(key);
     if (!map_has(r->resolved, key)) {
@@ -210,8 +237,9 @@ static Status decide(Rewriter *r, const SqlCursor *c, const SqlRelation *relatio
                      Error *err)
 {
     *ours = class == SQL_RELATION_OURS;
-    if (class == SQL_RELATION_FOREIGN || relation->kind != SQL_RELATION_NAME)
+    if (class == SQL_RELATION_FOREIGN || relation->kind != SQL_RELATION_NAME) {
         return OK;
+    }
     bool cte = !relation->schema && is_cte(r, relation->name);
     if (cte && *ours) {
         Status rc = error_set(err, E_SQL_PARSE, "\"%s\" is a common table expression, not a table", relation->name);
@@ -229,8 +257,9 @@ static const char *implicit_alias(const Rewriter *r, const SqlRelation *relation
     const char *name = relation->name;
     if (relation->kind == SQL_RELATION_PATH) {
         size_t n = strlen(name);
-        while (n > 1 && name[n - 1] == '/')
+        while (n > 1 && name[n - 1] == '/') {
             n--;
+        }
         const char *trimmed = arena_strndup(r->query->arena, name, n), *slash = strrchr(trimmed, '/');
         return slash && slash[1] ? slash + 1 : trimmed;
     }
@@ -238,8 +267,9 @@ static const char *implicit_alias(const Rewriter *r, const SqlRelation *relation
     const SqlRelation *others = r->relations.items;
     const Found *found = r->found.items;
     for (size_t i = 0; relation->schema && i < r->found.count; i++) {
-        if (found[i].from_list == from_list && str_ieq(others[i].alias, name))
+        if (found[i].from_list == from_list && str_ieq(others[i].alias, name)) {
             return arena_printf(r->query->arena, "%s.%s", relation->schema, name);
+        }
     }
     return name;
 }
@@ -250,14 +280,16 @@ static void add_relation(Rewriter *r, SqlCursor *c, SqlRelation *relation, const
     const SqlToken *behind = cursor_peek(c, 0), *name = cursor_is(c, 0, SQL_W_AS) ? cursor_peek(c, 1) : behind;
     bool has_as = cursor_is(c, 0, SQL_W_AS);
     bool alias = !prefix_alias && sql_token_is_name(name, has_as ? SQL_WORD_RESERVED : SQL_WORD_COLUMN);
-    if (!has_as && !prefix_alias && sql_token_is_word(name, SQL_W_WINDOW) && !sql_is_window_clause(c))
+    if (!has_as && !prefix_alias && sql_token_is_word(name, SQL_W_WINDOW) && !sql_is_window_clause(c)) {
         alias = true;
-    if (prefix_alias)
+    }
+    if (prefix_alias) {
         relation->alias = prefix_alias;
-    else if (alias)
+    } else if (alias) {
         relation->alias = sql_token_value(c->text, name, c->arena);
-    else
+    } else {
         relation->alias = implicit_alias(r, relation, from_list);
+    }
     relation->placeholder = arena_printf(r->query->arena, "%s%zu", r->prefix, r->relations.count);
 
     SqlPiece *piece = sql_list_add(&r->edits);
@@ -266,22 +298,29 @@ static void add_relation(Rewriter *r, SqlCursor *c, SqlRelation *relation, const
                         .data = relation->placeholder,
                         .length = strlen(relation->placeholder),
                         .relation = r->relations.count};
-    if (!alias && !prefix_alias)
+    if (!alias && !prefix_alias) {
         add_edit(r, (SqlSpan){relation->span.end, relation->span.end},
                  arena_printf(r->query->arena, " AS %s", quoted_name(r, relation->alias)));
+    }
     *(SqlRelation *)sql_list_add(&r->relations) = *relation;
     *(Found *)sql_list_add(&r->found) = (Found){.from_list = from_list, .alias_written = alias || prefix_alias};
 }
 
-/* A relation and its clauses, up to its alias. *ours says whether it was one of ours; if not, its tokens are scanned. */
-static Status scan_relation(Rewriter *r, SqlCursor *c, const char *prefix_alias, size_t from_list, bool *ours, Error *err)
+/* A relation and its clauses, up to its alias. *ours says whether it was one of ours; if not, its tokens are scanned.
+ */
+static Status scan_relation(Rewriter *r, SqlCursor *c, const char *prefix_alias, size_t from_list, bool *ours,
+                            Error *err)
 {
     SqlRelation relation = {0};
     SqlRelationClass class;
     SqlCursor ahead = *c;
     Status rc = sql_parse_relation(&ahead, &relation, &class, err);
-    if (rc != OK || (rc = decide(r, c, &relation, class, ours, err)) != OK)
+    if (rc != OK || (rc = decide(r, c, &relation, class, ours, err)) != OK) {
         return rc;
+    }
+    if (*ours && r->relations.count == SQL_RELATIONS_MAX) {
+        return too_many(c, "tables", err);
+    }
     if (*ours) {
         *c = ahead;
         add_relation(r, c, &relation, prefix_alias, from_list);
@@ -292,8 +331,9 @@ static Status scan_relation(Rewriter *r, SqlCursor *c, const char *prefix_alias,
     scan_token(r, c);
     while (cursor_is_op(c, 0, '.')) {
         scan_token(r, c);
-        if (!cursor_done(c) && c->tokens[c->at].match == c->at)
+        if (!cursor_done(c) && c->tokens[c->at].match == c->at) {
             scan_token(r, c);
+        }
     }
     r->qualified.count = qualified;
     return OK;
@@ -306,13 +346,16 @@ static Status scan_parenthesised(Rewriter *r, SqlCursor *c, Error *err)
 {
     SqlCursor inside = inside_of(c);
     Status rc = OK;
-    if (sql_starts_query(&inside))
+    if (sql_starts_query(&inside)) {
         return scan_group(r, c, err);
+    }
     size_t visible = r->ctes.count;
-    if (!cursor_done(&inside))
+    if (!cursor_done(&inside)) {
         rc = scan_from(r, &inside, err);
-    if (rc == OK)
+    }
+    if (rc == OK) {
         rc = scan_query(r, &inside, err);
+    }
     r->ctes.count = visible;
     c->at = inside.end + 1;
     return rc;
@@ -320,8 +363,9 @@ static Status scan_parenthesised(Rewriter *r, SqlCursor *c, Error *err)
 
 static Status refuse_watermark(const SqlCursor *c, Error *err)
 {
-    if (!cursor_is(c, 0, SQL_W_WATERMARK) || cursor_peek(c, 1)->kind == SQL_TOKEN_END)
+    if (!cursor_is(c, 0, SQL_W_WATERMARK) || cursor_peek(c, 1)->kind == SQL_TOKEN_END) {
         return OK;
+    }
     for (size_t i = 1; cursor_peek(c, i)->kind == SQL_TOKEN_WORD || cursor_is_op(c, i, '.'); i++) {
         if (cursor_is(c, i, SQL_W_DELAY) && cursor_is(c, i + 1, SQL_W_OF)) {
             Status rc = cursor_error(c, c->at, c->at + 1, err, "WATERMARK stands behind a sub-query");
@@ -339,8 +383,9 @@ static Status scan_values(Rewriter *r, SqlCursor *c, Error *err)
     scan_token(r, c);
     while (rc == OK && cursor_is_op(c, 0, '(')) {
         rc = scan_group(r, c, err);
-        if (cursor_is_op(c, 0, ',') && cursor_is_op(c, 1, '('))
+        if (cursor_is_op(c, 0, ',') && cursor_is_op(c, 1, '(')) {
             scan_token(r, c);
+        }
     }
     return rc;
 }
@@ -349,8 +394,9 @@ static Status scan_table(Rewriter *r, SqlCursor *c, size_t from_list, Error *err
 {
     const char *prefix_alias = NULL;
     bool ours;
-    if (cursor_is(c, 0, SQL_W_LATERAL))
+    if (cursor_is(c, 0, SQL_W_LATERAL)) {
         scan_token(r, c);
+    }
     if (sql_token_is_name(cursor_peek(c, 0), SQL_WORD_COLUMN) && cursor_is_op(c, 1, ':')) {
         prefix_alias = sql_token_value(c->text, cursor_peek(c, 0), c->arena);
         scan_token(r, c);
@@ -360,24 +406,27 @@ static Status scan_table(Rewriter *r, SqlCursor *c, size_t from_list, Error *err
         Status rc = scan_parenthesised(r, c, err);
         return rc == OK ? refuse_watermark(c, err) : rc;
     }
-    if (cursor_is(c, 0, SQL_W_VALUES))
+    if (cursor_is(c, 0, SQL_W_VALUES)) {
         return scan_values(r, c, err);
-    if (sql_is_stream(c) || sql_token_is_name(cursor_peek(c, 0), SQL_WORD_FUNCTION))
+    }
+    if (sql_is_stream(c) || sql_token_is_name(cursor_peek(c, 0), SQL_WORD_FUNCTION)) {
         return scan_relation(r, c, prefix_alias, from_list, &ours, err);
+    }
     return OK;
 }
 
 /* LEFT JOIN, ASOF LEFT JOIN, NATURAL FULL OUTER JOIN, ...: the number of words up to JOIN, or 0. */
 static size_t join_words(const SqlCursor *c)
 {
-    static const SqlWord WORDS[] = {SQL_W_INNER, SQL_W_LEFT,    SQL_W_RIGHT, SQL_W_FULL, SQL_W_OUTER,
-                                    SQL_W_CROSS, SQL_W_NATURAL, SQL_W_SEMI,  SQL_W_ANTI, SQL_W_ASOF,
-                                    SQL_W_POSITIONAL};
+    enum { JOIN_WORDS_MAX = 8 };
+    static const SqlWord WORDS[] = {SQL_W_INNER,   SQL_W_LEFT, SQL_W_RIGHT, SQL_W_FULL, SQL_W_OUTER,     SQL_W_CROSS,
+                                    SQL_W_NATURAL, SQL_W_SEMI, SQL_W_ANTI,  SQL_W_ASOF, SQL_W_POSITIONAL};
     size_t n = 0;
-    for (bool more = true; more; n += more) {
+    for (bool more = true; more && n < JOIN_WORDS_MAX; n += more) {
         more = false;
-        for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
             more = more || cursor_is(c, n, WORDS[i]);
+        }
     }
     return cursor_is(c, n, SQL_W_JOIN) ? n + 1 : 0;
 }
@@ -391,11 +440,13 @@ static Status scan_from(Rewriter *r, SqlCursor *c, Error *err)
         size_t join = join_words(c);
         bool distinct_from = cursor_is(c, 0, SQL_W_DISTINCT) && cursor_is(c, 1, SQL_W_FROM);
         if (!join && !cursor_is_op(c, 0, ',')) {
-            if (sql_ends_from(c))
+            if (sql_ends_from(c)) {
                 return OK;
+            }
             rc = scan_one(r, c, err);
-            if (distinct_from)
+            if (distinct_from) {
                 scan_token(r, c);
+            }
             continue;
         }
         c->at += join ? join : 1;
@@ -416,11 +467,13 @@ static bool is_distinct_from(const SqlCursor *c)
 static bool at_query_start(const SqlCursor *c, size_t begin)
 {
     static const SqlWord BEFORE[] = {SQL_W_UNION, SQL_W_ALL, SQL_W_INTERSECT, SQL_W_EXCEPT, SQL_W_AS, SQL_W_NAME};
-    if (c->at == begin)
+    if (c->at == begin) {
         return true;
+    }
     for (size_t i = 0; i < sizeof BEFORE / sizeof *BEFORE; i++) {
-        if (sql_token_is_word(&c->tokens[c->at - 1], BEFORE[i]))
+        if (sql_token_is_word(&c->tokens[c->at - 1], BEFORE[i])) {
             return true;
+        }
     }
     return false;
 }
@@ -431,11 +484,13 @@ static Status scan_table_word(Rewriter *r, SqlCursor *c, const char *replacement
     SqlSpan span = cursor_span(c, c->at, c->at + 1);
     bool ours = false;
     scan_token(r, c);
-    if (!sql_token_is_name(cursor_peek(c, 0), SQL_WORD_COLUMN))
+    if (!sql_token_is_name(cursor_peek(c, 0), SQL_WORD_COLUMN)) {
         return OK;
+    }
     Status rc = scan_relation(r, c, NULL, ++r->from_lists, &ours, err);
-    if (rc == OK && ours)
+    if (rc == OK && ours) {
         add_edit(r, span, replacement);
+    }
     return rc;
 }
 
@@ -470,19 +525,23 @@ static Status scan_describe(Rewriter *r, SqlCursor *c, Error *err)
 {
     SqlSpan word = cursor_span(c, c->at, c->at + 1);
     bool show = cursor_is(c, 0, SQL_W_SHOW), ours = false;
-    if (cursor_is(c, 1, SQL_W_TABLE))
+    if (cursor_is(c, 1, SQL_W_TABLE)) {
         word = cursor_span(c, c->at, c->at + 2);
+    }
     const char *head = cursor_is(c, 0, SQL_W_SUMMARIZE) ? "SUMMARIZE FROM" : "DESCRIBE FROM";
     c->at += cursor_is(c, 1, SQL_W_TABLE) ? 2 : 1;
     Status rc = OK;
-    if (!sql_starts_query(c) && (sql_is_stream(c) || sql_token_is_name(cursor_peek(c, 0), SQL_WORD_FUNCTION)))
+    if (!sql_starts_query(c) && (sql_is_stream(c) || sql_token_is_name(cursor_peek(c, 0), SQL_WORD_FUNCTION))) {
         rc = scan_relation(r, c, NULL, ++r->from_lists, &ours, err);
-    else if (!show)
+    } else if (!show) {
         rc = scan_query(r, c, err);
-    if (ours)
+    }
+    if (ours) {
         add_edit(r, word, head);
-    while (rc == OK && !cursor_done(c))
+    }
+    while (rc == OK && !cursor_done(c)) {
         scan_token(r, c);
+    }
     return rc;
 }
 
@@ -492,27 +551,32 @@ static Status scan_copy(Rewriter *r, SqlCursor *c, Error *err)
     Status rc = OK;
     bool ours = false;
     scan_token(r, c);
-    if (cursor_is_op(c, 0, '('))
+    if (cursor_is_op(c, 0, '(')) {
         return scan_query(r, c, err);
+    }
     SqlCursor name = *c;
     name.end = c->at;
     while (name.end < c->end && !sql_token_is_op(&c->tokens[name.end], '(') &&
-           !sql_token_is_word(&c->tokens[name.end], SQL_W_TO) && !sql_token_is_word(&c->tokens[name.end], SQL_W_FROM))
+           !sql_token_is_word(&c->tokens[name.end], SQL_W_TO) && !sql_token_is_word(&c->tokens[name.end], SQL_W_FROM)) {
         name.end++;
+    }
     SqlCursor behind = *c;
     behind.at = name.end;
     bool columns = cursor_is_op(&behind, 0, '(');
     SqlSpan list = columns ? cursor_span(c, name.end, c->tokens[name.end].match + 1) : (SqlSpan){0};
-    if (columns)
+    if (columns) {
         cursor_skip(&behind);
+    }
     if (name.end > c->at && cursor_is(&behind, 0, SQL_W_TO)) {
         size_t begin = c->tokens[c->at].begin;
-        if ((rc = scan_relation(r, &name, NULL, ++r->from_lists, &ours, err)) != OK)
+        if ((rc = scan_relation(r, &name, NULL, ++r->from_lists, &ours, err)) != OK) {
             return rc;
+        }
         c->at = ours ? behind.at : name.at;
         if (ours && columns) {
             add_edit(r, (SqlSpan){begin, begin},
-                     arena_printf(r->query->arena, "(SELECT %.*s FROM ", (int)(list.end - list.begin - 2), c->text->data + list.begin + 1));
+                     arena_printf(r->query->arena, "(SELECT %.*s FROM ", (int)(list.end - list.begin - 2),
+                                  c->text->data + list.begin + 1));
             add_edit(r, list, ")");
         } else if (ours) {
             size_t end = c->tokens[name.end - 1].end;
@@ -521,22 +585,26 @@ static Status scan_copy(Rewriter *r, SqlCursor *c, Error *err)
         }
         return scan_query(r, c, err);
     }
-    while (!cursor_done(c))
+    while (!cursor_done(c)) {
         scan_token(r, c);
+    }
     return OK;
 }
 
-/* DELETE FROM t USING ..., MERGE INTO t USING s ON ...: the target is DuckDB's, what stands behind USING may be ours. */
+/* DELETE FROM t USING ..., MERGE INTO t USING s ON ...: the target is DuckDB's, what stands behind USING may be ours.
+ */
 static Status scan_target(Rewriter *r, SqlCursor *c, Error *err)
 {
     bool merge = cursor_is(c, 0, SQL_W_MERGE);
     Status rc = OK;
     scan_token(r, c);
     scan_token(r, c);
-    while (rc == OK && !cursor_done(c) && !cursor_is(c, 0, SQL_W_USING) && !cursor_is(c, 0, SQL_W_WHERE))
+    while (rc == OK && !cursor_done(c) && !cursor_is(c, 0, SQL_W_USING) && !cursor_is(c, 0, SQL_W_WHERE)) {
         rc = scan_one(r, c, err);
-    if (rc != OK || !cursor_is(c, 0, SQL_W_USING))
+    }
+    if (rc != OK || !cursor_is(c, 0, SQL_W_USING)) {
         return rc == OK ? scan_query(r, c, err) : rc;
+    }
     scan_token(r, c);
     rc = merge ? scan_table(r, c, ++r->from_lists, err) : scan_from(r, c, err);
     return rc == OK ? scan_query(r, c, err) : rc;
@@ -545,12 +613,12 @@ static Status scan_target(Rewriter *r, SqlCursor *c, Error *err)
 /* Statements without any relation: only quotes are changed. */
 static bool has_no_relation(const SqlCursor *c)
 {
-    static const SqlWord WORDS[] = {SQL_W_INSTALL, SQL_W_FORCE, SQL_W_LOAD,   SQL_W_ATTACH, SQL_W_DETACH,
-                                    SQL_W_USE,     SQL_W_EXPORT, SQL_W_IMPORT, SQL_W_DROP,   SQL_W_ALTER,
-                                    SQL_W_TRUNCATE};
+    static const SqlWord WORDS[] = {SQL_W_INSTALL, SQL_W_FORCE,  SQL_W_LOAD, SQL_W_ATTACH, SQL_W_DETACH,  SQL_W_USE,
+                                    SQL_W_EXPORT,  SQL_W_IMPORT, SQL_W_DROP, SQL_W_ALTER,  SQL_W_TRUNCATE};
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
-        if (cursor_is(c, 0, WORDS[i]))
+        if (cursor_is(c, 0, WORDS[i])) {
             return true;
+        }
     }
     return false;
 }
@@ -561,22 +629,30 @@ static Status scan_statement(Rewriter *r, SqlCursor *c, Error *err)
     Status rc = OK;
     if (cursor_is(c, 0, SQL_W_EXPLAIN)) {
         scan_token(r, c);
-        while (rc == OK && (cursor_is(c, 0, SQL_W_ANALYZE) || cursor_is(c, 0, SQL_W_VERBOSE)))
+        while (rc == OK && (cursor_is(c, 0, SQL_W_ANALYZE) || cursor_is(c, 0, SQL_W_VERBOSE))) {
             scan_token(r, c);
-        if (cursor_is_op(c, 0, '(') && !sql_starts_query(&(SqlCursor){.tokens = c->tokens, .at = c->at + 1, .end = c->end}))
+        }
+        if (cursor_is_op(c, 0, '(') &&
+            !sql_starts_query(&(SqlCursor){.tokens = c->tokens, .at = c->at + 1, .end = c->end})) {
             rc = scan_group(r, c, err);
+        }
         return rc == OK ? scan_statement(r, c, err) : rc;
     }
-    if (is_describe(c))
+    if (is_describe(c)) {
         return scan_describe(r, c, err);
-    if (cursor_is(c, 0, SQL_W_COPY))
+    }
+    if (cursor_is(c, 0, SQL_W_COPY)) {
         return scan_copy(r, c, err);
-    if (cursor_is(c, 0, SQL_W_DELETE) || cursor_is(c, 0, SQL_W_MERGE))
+    }
+    if (cursor_is(c, 0, SQL_W_DELETE) || cursor_is(c, 0, SQL_W_MERGE)) {
         return scan_target(r, c, err);
-    if (!has_no_relation(c))
+    }
+    if (!has_no_relation(c)) {
         return scan_query(r, c, err);
-    while (!cursor_done(c))
+    }
+    while (!cursor_done(c)) {
         scan_token(r, c);
+    }
     return OK;
 }
 
@@ -599,8 +675,9 @@ static void edit_qualified(Rewriter *r, const SqlCursor *c)
                         str_ieq(relations[k].schema, schema) && str_ieq(relations[k].name, name);
             alias = same ? relations[k].alias : alias;
         }
-        if (alias && !hidden)
+        if (alias && !hidden) {
             add_edit(r, (SqlSpan){r->tokens[at].begin, r->tokens[at + 2].end}, quoted_name(r, alias));
+        }
     }
 }
 
@@ -608,8 +685,9 @@ static void edit_qualified(Rewriter *r, const SqlCursor *c)
 static const char *choose_prefix(const SqlQuery *query)
 {
     const char *prefix = "freshet_relation_", *data = query->text.data + query->span.begin;
-    while (memmem(data, query->span.end - query->span.begin, prefix, strlen(prefix)))
+    while (memmem(data, query->span.end - query->span.begin, prefix, strlen(prefix))) {
         prefix = arena_printf(query->arena, "%s_", prefix);
+    }
     return prefix;
 }
 
@@ -623,7 +701,8 @@ static void rewriter_fini(Rewriter *r)
     sql_list_fini(&r->qualified);
 }
 
-Status sql_query_rewrite(const SqlText *text, SqlSpan span, SqlResolver resolver, void *context, SqlQuery **out, Error *err)
+Status sql_query_rewrite(const SqlText *text, SqlSpan span, SqlResolver resolver, void *context, SqlQuery **out,
+                         Error *err)
 {
     Arena *arena = arena_new();
     SqlQuery *query = arena_alloc(arena, sizeof *query);
@@ -643,8 +722,9 @@ Status sql_query_rewrite(const SqlText *text, SqlSpan span, SqlResolver resolver
     };
     Status rc = OK;
     TRY(sql_lex(text, span, &tokens, err));
-    while (tokens.count && sql_token_is_op(&tokens.items[tokens.count - 1], ';'))
+    while (tokens.count && sql_token_is_op(&tokens.items[tokens.count - 1], ';')) {
         tokens.count--;
+    }
     /* no comment at the end: it would swallow what a caller puts behind the text */
     query->span.end = tokens.count ? tokens.items[tokens.count - 1].end : span.begin;
     r.tokens = tokens.items;
@@ -655,8 +735,9 @@ Status sql_query_rewrite(const SqlText *text, SqlSpan span, SqlResolver resolver
     sql_query_set_edits(query, r.edits.items, r.edits.count);
     *out = query;
 out:
-    if (rc != OK)
+    if (rc != OK) {
         arena_free(arena);
+    }
     rewriter_fini(&r);
     sql_tokens_fini(&tokens);
     return rc;

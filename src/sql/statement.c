@@ -108,21 +108,24 @@ enum { N_STARTERS = sizeof STARTERS / sizeof *STARTERS };
 static Status unknown_statement(const SqlCursor *c, Error *err)
 {
     const char *names[N_STARTERS];
-    for (size_t i = 0; i < N_STARTERS; i++)
+    for (size_t i = 0; i < N_STARTERS; i++) {
         names[i] = sql_word_text(STARTERS[i].word);
+    }
     char *word = sql_token_value(c->text, cursor_peek(c, 0), c->arena);
     Status rc = cursor_error(c, c->at, c->at + 1, err, "no statement starts with \"%.100s\"", word);
     str_lower(word);
     const char *nearest = error_nearest(word, names, N_STARTERS);
-    if (nearest)
+    if (nearest) {
         error_hint(err, "did you mean \"%s\"?", nearest);
+    }
     return rc;
 }
 
 Status sql_take_query(SqlCursor *c, SqlStatement *out, Error *err)
 {
-    if (cursor_done(c))
+    if (cursor_done(c)) {
         return cursor_expected(c, err, "a query");
+    }
     out->has_query = true;
     out->query = cursor_span(c, c->at, c->end);
     c->at = c->end;
@@ -146,25 +149,32 @@ static Status parse_statement(SqlCursor *c, SqlStatement *out, Error *err)
         .limit = -1,
     };
     const SqlToken *first = cursor_peek(c, 0);
-    if (sql_token_is_op(first, '('))
+    if (sql_token_is_op(first, '(')) {
         return OK;
+    }
     const Starter *starter = NULL;
-    for (size_t i = 0; !starter && i < N_STARTERS; i++)
+    for (size_t i = 0; !starter && i < N_STARTERS; i++) {
         starter = sql_token_is_word(first, STARTERS[i].word) ? &STARTERS[i] : NULL;
-    if (!starter)
+    }
+    if (!starter) {
         return unknown_statement(c, err);
-    if (!starter->parse)
+    }
+    if (!starter->parse) {
         return OK;
+    }
 
     SqlStatement parsed = *out;
     parsed.has_query = false;
     Status rc = starter->parse(c, &parsed, err);
-    if (rc != OK || parsed.kind == SQL_QUERY)
+    if (rc != OK || parsed.kind == SQL_QUERY) {
         return rc;
-    if (!cursor_done(c))
+    }
+    if (!cursor_done(c)) {
         return cursor_expected(c, err, "the end of %s", sql_statement_name(parsed.kind));
-    if (!parsed.has_query)
+    }
+    if (!parsed.has_query) {
         parsed.query = (SqlSpan){0};
+    }
     *out = parsed;
     return OK;
 }
@@ -178,12 +188,14 @@ Status sql_script_parse(const SqlText *text, SqlScript **out, Error *err)
     script->statements = SQL_LIST(SqlStatement);
     TRY(sql_lex(text, (SqlSpan){0, text->length}, &script->tokens, err));
     for (size_t begin = 0, end = 0; begin < script->tokens.count; begin = end + 1) {
-        for (end = begin; end < script->tokens.count && !sql_token_is_op(&script->tokens.items[end], ';');)
+        for (end = begin; end < script->tokens.count && !sql_token_is_op(&script->tokens.items[end], ';');) {
             end++;
-        SqlCursor c = {.text = &script->text, .tokens = script->tokens.items, .at = begin, .end = end,
-                       .arena = script->arena};
-        if (begin < end)
+        }
+        SqlCursor c = {
+            .text = &script->text, .tokens = script->tokens.items, .at = begin, .end = end, .arena = script->arena};
+        if (begin < end) {
             TRY(parse_statement(&c, sql_list_add(&script->statements), err));
+        }
     }
     *out = script;
     return OK;
@@ -194,8 +206,9 @@ out:
 
 void sql_script_free(SqlScript *script)
 {
-    if (!script)
+    if (!script) {
         return;
+    }
     sql_list_fini(&script->statements);
     sql_tokens_fini(&script->tokens);
     arena_free(script->arena);

@@ -14,8 +14,9 @@ enum {
 static Status partitioned_by(SqlCursor *c, SqlStatement *out, Error *err)
 {
     Status rc = cursor_name_list(c, "a column name", &out->partitioned_by, &out->n_partitioned_by, err);
-    if (rc != OK)
+    if (rc != OK) {
         error_hint(err, "PARTITIONED BY takes names of columns; for a transform add a generated column");
+    }
     return rc;
 }
 
@@ -33,8 +34,9 @@ static Status location(SqlCursor *c, SqlStatement *out, Error *err)
 {
     out->location_span = cursor_span(c, c->at, c->at + 1);
     Status rc = cursor_string(c, "the location as a string", &out->location, err);
-    if (rc == OK && !*out->location)
+    if (rc == OK && !*out->location) {
         return cursor_error(c, c->at - 1, c->at, err, "the location is empty");
+    }
     return rc;
 }
 
@@ -52,8 +54,9 @@ static Status using_format(SqlCursor *c, SqlStatement *out, Error *err)
 {
     const char *name;
     Status rc = cursor_name(c, SQL_WORD_COLUMN, "a format", &name, err);
-    if (rc != OK)
+    if (rc != OK) {
         return rc;
+    }
     char *format = arena_strdup(c->arena, name);
     str_lower(format);
     if (out->kind != SQL_CREATE_SINK && !str_ieq(format, "delta")) {
@@ -88,8 +91,9 @@ static const Clause *find_clause(const SqlCursor *c, SqlStatementKind kind)
     for (size_t i = 0; i < N_CLAUSES; i++) {
         const Clause *clause = &CLAUSES[i];
         if ((clause->on & 1U << kind) && cursor_is(c, 0, clause->first) &&
-            (clause->second == SQL_W_OTHER || cursor_is(c, 1, clause->second)))
+            (clause->second == SQL_W_OTHER || cursor_is(c, 1, clause->second))) {
             return clause;
+        }
     }
     return NULL;
 }
@@ -106,8 +110,9 @@ void sql_hint_clause(const SqlCursor *c, SqlStatementKind kind, Error *err)
     }
     words[n] = "as";
     names[n++] = "AS";
-    if (cursor_peek(c, 0)->kind != SQL_TOKEN_WORD)
+    if (cursor_peek(c, 0)->kind != SQL_TOKEN_WORD) {
         return;
+    }
     if (cursor_is(c, 0, SQL_W_SCHEDULE) || cursor_is(c, 0, SQL_W_TRIGGER)) {
         error_hint(err, "write TBLPROPERTIES ('freshet.trigger' = '10 minutes')");
         return;
@@ -116,8 +121,9 @@ void sql_hint_clause(const SqlCursor *c, SqlStatementKind kind, Error *err)
     str_lower(word);
     const char *nearest = error_nearest(word, words, n);
     for (size_t i = 0; nearest && i < n; i++) {
-        if (words[i] == nearest)
+        if (words[i] == nearest) {
             error_hint(err, "did you mean %s?", names[i]);
+        }
     }
 }
 
@@ -128,12 +134,14 @@ Status sql_parse_clauses(SqlCursor *c, SqlStatement *out, Error *err)
         unsigned bit = 1U << (clause - CLAUSES);
         size_t from = c->at;
         c->at += clause->second == SQL_W_OTHER ? 1 : 2;
-        if (seen & bit)
+        if (seen & bit) {
             return cursor_error(c, from, c->at, err, "%s stands twice", clause->name);
+        }
         seen |= bit;
         Status rc = clause->parse(c, out, err);
-        if (rc != OK)
+        if (rc != OK) {
             return rc;
+        }
     }
     return OK;
 }

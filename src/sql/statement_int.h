@@ -1,5 +1,5 @@
-/* The parsers of statement families. Each gets a cursor that stands on the first word of a statement and ends with it, and
- * a statement whose kind is SQL_QUERY and whose query is all of it. It either leaves it so (DuckDB's), or sets the
+/* The parsers of statement families. Each gets a cursor that stands on the first word of a statement and ends with it,
+ * and a statement whose kind is SQL_QUERY and whose query is all of it. It either leaves it so (DuckDB's), or sets the
  * kind and reads the statement to its end. Inside src/sql only. */
 #ifndef FRESHET_SQL_STATEMENT_INT_H
 #define FRESHET_SQL_STATEMENT_INT_H

@@ -1,5 +1,5 @@
-/* Statements about tables that exist: what changes their rows, what describes them, what takes care of them. Of the latter only
- * the target is read here; the rest stays text for whoever runs them. */
+/* Statements about tables that exist: what changes their rows, what describes them, what takes care of them. Of the
+ * latter only the target is read here; the rest stays text for whoever runs them. */
 #include "sql/statement_int.h"
 
 static bool accept_if_exists(SqlCursor *c)
@@ -11,8 +11,9 @@ static bool accept_if_exists(SqlCursor *c)
 static Status target_and_rest(SqlCursor *c, SqlStatement *out, SqlStatementKind kind, bool path_string, Error *err)
 {
     Status rc = cursor_table_name(c, path_string, &out->target, err);
-    if (rc != OK)
+    if (rc != OK) {
         return rc;
+    }
     out->kind = kind;
     sql_take_rest(c, out);
     return OK;
@@ -23,8 +24,9 @@ Status sql_parse_drop(SqlCursor *c, SqlStatement *out, Error *err)
     c->at++;
     bool ours = cursor_accept2(c, SQL_W_STREAMING, SQL_W_TABLE) || cursor_accept2(c, SQL_W_MATERIALIZED, SQL_W_VIEW) ||
                 cursor_accept(c, SQL_W_TABLE);
-    if (!ours)
+    if (!ours) {
         return OK;
+    }
     out->kind = SQL_DROP_TABLE;
     out->if_exists = accept_if_exists(c);
     return cursor_table_name(c, false, &out->target, err);
@@ -36,10 +38,12 @@ Status sql_parse_drop(SqlCursor *c, SqlStatement *out, Error *err)
 static bool starts_query(const SqlCursor *c)
 {
     SqlCursor inside = *c;
-    while (cursor_accept_op(&inside, '('))
+    while (cursor_accept_op(&inside, '(')) {
         continue;
-    return cursor_is(&inside, 0, SQL_W_SELECT) || cursor_is(&inside, 0, SQL_W_WITH) || cursor_is(&inside, 0, SQL_W_FROM) ||
-           cursor_is(&inside, 0, SQL_W_TABLE) || cursor_is(&inside, 0, SQL_W_PIVOT) || cursor_is(&inside, 0, SQL_W_UNPIVOT) ||
+    }
+    return cursor_is(&inside, 0, SQL_W_SELECT) || cursor_is(&inside, 0, SQL_W_WITH) ||
+           cursor_is(&inside, 0, SQL_W_FROM) || cursor_is(&inside, 0, SQL_W_TABLE) ||
+           cursor_is(&inside, 0, SQL_W_PIVOT) || cursor_is(&inside, 0, SQL_W_UNPIVOT) ||
            (cursor_is(&inside, 0, SQL_W_VALUES) && cursor_is_op(&inside, 1, '('));
 }
 
@@ -49,13 +53,15 @@ static Status replace_where(SqlCursor *c, SqlStatement *out, Error *err)
     size_t from = c->at;
     while (!cursor_done(c)) {
         bool distinct_from = cursor_is(c, 0, SQL_W_DISTINCT) && cursor_is(c, 1, SQL_W_FROM);
-        if (!cursor_is_op(c, 0, '(') && starts_query(c))
+        if (!cursor_is_op(c, 0, '(') && starts_query(c)) {
             break;
+        }
         c->at += distinct_from ? 1 : 0;
         cursor_skip(c);
     }
-    if (c->at == from)
+    if (c->at == from) {
         return cursor_expected(c, err, "a condition behind REPLACE WHERE");
+    }
     out->replace_where = cursor_slice(c, from, c->at);
     return OK;
 }
@@ -66,45 +72,57 @@ static Status insert_clauses(SqlCursor *c, SqlStatement *out, Error *err)
     Status rc = OK;
     if (cursor_is(c, 0, SQL_W_PARTITION)) {
         rc = cursor_expected(c, err, "a query");
-        error_hint(err, "partitions follow from the rows; to replace some of them write INSERT INTO ... REPLACE WHERE condition");
+        error_hint(
+            err,
+            "partitions follow from the rows; to replace some of them write INSERT INTO ... REPLACE WHERE condition");
         return rc;
     }
     if (cursor_is(c, 0, SQL_W_WITH) && cursor_is_op(c, 1, '(')) {
         c->at++;
-        if ((rc = cursor_options(c, &out->options, &out->n_options, err)) != OK)
+        if ((rc = cursor_options(c, &out->options, &out->n_options, err)) != OK) {
             return rc;
+        }
     }
     if (cursor_is_op(c, 0, '(') && !starts_query(c) &&
-        (rc = cursor_name_list(c, "a column name", &out->insert_columns, &out->n_insert_columns, err)) != OK)
+        (rc = cursor_name_list(c, "a column name", &out->insert_columns, &out->n_insert_columns, err)) != OK) {
         return rc;
+    }
     out->by_name = cursor_accept2(c, SQL_W_BY, SQL_W_NAME);
-    if (!out->by_name)
+    if (!out->by_name) {
         (void)cursor_accept2(c, SQL_W_BY, SQL_W_POSITION);
-    if (cursor_accept2(c, SQL_W_REPLACE, SQL_W_WHERE) && (rc = replace_where(c, out, err)) != OK)
+    }
+    if (cursor_accept2(c, SQL_W_REPLACE, SQL_W_WHERE) && (rc = replace_where(c, out, err)) != OK) {
         return rc;
-    if (cursor_is(c, 0, SQL_W_DEFAULT) && cursor_is(c, 1, SQL_W_VALUES))
+    }
+    if (cursor_is(c, 0, SQL_W_DEFAULT) && cursor_is(c, 1, SQL_W_VALUES)) {
         return cursor_error(c, c->at, c->at + 2, err, "INSERT takes a query or VALUES, not DEFAULT VALUES");
+    }
     return OK;
 }
 
 Status sql_parse_insert(SqlCursor *c, SqlStatement *out, Error *err)
 {
     c->at++;
-    if (cursor_is(c, 0, SQL_W_OR))
+    if (cursor_is(c, 0, SQL_W_OR)) {
         return OK; /* INSERT OR REPLACE: a table of DuckDB's */
+    }
     out->overwrite = cursor_accept(c, SQL_W_OVERWRITE);
-    if (!out->overwrite && !cursor_is(c, 0, SQL_W_INTO))
+    if (!out->overwrite && !cursor_is(c, 0, SQL_W_INTO)) {
         return cursor_expected(c, err, "INTO or OVERWRITE behind INSERT");
+    }
     (void)cursor_accept(c, SQL_W_INTO);
     (void)cursor_accept(c, SQL_W_TABLE);
     Status rc = cursor_table_name(c, false, &out->target, err);
-    if (rc != OK)
+    if (rc != OK) {
         return rc;
+    }
     out->kind = SQL_INSERT;
-    if ((rc = insert_clauses(c, out, err)) != OK)
+    if ((rc = insert_clauses(c, out, err)) != OK) {
         return rc;
-    if (!starts_query(c))
+    }
+    if (!starts_query(c)) {
         return cursor_expected(c, err, "SELECT, VALUES or another query to insert");
+    }
     return sql_take_query(c, out, err);
 }
 
@@ -120,8 +138,9 @@ Status sql_parse_delete(SqlCursor *c, SqlStatement *out, Error *err)
 Status sql_parse_update(SqlCursor *c, SqlStatement *out, Error *err)
 {
     c->at++;
-    if (cursor_is(c, 0, SQL_W_EXTENSIONS) || cursor_is_op(c, 0, '('))
+    if (cursor_is(c, 0, SQL_W_EXTENSIONS) || cursor_is_op(c, 0, '(')) {
         return OK;
+    }
     return target_and_rest(c, out, SQL_UPDATE, false, err);
 }
 
@@ -135,8 +154,9 @@ Status sql_parse_merge(SqlCursor *c, SqlStatement *out, Error *err)
 Status sql_parse_alter(SqlCursor *c, SqlStatement *out, Error *err)
 {
     c->at++;
-    if (!cursor_accept(c, SQL_W_TABLE))
+    if (!cursor_accept(c, SQL_W_TABLE)) {
         return OK;
+    }
     out->if_exists = accept_if_exists(c);
     return target_and_rest(c, out, SQL_ALTER_TABLE, false, err);
 }
@@ -146,11 +166,13 @@ Status sql_parse_alter(SqlCursor *c, SqlStatement *out, Error *err)
 /* LIMIT n at the end of DESCRIBE HISTORY */
 static Status accept_limit(SqlCursor *c, SqlStatement *out, Error *err)
 {
-    if (!cursor_accept(c, SQL_W_LIMIT))
+    if (!cursor_accept(c, SQL_W_LIMIT)) {
         return OK;
+    }
     const SqlToken *number = cursor_peek(c, 0);
-    if (number->kind != SQL_TOKEN_NUMBER || !str_parse_i64(sql_token_value(c->text, number, c->arena), &out->limit))
+    if (number->kind != SQL_TOKEN_NUMBER || !str_parse_i64(sql_token_value(c->text, number, c->arena), &out->limit)) {
         return cursor_expected(c, err, "a whole number behind LIMIT");
+    }
     c->at++;
     return OK;
 }
@@ -158,8 +180,9 @@ static Status accept_limit(SqlCursor *c, SqlStatement *out, Error *err)
 Status sql_parse_describe(SqlCursor *c, SqlStatement *out, Error *err)
 {
     bool history = cursor_is(c, 1, SQL_W_HISTORY), detail = cursor_is(c, 1, SQL_W_DETAIL);
-    if ((!history && !detail) || cursor_peek(c, 2)->kind == SQL_TOKEN_END || cursor_is_op(c, 2, '.'))
+    if ((!history && !detail) || cursor_peek(c, 2)->kind == SQL_TOKEN_END || cursor_is_op(c, 2, '.')) {
         return OK; /* DuckDB's DESCRIBE, perhaps of a table with that name */
+    }
     c->at += 2;
     out->kind = history ? SQL_DESCRIBE_HISTORY : SQL_DESCRIBE_DETAIL;
     Status rc = cursor_table_name(c, true, &out->target, err);
@@ -197,8 +220,9 @@ Status sql_parse_optimize(SqlCursor *c, SqlStatement *out, Error *err)
 Status sql_parse_vacuum(SqlCursor *c, SqlStatement *out, Error *err)
 {
     c->at++;
-    if (cursor_done(c) || cursor_is(c, 0, SQL_W_ANALYZE))
+    if (cursor_done(c) || cursor_is(c, 0, SQL_W_ANALYZE)) {
         return OK;
+    }
     (void)cursor_accept(c, SQL_W_TABLE);
     return target_and_rest(c, out, SQL_VACUUM, true, err);
 }
@@ -215,11 +239,13 @@ Status sql_parse_convert(SqlCursor *c, SqlStatement *out, Error *err)
 {
     c->at++;
     Status rc = cursor_expect(c, SQL_W_TO, "behind CONVERT", err);
-    if (rc != OK || (rc = cursor_expect(c, SQL_W_DELTA, "behind CONVERT TO", err)) != OK)
+    if (rc != OK || (rc = cursor_expect(c, SQL_W_DELTA, "behind CONVERT TO", err)) != OK) {
         return rc;
+    }
     bool quoted = cursor_is_op(c, 1, '.') && cursor_peek(c, 2)->kind == SQL_TOKEN_NAME;
-    if ((rc = target_and_rest(c, out, SQL_CONVERT, true, err)) == OK && quoted && !out->target.path)
+    if ((rc = target_and_rest(c, out, SQL_CONVERT, true, err)) == OK && quoted && !out->target.path) {
         out->target = (SqlName){.path = out->target.name, .span = out->target.span};
+    }
     return rc;
 }
 
@@ -233,33 +259,39 @@ static Status set_key(SqlCursor *c, SqlStatement *out, Error *err)
         return OK;
     }
     const SqlToken *token = cursor_peek(c, 0);
-    if (token->kind != SQL_TOKEN_WORD && token->kind != SQL_TOKEN_NAME && token->kind != SQL_TOKEN_STRING)
+    if (token->kind != SQL_TOKEN_WORD && token->kind != SQL_TOKEN_NAME && token->kind != SQL_TOKEN_STRING) {
         return cursor_expected(c, err, "the name of a setting");
+    }
     const char *key = sql_token_value(c->text, token, c->arena);
     c->at++;
     while (cursor_accept_op(c, '.')) {
         const char *part;
         Status rc = cursor_name(c, SQL_WORD_RESERVED, "the rest of the setting's name", &part, err);
-        if (rc != OK)
+        if (rc != OK) {
             return rc;
+        }
         key = arena_printf(c->arena, "%s.%s", key, part);
     }
     out->set_key = key;
-    return cursor_accept_op(c, '=') || cursor_accept(c, SQL_W_TO) ? OK
-                                                                  : cursor_expected(c, err, "\"=\" behind \"%.100s\"", key);
+    return cursor_accept_op(c, '=') || cursor_accept(c, SQL_W_TO)
+               ? OK
+               : cursor_expected(c, err, "\"=\" behind \"%.100s\"", key);
 }
 
 Status sql_parse_set(SqlCursor *c, SqlStatement *out, Error *err)
 {
     c->at++;
     if (cursor_is(c, 0, SQL_W_VARIABLE) || cursor_is(c, 0, SQL_W_SESSION) || cursor_is(c, 0, SQL_W_GLOBAL) ||
-        cursor_is(c, 0, SQL_W_LOCAL))
+        cursor_is(c, 0, SQL_W_LOCAL)) {
         return OK;
+    }
     Status rc = set_key(c, out, err);
-    if (rc != OK)
+    if (rc != OK) {
         return rc;
-    if (cursor_done(c))
+    }
+    if (cursor_done(c)) {
         return cursor_expected(c, err, "a value for \"%.100s\"", out->set_key);
+    }
     bool string = c->end - c->at == 1 && cursor_peek(c, 0)->kind == SQL_TOKEN_STRING;
     out->set_value = string ? sql_token_value(c->text, cursor_peek(c, 0), c->arena) : cursor_slice(c, c->at, c->end);
     out->kind = SQL_SET;

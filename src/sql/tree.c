@@ -2,15 +2,16 @@
 
 #include <string.h>
 
-/* DuckDB writes 2^64 - 1 for "no place", which is no 64-bit integer to a JSON parser: it becomes -1 of the same length. The
- * needle cannot stand inside a string, whose quotes are escaped. */
+/* DuckDB writes 2^64 - 1 for "no place", which is no 64-bit integer to a JSON parser: it becomes -1 of the same length.
+ * The needle cannot stand inside a string, whose quotes are escaped. */
 static void mend_locations(char *json)
 {
     static const char NOWHERE[] = "\"query_location\":18446744073709551615";
     static const char MENDED[] = "\"query_location\":-1                  ";
     _Static_assert(sizeof NOWHERE == sizeof MENDED, "the replacement must have the same length");
-    for (char *at = json; (at = strstr(at, NOWHERE)) != NULL; at += sizeof MENDED - 1)
+    for (char *at = json; (at = strstr(at, NOWHERE)) != NULL; at += sizeof MENDED - 1) {
         memcpy(at, MENDED, sizeof MENDED - 1);
+    }
 }
 
 /* One text in, one text out. */
@@ -22,8 +23,9 @@ static Status ask(DuckConn *conn, const char *sql, const char *argument, char **
     TRY(duck_query_params(conn, sql, &argument, 1, &result, err));
     TRY(duck_result_next(result, &more, err));
     char *text = more ? duck_result_text_dup(result, 0) : NULL;
-    if (!text)
+    if (!text) {
         TRY(error_set(err, E_INTERNAL, "DuckDB gave no syntax tree"));
+    }
     *out = text;
 out:
     duck_result_free(result);
@@ -35,8 +37,9 @@ static Status tree_error(const SqlQuery *query, const json_t *root, Error *err)
 {
     int64_t position = -1;
     bool parser = sql_tree_is(root, "error_type", "parser");
-    if (!str_parse_i64(sql_tree_string(root, "position"), &position))
+    if (!str_parse_i64(sql_tree_string(root, "position"), &position)) {
         position = -1;
+    }
     Status rc = parser ? error_set(err, E_SQL_PARSE, "%s", sql_tree_string(root, "error_message"))
                        : error_set(err, E_SQL_PARSE, "a query must be one SELECT");
     sql_query_place(query, parser ? position : 0, err);
@@ -53,13 +56,16 @@ Status sql_tree_parse(DuckConn *conn, const SqlQuery *query, json_t **owner, con
     mend_locations(text);
     root = json_loads(text, 0, &problem);
     bool exact = root != NULL;
-    if (!exact) /* integers beyond 64 bits among the constants */
+    if (!exact) { /* integers beyond 64 bits among the constants */
         root = json_loads(text, JSON_DECODE_INT_AS_REAL, &problem);
-    if (!root)
+    }
+    if (!root) {
         TRY(error_set(err, E_LIMIT, "the query is nested too deeply: %s", problem.text));
+    }
     json_object_set_new(root, "exact", json_boolean(exact));
-    if (json_is_true(json_object_get(root, "error")))
+    if (json_is_true(json_object_get(root, "error"))) {
         TRY(tree_error(query, root, err));
+    }
     const json_t *statements = json_object_get(root, "statements");
     const json_t *node = json_object_get(json_array_get(statements, 0), "node");
     if (json_array_size(statements) != 1 || !json_is_object(node)) {
@@ -86,10 +92,11 @@ static void clear_locations(json_t *node)
     if (json_is_object(node)) {
         json_object_foreach(node, key, value)
         {
-            if (strcmp(key, "query_location") == 0)
+            if (strcmp(key, "query_location") == 0) {
                 json_integer_set(value, 0);
-            else
+            } else {
                 clear_locations(value);
+            }
         }
     } else if (json_is_array(node)) {
         json_array_foreach(node, i, value) clear_locations(value);
@@ -100,10 +107,11 @@ Status sql_tree_print(DuckConn *conn, const json_t *expression, Arena *arena, co
 {
     static const char HEAD[] = "{\"error\":false,\"statements\":[{\"node\":{\"type\":\"SELECT_NODE\",\"modifiers\":[],"
                                "\"cte_map\":{\"map\":[]},\"select_list\":[";
-    static const char TAIL[] = "],\"from_table\":{\"type\":\"EMPTY\",\"alias\":\"\",\"sample\":null,\"query_location\":0},"
-                               "\"where_clause\":null,\"group_expressions\":[],\"group_sets\":[],"
-                               "\"aggregate_handling\":\"STANDARD_HANDLING\",\"having\":null,\"sample\":null,"
-                               "\"qualify\":null},\"named_param_map\":[]}]}";
+    static const char TAIL[] =
+        "],\"from_table\":{\"type\":\"EMPTY\",\"alias\":\"\",\"sample\":null,\"query_location\":0},"
+        "\"where_clause\":null,\"group_expressions\":[],\"group_sets\":[],"
+        "\"aggregate_handling\":\"STANDARD_HANDLING\",\"having\":null,\"sample\":null,"
+        "\"qualify\":null},\"named_param_map\":[]}]}";
     Text json = TEXT(SQL_TEXT_MAX);
     char *text = NULL;
     json_t *copy = json_deep_copy(expression);
@@ -114,8 +122,9 @@ Status sql_tree_print(DuckConn *conn, const json_t *expression, Arena *arena, co
     text_append(&json, dumped ? dumped : "");
     text_append(&json, TAIL);
     TRY(ask(conn, "SELECT json_deserialize_sql(CAST($1 AS JSON))", text_str(&json), &text, err));
-    if (!str_starts(text, "SELECT "))
+    if (!str_starts(text, "SELECT ")) {
         TRY(error_set(err, E_INTERNAL, "DuckDB printed \"%s\" for an expression", text));
+    }
     *out = arena_strdup(arena, text + strlen("SELECT "));
 out:
     json_decref(copy);
@@ -141,10 +150,12 @@ bool sql_tree_is(const json_t *node, const char *key, const char *value)
 bool sql_tree_has(const json_t *node, const char *key)
 {
     const json_t *value = json_object_get(node, key);
-    if (json_is_array(value))
+    if (json_is_array(value)) {
         return json_array_size(value) > 0;
-    if (json_is_string(value))
+    }
+    if (json_is_string(value)) {
         return *json_string_value(value) != 0;
+    }
     return value && !json_is_null(value);
 }
 
@@ -153,20 +164,25 @@ int64_t sql_tree_location(const json_t *node)
     const json_t *own = json_object_get(node, "query_location"), *value;
     const char *key;
     size_t i;
-    int64_t location = json_is_integer(own) ? json_integer_value(own) : json_is_real(own) ? (int64_t)json_real_value(own) : -1;
-    if (location >= 0)
+    int64_t location = json_is_integer(own) ? json_integer_value(own)
+                       : json_is_real(own)  ? (int64_t)json_real_value(own)
+                                            : -1;
+    if (location >= 0) {
         return location;
+    }
     if (json_is_array(node)) {
         json_array_foreach(node, i, value)
         {
-            if ((location = sql_tree_location(value)) >= 0)
+            if ((location = sql_tree_location(value)) >= 0) {
                 return location;
+            }
         }
     } else if (json_is_object(node)) {
         json_object_foreach((json_t *)node, key, value)
         {
-            if ((location = sql_tree_location(value)) >= 0)
+            if ((location = sql_tree_location(value)) >= 0) {
                 return location;
+            }
         }
     }
     return -1;
@@ -179,13 +195,16 @@ SqlSpan sql_tree_span(const SqlQuery *query, int64_t location)
 
 const SqlTimeFunction *sql_tree_time(const SqlQuery *query, const json_t *node)
 {
-    int64_t location = sql_tree_location(node);
-    if (sql_tree_is(node, "class", "FUNCTION"))
-        return sql_function_time(sql_tree_string(node, "function_name"), (int)json_array_size(json_object_get(node, "children")));
+    if (sql_tree_is(node, "class", "FUNCTION")) {
+        return sql_function_time(sql_tree_string(node, "function_name"),
+                                 (int)json_array_size(json_object_get(node, "children")));
+    }
     const json_t *names = json_object_get(node, "column_names");
-    if (!sql_tree_is(node, "class", "COLUMN_REF") || json_array_size(names) != 1)
+    if (!sql_tree_is(node, "class", "COLUMN_REF") || json_array_size(names) != 1) {
         return NULL;
-    bool quoted = location >= 0 && (size_t)location < strlen(query->rewritten) && query->rewritten[location] == '"';
+    }
+    int64_t location = sql_tree_location(node);
+    bool quoted = location >= 0 && (size_t)location < query->length && query->rewritten[location] == '"';
     const char *name = json_string_value(json_array_get(names, 0));
     return quoted || !name ? NULL : sql_function_time(name, -1);
 }

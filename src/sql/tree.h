@@ -1,8 +1,9 @@
 /* DuckDB's own syntax tree of a query, as JSON from json_serialize_sql. Inside src/sql only.
  *
- * A node that stands for something the user wrote has "query_location", its byte offset in the rewritten text; nodes that DuckDB
- * made itself have -1 here. Only SELECTs have a tree. The owner has a field "exact": false when integers among the constants
- * are wider than 64 bits and all numbers were therefore read as reals; expressions of such a tree are not printed.
+ * A node that stands for something the user wrote has "query_location", its byte offset in the rewritten text; nodes
+ * that DuckDB made itself have -1 here. Only SELECTs have a tree. The owner has a field "exact": false when integers
+ * among the constants are wider than 64 bits and all numbers were therefore read as reals; expressions of such a tree
+ * are not printed.
  */
 #ifndef FRESHET_SQL_TREE_H
 #define FRESHET_SQL_TREE_H
@@ -12,8 +13,8 @@
 #include "sql/functions.h"
 #include "sql/query_int.h"
 
-/* Parses the rewritten text of `query`. *out is the statement's query node, owned by *owner (json_decref). Errors: E_SQL_PARSE with its place
- * when DuckDB cannot parse it or when it is no single SELECT. */
+/* Parses the rewritten text of `query`. *out is the statement's query node, owned by *owner (json_decref). Errors:
+ * E_SQL_PARSE with its place when DuckDB cannot parse it or when it is no single SELECT. */
 Status sql_tree_parse(DuckConn *conn, const SqlQuery *query, json_t **owner, const json_t **out, Error *err);
 /* The text of an expression of a tree. */
 Status sql_tree_print(DuckConn *conn, const json_t *expression, Arena *arena, const char **out, Error *err);

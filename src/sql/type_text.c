@@ -8,30 +8,32 @@
 static const struct {
     const char *name, *duck;
 } ALIASES[] = {
-    {"BYTE", "TINYINT"},        {"SHORT", "SMALLINT"},       {"LONG", "BIGINT"},
-    {"STRING", "VARCHAR"},      {"TEXT", "VARCHAR"},         {"BINARY", "BLOB"},
-    {"INT", "INTEGER"},         {"BOOL", "BOOLEAN"},         {"TIMESTAMP_NTZ", "TIMESTAMP"},
-    {"REAL", "FLOAT"},          {"NUMERIC", "DECIMAL"},      {"TIMESTAMP_LTZ", "TIMESTAMPTZ"},
-    {"DEC", "DECIMAL"},         {"DATETIME", "TIMESTAMP"},   {"CHARACTER", "VARCHAR"},
-    {"CHAR", "VARCHAR"},        {"VARBINARY", "BLOB"},       {"BYTEA", "BLOB"},
-    {"INT1", "TINYINT"},        {"INT2", "SMALLINT"},        {"INT4", "INTEGER"},
-    {"INT8", "BIGINT"},         {"FLOAT4", "FLOAT"},         {"FLOAT8", "DOUBLE"},
-    {"LOGICAL", "BOOLEAN"},     {"BPCHAR", "VARCHAR"},       {"SIGNED", "INTEGER"},
+    {"BYTE", "TINYINT"},    {"SHORT", "SMALLINT"},     {"LONG", "BIGINT"},
+    {"STRING", "VARCHAR"},  {"TEXT", "VARCHAR"},       {"BINARY", "BLOB"},
+    {"INT", "INTEGER"},     {"BOOL", "BOOLEAN"},       {"TIMESTAMP_NTZ", "TIMESTAMP"},
+    {"REAL", "FLOAT"},      {"NUMERIC", "DECIMAL"},    {"TIMESTAMP_LTZ", "TIMESTAMPTZ"},
+    {"DEC", "DECIMAL"},     {"DATETIME", "TIMESTAMP"}, {"CHARACTER", "VARCHAR"},
+    {"CHAR", "VARCHAR"},    {"VARBINARY", "BLOB"},     {"BYTEA", "BLOB"},
+    {"INT1", "TINYINT"},    {"INT2", "SMALLINT"},      {"INT4", "INTEGER"},
+    {"INT8", "BIGINT"},     {"FLOAT4", "FLOAT"},       {"FLOAT8", "DOUBLE"},
+    {"LOGICAL", "BOOLEAN"}, {"BPCHAR", "VARCHAR"},     {"SIGNED", "INTEGER"},
 };
 
 static const char *const DUCK_TYPES[] = {
-    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
-    "FLOAT", "DOUBLE", "DECIMAL", "VARCHAR", "BLOB", "BIT", "BOOLEAN", "UUID", "DATE", "TIME", "TIMETZ", "TIMESTAMP",
-    "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "INTERVAL", "JSON", "VARIANT",
+    "TINYINT",      "SMALLINT",     "INTEGER",  "BIGINT", "HUGEINT", "UTINYINT",  "USMALLINT",   "UINTEGER",
+    "UBIGINT",      "UHUGEINT",     "FLOAT",    "DOUBLE", "DECIMAL", "VARCHAR",   "BLOB",        "BIT",
+    "BOOLEAN",      "UUID",         "DATE",     "TIME",   "TIMETZ",  "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_S",
+    "TIMESTAMP_MS", "TIMESTAMP_NS", "INTERVAL", "JSON",   "VARIANT",
 };
 
 static Status type_error(const SqlCursor *c, Error *err, const char *what)
 {
     const SqlToken *token = cursor_peek(c, 0);
-    if (token->kind == SQL_TOKEN_END)
+    if (token->kind == SQL_TOKEN_END) {
         return error_set(err, E_SQL_PARSE, "the type \"%.200s\" ends where %s should stand", c->text->data, what);
-    return error_set(err, E_SQL_PARSE, "\"%.*s\" stands in the type \"%.200s\" where %s should", (int)(token->end - token->begin),
-                     c->text->data + token->begin, c->text->data, what);
+    }
+    return error_set(err, E_SQL_PARSE, "\"%.*s\" stands in the type \"%.200s\" where %s should",
+                     (int)(token->end - token->begin), c->text->data + token->begin, c->text->data, what);
 }
 
 static Status type_expect(SqlCursor *c, int op, const char *what, Error *err)
@@ -44,15 +46,18 @@ static Status parse_type(SqlCursor *c, int depth, Text *out, Error *err);
 static const char *type_name(const SqlCursor *c, const SqlToken *token)
 {
     char *name = sql_token_value(c->text, token, c->arena);
-    for (char *p = name; *p; p++)
+    for (char *p = name; *p; p++) {
         *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
+    }
     for (size_t i = 0; i < sizeof ALIASES / sizeof *ALIASES; i++) {
-        if (strcmp(name, ALIASES[i].name) == 0)
+        if (strcmp(name, ALIASES[i].name) == 0) {
             return ALIASES[i].duck;
+        }
     }
     for (size_t i = 0; i < sizeof DUCK_TYPES / sizeof *DUCK_TYPES; i++) {
-        if (strcmp(name, DUCK_TYPES[i]) == 0)
+        if (strcmp(name, DUCK_TYPES[i]) == 0) {
             return DUCK_TYPES[i];
+        }
     }
     return NULL;
 }
@@ -61,8 +66,9 @@ static const char *type_name(const SqlCursor *c, const SqlToken *token)
 static Status parse_array(SqlCursor *c, int depth, Text *out, Error *err)
 {
     Status rc = type_expect(c, '<', "\"<\"", err);
-    if (rc != OK || (rc = parse_type(c, depth + 1, out, err)) != OK)
+    if (rc != OK || (rc = parse_type(c, depth + 1, out, err)) != OK) {
         return rc;
+    }
     text_append(out, "[]");
     return type_expect(c, '>', "\">\"", err);
 }
@@ -73,11 +79,13 @@ static Status parse_map(SqlCursor *c, int depth, Text *out, Error *err)
     bool round = cursor_is_op(c, 0, '(');
     Status rc = type_expect(c, round ? '(' : '<', "\"<\"", err);
     text_append(out, "MAP(");
-    if (rc != OK || (rc = parse_type(c, depth + 1, out, err)) != OK)
+    if (rc != OK || (rc = parse_type(c, depth + 1, out, err)) != OK) {
         return rc;
+    }
     text_append(out, ", ");
-    if ((rc = type_expect(c, ',', "\",\"", err)) != OK || (rc = parse_type(c, depth + 1, out, err)) != OK)
+    if ((rc = type_expect(c, ',', "\",\"", err)) != OK || (rc = parse_type(c, depth + 1, out, err)) != OK) {
         return rc;
+    }
     text_append(out, ")");
     return type_expect(c, round ? ')' : '>', round ? "\")\"" : "\">\"", err);
 }
@@ -86,20 +94,24 @@ static Status parse_map(SqlCursor *c, int depth, Text *out, Error *err)
 static Status parse_member(SqlCursor *c, int depth, Text *out, Error *err)
 {
     const SqlToken *token = cursor_peek(c, 0);
-    if (!sql_token_is_name(token, SQL_WORD_RESERVED))
+    if (!sql_token_is_name(token, SQL_WORD_RESERVED)) {
         return type_error(c, err, "the name of a member");
+    }
     c->at++;
     text_append_sql_name(out, sql_token_value(c->text, token, c->arena));
     text_append(out, " ");
     (void)cursor_accept_op(c, ':');
     Status rc = parse_type(c, depth + 1, out, err);
-    if (rc != OK)
+    if (rc != OK) {
         return rc;
+    }
     (void)cursor_accept2(c, SQL_W_NOT, SQL_W_NULL);
-    if (!cursor_accept(c, SQL_W_COMMENT))
+    if (!cursor_accept(c, SQL_W_COMMENT)) {
         return OK;
-    if (cursor_peek(c, 0)->kind != SQL_TOKEN_STRING)
+    }
+    if (cursor_peek(c, 0)->kind != SQL_TOKEN_STRING) {
         return type_error(c, err, "the comment as a string");
+    }
     c->at++;
     return OK;
 }
@@ -109,15 +121,18 @@ static Status parse_struct(SqlCursor *c, int depth, Text *out, Error *err)
 {
     bool round = cursor_is_op(c, 0, '(');
     Status rc = type_expect(c, round ? '(' : '<', "\"<\"", err);
-    if (rc != OK)
+    if (rc != OK) {
         return rc;
+    }
     text_append(out, "STRUCT(");
-    if ((rc = parse_member(c, depth, out, err)) != OK)
+    if ((rc = parse_member(c, depth, out, err)) != OK) {
         return rc;
+    }
     while (cursor_accept_op(c, ',')) {
         text_append(out, ", ");
-        if ((rc = parse_member(c, depth, out, err)) != OK)
+        if ((rc = parse_member(c, depth, out, err)) != OK) {
             return rc;
+        }
     }
     text_append(out, ")");
     return type_expect(c, round ? ')' : '>', round ? "\",\" or \")\"" : "\",\" or \">\"", err);
@@ -127,16 +142,19 @@ static Status parse_struct(SqlCursor *c, int depth, Text *out, Error *err)
 static Status parse_modifiers(SqlCursor *c, const char *name, Text *out, Error *err)
 {
     bool keep = strcmp(name, "DECIMAL") == 0;
-    if (!cursor_accept_op(c, '('))
+    if (!cursor_accept_op(c, '(')) {
         return OK;
+    }
     text_append(out, keep ? "(" : "");
     do {
         const SqlToken *token = cursor_peek(c, 0);
-        if (token->kind != SQL_TOKEN_NUMBER)
+        if (token->kind != SQL_TOKEN_NUMBER) {
             return type_error(c, err, "a number");
+        }
         c->at++;
-        if (keep)
+        if (keep) {
             text_append_n(out, c->text->data + token->begin, token->end - token->begin);
+        }
     } while (cursor_accept_op(c, ',') && (text_append(out, keep ? "," : ""), true));
     text_append(out, keep ? ")" : "");
     return type_expect(c, ')', "\")\"", err);
@@ -152,10 +170,12 @@ static const char *accept_suffix(SqlCursor *c, const char *name)
         c->at += 3;
         return with ? (timestamp ? "TIMESTAMPTZ" : "TIMETZ") : name;
     }
-    if (strcmp(name, "DOUBLE") == 0)
+    if (strcmp(name, "DOUBLE") == 0) {
         (void)cursor_accept(c, SQL_W_PRECISION);
-    if (strcmp(name, "VARCHAR") == 0)
+    }
+    if (strcmp(name, "VARCHAR") == 0) {
         (void)cursor_accept(c, SQL_W_VARYING);
+    }
     return name;
 }
 
@@ -183,8 +203,9 @@ static Status parse_brackets(SqlCursor *c, Text *out, Error *err)
         }
         text_append(out, "]");
         Status rc = type_expect(c, ']', "\"]\"", err);
-        if (rc != OK)
+        if (rc != OK) {
             return rc;
+        }
     }
     return OK;
 }
@@ -192,22 +213,25 @@ static Status parse_brackets(SqlCursor *c, Text *out, Error *err)
 static Status parse_type(SqlCursor *c, int depth, Text *out, Error *err)
 {
     enum { DEPTH_MAX = 64 };
-    if (depth > DEPTH_MAX)
+    if (depth > DEPTH_MAX) {
         return error_set(err, E_LIMIT, "a type is nested deeper than %d", DEPTH_MAX);
+    }
     const SqlToken *token = cursor_peek(c, 0);
-    if (!sql_token_is_name(token, SQL_WORD_FUNCTION) && !sql_token_is_word(token, SQL_W_ARRAY))
+    if (!sql_token_is_name(token, SQL_WORD_FUNCTION) && !sql_token_is_word(token, SQL_W_ARRAY)) {
         return type_error(c, err, "the name of a type");
+    }
     c->at++;
     bool opens = cursor_is_op(c, 0, '<') || cursor_is_op(c, 0, '('), angle = cursor_is_op(c, 0, '<');
     Status rc;
-    if (sql_token_is_word(token, SQL_W_ARRAY) && angle)
+    if (sql_token_is_word(token, SQL_W_ARRAY) && angle) {
         rc = parse_array(c, depth, out, err);
-    else if (sql_token_is_word(token, SQL_W_MAP) && opens)
+    } else if (sql_token_is_word(token, SQL_W_MAP) && opens) {
         rc = parse_map(c, depth, out, err);
-    else if ((sql_token_is_word(token, SQL_W_STRUCT) || sql_token_is_word(token, SQL_W_ROW)) && opens)
+    } else if ((sql_token_is_word(token, SQL_W_STRUCT) || sql_token_is_word(token, SQL_W_ROW)) && opens) {
         rc = parse_struct(c, depth, out, err);
-    else
+    } else {
         rc = parse_simple(c, token, out, err);
+    }
     return rc == OK ? parse_brackets(c, out, err) : rc;
 }
 
@@ -221,8 +245,9 @@ Status sql_type_normalize(const char *type, Text *out, Error *err)
     TRY(sql_lex(&text, (SqlSpan){0, text.length}, &tokens, err));
     SqlCursor c = {.text = &text, .tokens = tokens.items, .end = tokens.count, .arena = arena};
     TRY(parse_type(&c, 0, &normal, err));
-    if (!cursor_done(&c))
+    if (!cursor_done(&c)) {
         TRY(type_error(&c, err, "nothing"));
+    }
     text_append(out, text_str(&normal));
 out:
     text_free(&normal);

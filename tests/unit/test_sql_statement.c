@@ -1,38 +1,44 @@
 #include "sql_cases.h"
 
+#include "base/clock.h"
 #include "sql/statement.h"
 #include "sql/type_text.h"
 
 static void print_name(Text *out, const char *label, const SqlName *name)
 {
-    if (name->path)
+    if (name->path) {
         text_printf(out, "  %s path %s\n", label, name->path);
-    else if (name->name || name->schema)
+    } else if (name->name || name->schema) {
         text_printf(out, "  %s %s%s%s\n", label, name->schema ? name->schema : "", name->schema ? " . " : "",
                     name->name ? name->name : "(none)");
+    }
 }
 
 static void print_names(Text *out, const char *label, const char *const *items, size_t n)
 {
-    if (!n)
+    if (!n) {
         return;
+    }
     text_printf(out, "  %s", label);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         text_printf(out, "%s %s", i ? "," : "", items[i]);
+    }
     text_append(out, "\n");
 }
 
 static void print_options(Text *out, const char *label, const SqlOption *options, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        text_printf(out, "  %s %s = %s%s%s\n", label, options[i].key ? options[i].key : "(positional)", options[i].value,
-                    options[i].is_string ? " (string)" : "", options[i].is_list ? " (list)" : "");
+    for (size_t i = 0; i < n; i++) {
+        text_printf(out, "  %s %s = %s%s%s\n", label, options[i].key ? options[i].key : "(positional)",
+                    options[i].value, options[i].is_string ? " (string)" : "", options[i].is_list ? " (list)" : "");
+    }
 }
 
 static void print_text(Text *out, const char *label, const char *value)
 {
-    if (value)
+    if (value) {
         text_printf(out, "  %s %s\n", label, value);
+    }
 }
 
 static void print_columns(Text *out, const SqlStatement *s)
@@ -46,19 +52,21 @@ static void print_columns(Text *out, const SqlStatement *s)
         print_text(out, "  comment", column->comment);
     }
     static const char *const VIOLATIONS[] = {"keep", "drop", "fail", "quarantine"};
-    for (size_t i = 0; i < s->n_expectations; i++)
+    for (size_t i = 0; i < s->n_expectations; i++) {
         text_printf(out, "  expect %s: %s (%s)\n", s->expectations[i].name, s->expectations[i].condition,
                     VIOLATIONS[s->expectations[i].on_violation]);
+    }
 }
 
 static void print_statement(const SqlText *text, const SqlStatement *s, Text *out)
 {
     static const char *const FLOWS[] = {"insert", "merge", "auto cdc"};
     text_printf(out, "%s%s%s%s%s%s%s\n", sql_statement_name(s->kind), s->if_not_exists ? " [if not exists]" : "",
-                s->or_replace ? " [or replace]" : "", s->or_refresh ? " [or refresh]" : "", s->if_exists ? " [if exists]" : "",
-                s->by_name ? " [by name]" : "", s->overwrite ? " [overwrite]" : "");
-    if (s->flow_name)
+                s->or_replace ? " [or replace]" : "", s->or_refresh ? " [or refresh]" : "",
+                s->if_exists ? " [if exists]" : "", s->by_name ? " [by name]" : "", s->overwrite ? " [overwrite]" : "");
+    if (s->flow_name) {
         text_printf(out, "  flow %s (%s)\n", s->flow_name, FLOWS[s->flow_kind]);
+    }
     print_name(out, "target", &s->target);
     print_columns(out, s);
     print_names(out, "into", s->insert_columns, s->n_insert_columns);
@@ -70,12 +78,15 @@ static void print_statement(const SqlText *text, const SqlStatement *s, Text *ou
     print_options(out, "property", s->properties, s->n_properties);
     print_options(out, "option", s->options, s->n_options);
     print_text(out, "replace where", s->replace_where);
-    if (s->set_key)
+    if (s->set_key) {
         text_printf(out, "  set %s = %s\n", s->set_key, s->set_value);
-    if (s->limit >= 0)
+    }
+    if (s->limit >= 0) {
         text_printf(out, "  limit %lld\n", (long long)s->limit);
-    if (s->has_query)
+    }
+    if (s->has_query) {
         text_printf(out, "  query %.*s\n", (int)(s->query.end - s->query.begin), text->data + s->query.begin);
+    }
     print_text(out, "rest", s->rest);
 }
 
@@ -91,8 +102,9 @@ static void run_statements(void *context, const char *input, Text *out)
     }
     const SqlStatement *statements;
     size_t n = sql_script_statements(script, &statements);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         print_statement(&text, &statements[i], out);
+    }
     sql_script_free(script);
 }
 
@@ -101,10 +113,11 @@ static void run_type(void *context, const char *input, Text *out)
     (void)context;
     Error err = ERROR_NONE;
     Text type = TEXT(1 << 20);
-    if (sql_type_normalize(input, &type, &err) == OK)
+    if (sql_type_normalize(input, &type, &err) == OK) {
         text_printf(out, "%s\n", text_str(&type));
-    else
+    } else {
         sql_case_error(&err, out);
+    }
     text_free(&type);
 }
 
@@ -139,14 +152,115 @@ static void test_sql_statement__deep_nesting(void **state)
 {
     (void)state;
     Text deep = TEXT(1 << 20);
-    for (int i = 0; i < 300; i++)
+    for (int i = 0; i < 300; i++) {
         text_append(&deep, "(");
+    }
     SqlText text = {"deep", text_str(&deep), deep.length};
     SqlScript *script = NULL;
     Error err = ERROR_NONE;
     assert_int_equal(sql_script_parse(&text, &script, &err), ERR_LIMIT);
     assert_int_equal(err.place.column, 257);
     text_free(&deep);
+}
+
+/* Pieces of which random scripts are made: each opens or closes something. */
+static const char *const PIECES[] = {
+    "'",
+    "\"",
+    "`",
+    "$$",
+    "$a$",
+    "/*",
+    "*/",
+    "--",
+    "\n",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ";",
+    ",",
+    ".",
+    "::",
+    "=>",
+    "=",
+    "@v1",
+    "<",
+    ">",
+    " ",
+    "E'",
+    "\\",
+    "1.5e3",
+    "0x",
+    "$1",
+    "x",
+    "STREAM ",
+    "FROM ",
+    "WITH ",
+    "AS ",
+    "CREATE ",
+    "STREAMING TABLE ",
+    "SELECT ",
+    "INSERT INTO ",
+    "VERSION AS OF ",
+    "WATERMARK ",
+    "DELAY OF ",
+    "INTERVAL ",
+    "TABLE ",
+    "COPY ",
+    "TO ",
+    "UNION ",
+    "JOIN ",
+    "window",
+    "FLOW ",
+    "CONSTRAINT ",
+    "EXPECT ",
+    "COMMENT ",
+    "TBLPROPERTIES ",
+    "\xc2\xa0",
+    "\xc3\xa4",
+    "\xff",
+    "delta.",
+    "LATERAL ",
+    "USING ",
+};
+
+/* Random texts never crash, and an error always says something. (Sanitizers make this worth its time.) */
+static void test_sql_statement__random_texts(void **state)
+{
+    (void)state;
+    const char *given = getenv("FRESHET_TEST_SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : random_u64();
+    print_message("FRESHET_TEST_SEED=%llu\n", (unsigned long long)seed);
+    random_seed(seed);
+    for (int round = 0; round < 100000; round++) {
+        char bytes[512];
+        size_t n = 0, wanted = random_u64() % 200;
+        bool raw = random_u64() % 4 == 0;
+        while (n < wanted) {
+            const char *piece = PIECES[random_u64() % (sizeof PIECES / sizeof *PIECES)];
+            if (raw) {
+                bytes[n++] = (char)random_u64();
+            } else {
+                memcpy(bytes + n, piece, strlen(piece));
+                n += strlen(piece);
+            }
+        }
+        SqlText text = {"random", bytes, n};
+        SqlScript *script = NULL;
+        SqlQuery *query = NULL;
+        Error err = ERROR_NONE;
+        if (sql_script_parse(&text, &script, &err) != OK) {
+            assert_true(*err.message);
+        }
+        sql_script_free(script);
+        if (sql_query_rewrite(&text, (SqlSpan){0, n}, NULL, NULL, &query, &err) == OK) {
+            assert_non_null(sql_query_text(query));
+        }
+        sql_query_free(query);
+    }
 }
 
 int main(void)
@@ -156,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_sql_type_text__cases),
         cmocka_unit_test(test_sql_statement__nul_and_bad_utf8),
         cmocka_unit_test(test_sql_statement__deep_nesting),
+        cmocka_unit_test(test_sql_statement__random_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

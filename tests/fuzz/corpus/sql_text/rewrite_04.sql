@@ -1,0 +1,9 @@
+WITH t AS (SELECT * FROM t), "V" AS MATERIALIZED (SELECT * FROM T), w(a, b) AS NOT MATERIALIZED (FROM v, u) SELECT * FROM t, v, w, "W", a.t
+;
+WITH RECURSIVE t AS (SELECT * FROM u UNION ALL SELECT * FROM t) SELECT * FROM t
+;
+SELECT * FROM (WITH u AS (SELECT 1) SELECT * FROM u) x, u WHERE a IN (WITH t AS (SELECT 2) FROM t) AND b IN (FROM t)
+;
+SELECT extract(year FROM t.ts), substring(a FROM 2 FOR 3), trim(BOTH 'x' FROM t), trim(FROM t), overlay(a PLACING b FROM 1), extract(day FROM (SELECT max(ts) FROM t)) FROM t
+;
+SELECT a IS DISTINCT FROM t, b IS NOT DISTINCT FROM u FROM t JOIN u ON t.a IS NOT DISTINCT FROM u.a, a.t

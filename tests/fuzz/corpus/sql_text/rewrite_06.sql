@@ -1,0 +1,9 @@
+SELECT * FROM (VALUES (1), (2)) v(a), t UNION ALL VALUES (3)
+;
+TABLE t
+;
+(TABLE t) UNION ALL TABLE u
+;
+SUMMARIZE t
+;
+DESCRIBE a.t

@@ -1,0 +1,9 @@
+COPY t FROM 'f.csv'
+;
+PIVOT t ON year USING sum(a) GROUP BY b
+;
+UNPIVOT (FROM t) ON COLUMNS(* EXCLUDE (a)) INTO NAME n VALUE v
+;
+SELECT * FROM t PIVOT (sum(a) FOR b IN (1, 2)) p
+;
+CREATE TEMP TABLE t AS SELECT * FROM t
