@@ -5,6 +5,7 @@
  *
  * - Partition values are exact. A NULL partition matches no comparison.
  * - Statistics are bounds: truncated strings, and timestamps cut to milliseconds (so a maximum gets one of slack).
+ * - DuckDB reads JSON numbers that are no 64-bit integers as doubles, so bounds of wide decimals get that much slack.
  * - NaN sorts above every number and some writers leave it out of the maximum, so nothing is concluded from a maximum
  * of floating point numbers but that equal values lie below it.
  * - Constants are compared as the query would compare them: a string literal is cast to the column's type, anything
@@ -15,6 +16,8 @@
 #include "delta/partition.h"
 #include "delta/scan_int.h"
 #include "delta/schema_int.h"
+
+enum { DOUBLE_DIGITS = 15 }; /* decimal digits a double always holds */
 
 typedef struct Skip {
     const ScanColumns *columns;
@@ -186,6 +189,11 @@ static void bound_sql(const DeltaType *type, size_t fact, int index, Text *out)
         text_append(out, ") THEN ");
         delta_partition_try_sql(type, raw, out);
         text_append(out, " END");
+        return;
+    }
+    if (type->id == DELTA_DECIMAL && type->precision > DOUBLE_DIGITS) {
+        text_printf(out, "(TRY_CAST(%s AS DOUBLE) %c abs(TRY_CAST(%s AS DOUBLE)) * 1e-15)", raw, index == 1 ? '-' : '+',
+                    raw);
         return;
     }
     delta_partition_try_sql(type, raw, out);
