@@ -1,0 +1,509 @@
+#include "delta_fixture.h"
+
+#include "delta/scan.h"
+
+#define FIELD(name, type) "{\"name\":\"" name "\",\"type\":" type ",\"nullable\":true,\"metadata\":{}}"
+#define MAPPED(name, type, stored, id)                                          \
+    "{\"name\":\"" name "\",\"type\":" type ",\"nullable\":true,\"metadata\":{" \
+    "\"delta.columnMapping.physicalName\":\"" stored "\",\"delta.columnMapping.id\":" id "}}"
+#define STRUCT(fields)  "{\"type\":\"struct\",\"fields\":[" fields "]}"
+#define LIST(type)      "{\"type\":\"array\",\"elementType\":" type ",\"containsNull\":true}"
+#define MAP(key, value) "{\"type\":\"map\",\"keyType\":" key ",\"valueType\":" value ",\"valueContainsNull\":true}"
+
+/* A log of one commit: protocol, metaData, and the adds given as "path|partitionValues|stats|deletionVector" (all but
+ * the path may be empty, JSON otherwise). */
+typedef struct Log {
+    Text text;
+} Log;
+
+static void log_begin(Log *log, const char *schema, const char *partition_columns, const char *configuration)
+{
+    log->text = TEXT(4 << 20);
+    text_append(&log->text,
+                "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"deletionVectors\","
+                "\"columnMapping\",\"timestampNtz\"],\"writerFeatures\":[\"deletionVectors\",\"columnMapping\","
+                "\"timestampNtz\"]}}\n");
+    text_append(&log->text,
+                "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\",\"options\":{}},\"schemaString\":");
+    text_append_json_string(&log->text, schema);
+    text_printf(&log->text, ",\"partitionColumns\":[%s],\"configuration\":{%s}}}\n", partition_columns, configuration);
+}
+
+static void log_add(Log *log, const char *path, const char *values, const char *stats, const char *dv)
+{
+    text_append(&log->text, "{\"add\":{\"path\":");
+    text_append_json_string(&log->text, path);
+    text_printf(&log->text, ",\"partitionValues\":{%s},\"size\":7,\"modificationTime\":1,\"dataChange\":true", values);
+    if (stats) {
+        text_append(&log->text, ",\"stats\":");
+        text_append_json_string(&log->text, stats);
+    }
+    if (dv) {
+        text_printf(&log->text, ",\"deletionVector\":%s", dv);
+    }
+    text_append(&log->text, "}}\n");
+}
+
+static void log_end(LogFixture *f, Log *log)
+{
+    log_fixture_commit(f, 0, text_str(&log->text));
+    text_free(&log->text);
+}
+
+/* Writes `select` as a Parquet file of the table. */
+static void parquet(LogFixture *f, const char *name, const char *select, const char *options)
+{
+    Error err = ERROR_NONE;
+    Text path = TEXT(4096);
+    text_printf(&path, "%s/%s", f->dir, name);
+    assert_ok(duck_execf(f->conn, &err, "COPY (%s) TO '%s' (FORMAT parquet%s)", select, text_str(&path), options));
+    text_free(&path);
+}
+
+/* All rows of a statement, as JSON, one line each. */
+static char *rows(LogFixture *f, const char *sql, Error *err)
+{
+    DuckResult *result = NULL;
+    Text out = TEXT(1 << 20);
+    bool more = false;
+
+    if (duck_query(f->conn, sql, &result, err) != OK) {
+        return NULL;
+    }
+    while (duck_result_next(result, &more, err) == OK && more) {
+        for (size_t i = 0; i < duck_result_columns(result); i++) {
+            text_append(&out, i ? " " : "");
+            duck_result_json(result, i, &out);
+        }
+        text_append_char(&out, '\n');
+    }
+    duck_result_free(result);
+    return text_take(&out);
+}
+
+static DeltaScan *scanned(LogFixture *f, const DeltaPredicate *predicates, size_t n)
+{
+    Error err = ERROR_NONE;
+    DeltaSnapshot *snapshot = NULL;
+    DeltaScan *scan = NULL;
+    assert_ok(delta_table_snapshot(f->table, f->conn, &snapshot, &err));
+    assert_ok(delta_scan_snapshot(snapshot, f->conn, predicates, n, &scan, &err));
+    delta_snapshot_unref(snapshot);
+    return scan;
+}
+
+/* `question` over the whole table, which it calls t. */
+static char *asked(LogFixture *f, const char *question, Error *err)
+{
+    DeltaScan *scan = scanned(f, NULL, 0);
+    Text sql = TEXT(1 << 20);
+    text_printf(&sql, "WITH t AS (%s) %s", delta_scan_sql(scan), question);
+    char *answer = rows(f, text_str(&sql), err);
+    text_free(&sql);
+    delta_scan_free(scan);
+    return answer;
+}
+
+#define assert_answer(f, question, expected)            \
+    do {                                                \
+        Error err_ = ERROR_NONE;                        \
+        char *answer_ = asked((f), (question), &err_);  \
+        if (!answer_) {                                 \
+            fail_msg("%s: %s", question, err_.message); \
+        }                                               \
+        assert_string_equal(answer_, (expected));       \
+        mem_free(answer_);                              \
+    } while (0)
+
+static void test_delta_scan__partition_values(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Log log;
+
+    parquet(f, "a.parquet", "SELECT 1 AS id", "");
+    parquet(f, "b.parquet", "SELECT 2 AS id", "");
+    log_begin(&log,
+              STRUCT(FIELD("id", "\"long\"") "," FIELD("day", "\"date\"") "," FIELD("ts", "\"timestamp\"") "," FIELD(
+                  "s", "\"string\"") "," FIELD("same", "\"double\"")),
+              "\"day\",\"ts\",\"s\",\"same\"", "");
+    log_add(&log, "a.parquet",
+            "\"day\":\"2024-02-29\",\"ts\":\"2024-01-01 00:00:00\",\"s\":\"it's\",\"same\":\"1.0E3\"", NULL, NULL);
+    log_add(&log, "b.parquet", "\"day\":null,\"ts\":\"2024-01-01T02:00:00.000001+02:00\",\"s\":\"\",\"same\":\"1.0E3\"",
+            NULL, NULL);
+    log_end(f, &log);
+    Error err = ERROR_NONE;
+    assert_ok(duck_exec(f->conn, "SET TimeZone = 'America/New_York'", &err));
+    assert_answer(f, "SELECT id, day, epoch_us(ts), s, same FROM t ORDER BY id",
+                  "1 \"2024-02-29\" 1704067200000000 \"it's\" 1000.0\n2 null 1704067200000001 null 1000.0\n");
+    assert_answer(f, "SELECT count(*), count(day) FROM t WHERE same > 1", "2 1\n");
+    log_fixture_free(f);
+}
+
+static void test_delta_scan__bad_partition_value(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Log log;
+    Error err = ERROR_NONE;
+    DeltaSnapshot *snapshot = NULL;
+    DeltaScan *scan = NULL;
+
+    log_begin(&log, STRUCT(FIELD("id", "\"long\"") "," FIELD("n", "\"byte\"")), "\"n\"", "");
+    log_add(&log, "a.parquet", "\"n\":\"128\"", NULL, NULL);
+    log_end(f, &log);
+    assert_ok(delta_table_snapshot(f->table, f->conn, &snapshot, &err));
+    assert_int_not_equal(delta_scan_snapshot(snapshot, f->conn, NULL, 0, &scan, &err), OK);
+    assert_int_equal(err.id, E_DELTA_CORRUPT);
+    assert_contains(err.message, "a.parquet: column \"n\": partition value \"128\" is not of type byte");
+    delta_snapshot_unref(snapshot);
+    log_fixture_free(f);
+}
+
+static void test_delta_scan__columns_missing_extra_and_wider(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Log log;
+
+    parquet(f, "old.parquet", "SELECT 1::SMALLINT AS Id, 7 AS file_index, {'x': 1::INTEGER} AS s, 9 AS extra", "");
+    parquet(f, "new.parquet",
+            "SELECT 2::BIGINT AS id, 8 AS file_index, 'n' AS name, {'y': 'y', 'x': 5::BIGINT} AS s, [{'a': 1}] AS l",
+            "");
+    log_begin(
+        &log,
+        STRUCT(FIELD("id", "\"long\"") "," FIELD("file_index", "\"integer\"") "," FIELD("name", "\"string\"") "," FIELD(
+            "nothing",
+            "\"void\"") "," FIELD("s",
+                                  STRUCT(FIELD("x", "\"long\"") "," FIELD("y", "\"string\"") "," FIELD(
+                                      "v", "\"void\""))) "," FIELD("l",
+                                                                   LIST(STRUCT(FIELD("a", "\"long\"") "," FIELD(
+                                                                       "b", "\"long\"")))) "," FIELD("empty",
+                                                                                                     STRUCT(FIELD(
+                                                                                                         "v",
+                                                                                                         "\"void\"")))),
+        "", "");
+    log_add(&log, "old.parquet", "", NULL, NULL);
+    log_add(&log, "new.parquet", "", NULL, NULL);
+    log_end(f, &log);
+    assert_answer(f, "SELECT * FROM t ORDER BY id",
+                  "1 7 null null {\"x\":1,\"y\":null,\"v\":null} null null\n"
+                  "2 8 \"n\" null {\"x\":5,\"y\":\"y\",\"v\":null} [{\"a\":1,\"b\":null}] null\n");
+    assert_answer(f, "SELECT typeof(id), typeof(s), typeof(l) FROM t LIMIT 1",
+                  "\"BIGINT\" \"STRUCT(x BIGINT, y VARCHAR, v INTEGER)\" \"STRUCT(a BIGINT, b BIGINT)[]\"\n");
+    log_fixture_free(f);
+}
+
+static void test_delta_scan__paths_are_no_patterns(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Log log;
+
+    parquet(f, "x1.parquet", "SELECT 1 AS id", "");
+    parquet(f, "x[1].parquet", "SELECT 2 AS id", "");
+    parquet(f, "a b%20*?é.parquet", "SELECT 3 AS id", "");
+    parquet(f, "it''s.parquet", "SELECT 4 AS id", "");
+    log_begin(&log, STRUCT(FIELD("id", "\"long\"")), "", "");
+    log_add(&log, "x%5B1%5D.parquet", "", NULL, NULL);
+    log_add(&log, "a%20b%2520%2A%3F%C3%A9.parquet", "", NULL, NULL);
+    log_add(&log, "it's.parquet", "", NULL, NULL);
+    log_end(f, &log);
+    assert_answer(f, "SELECT list(id ORDER BY id) FROM t", "[2,3,4]\n");
+    log_fixture_free(f);
+}
+
+static void test_delta_scan__empty_table(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Log log;
+
+    log_begin(&log, STRUCT(FIELD("id", "\"decimal(5,2)\"") "," FIELD("m", MAP("\"string\"", "\"binary\""))), "", "");
+    log_end(f, &log);
+    assert_answer(f, "SELECT count(*), sum(id) FROM t", "0 null\n");
+    assert_answer(f, "SELECT column_type FROM (DESCRIBE FROM t)", "\"DECIMAL(5,2)\"\n\"MAP(VARCHAR, BLOB)\"\n");
+    log_fixture_free(f);
+}
+
+/* Adjusted, plain, and (as INT96 reads like plain ones) nested, in sessions of any zone. */
+static void test_delta_scan__instants_do_not_move(void **state)
+{
+    (void)state;
+    static const char *const ZONES[] = {"UTC", "America/New_York", "Asia/Kolkata"};
+    LogFixture *f = log_fixture_new();
+    Log log;
+    Error err = ERROR_NONE;
+
+    parquet(f, "a.parquet",
+            "SELECT 1 AS id, TIMESTAMPTZ '2024-07-01 00:00:00+00' AS ts, [{'t': TIMESTAMPTZ '2024-07-01 00:00:00+00'}] "
+            "AS l, MAP {'k': TIMESTAMPTZ '2024-07-01 00:00:00+00'} AS m",
+            "");
+    parquet(f, "b.parquet",
+            "SELECT 2 AS id, TIMESTAMP '2024-07-01 00:00:00' AS ts, [{'t': TIMESTAMP '2024-07-01 00:00:00'}] AS l, MAP "
+            "{'k': TIMESTAMP '2024-07-01 00:00:00'} AS m",
+            "");
+    parquet(f, "c.parquet", "SELECT 3 AS id", "");
+    log_begin(&log,
+              STRUCT(FIELD("id", "\"long\"") "," FIELD("ts", "\"timestamp\"") "," FIELD(
+                  "l", LIST(STRUCT(FIELD("t", "\"timestamp\"")))) "," FIELD("m", MAP("\"string\"", "\"timestamp\""))),
+              "", "");
+    log_add(&log, "b.parquet", "", NULL, NULL);
+    log_add(&log, "a.parquet", "", NULL, NULL);
+    log_add(&log, "c.parquet", "", NULL, NULL);
+    log_end(f, &log);
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(duck_execf(f->conn, &err, "SET TimeZone = '%s'", ZONES[i]));
+        assert_answer(
+            f,
+            "SELECT id, epoch(ts)::BIGINT, epoch(l[1].t)::BIGINT, epoch(m['k'])::BIGINT, typeof(ts), typeof(l) FROM t "
+            "ORDER BY id",
+            "1 1719792000 1719792000 1719792000 \"TIMESTAMP WITH TIME ZONE\" \"STRUCT(t TIMESTAMP WITH TIME ZONE)[]\"\n"
+            "2 1719792000 1719792000 1719792000 \"TIMESTAMP WITH TIME ZONE\" \"STRUCT(t TIMESTAMP WITH TIME ZONE)[]\"\n"
+            "3 null null null \"TIMESTAMP WITH TIME ZONE\" \"STRUCT(t TIMESTAMP WITH TIME ZONE)[]\"\n");
+    }
+    log_fixture_free(f);
+}
+
+static void test_delta_scan__column_mapping(void **state)
+{
+    (void)state;
+    static const char *const MODES[] = {"\"delta.columnMapping.mode\":\"name\"", "\"delta.columnMapping.mode\":\"id\""};
+    for (size_t i = 0; i < 2; i++) {
+        LogFixture *f = log_fixture_new();
+        Log log;
+        parquet(f, "a.parquet",
+                "SELECT 1 AS \"col-1\", {'col-3': 'x', 'col-4': 5} AS \"col-2\", [{'col-6': 1}] AS \"col-5\", MAP "
+                "{'k': {'col-8': 2}} AS \"col-7\"",
+                ", FIELD_IDS {'col-1': 1, 'col-2': 2, 'col-5': {__duckdb_field_id: 5, element: {'col-6': 6}}, 'col-7': "
+                "{__duckdb_field_id: 7, value: {'col-8': 8}}}");
+        log_begin(
+            &log,
+            STRUCT(MAPPED("id", "\"long\"", "col-1", "1") "," MAPPED(
+                "s", STRUCT(MAPPED("n", "\"long\"", "col-4", "4") "," MAPPED("name", "\"string\"", "col-3", "3")),
+                "col-2",
+                "2") "," MAPPED("l", LIST(STRUCT(MAPPED("q", "\"long\"", "col-6", "6"))), "col-5",
+                                "5") "," MAPPED("m", MAP("\"string\"", STRUCT(MAPPED("z", "\"long\"", "col-8", "8"))),
+                                                "col-7",
+                                                "7") "," MAPPED("p", "\"string\"", "col-9",
+                                                                "9") "," MAPPED("added", "\"long\"", "col-10", "10")),
+            "\"p\"", MODES[i]);
+        log_add(&log, "a.parquet", "\"col-9\":\"part\"", NULL, NULL);
+        log_end(f, &log);
+        assert_answer(f, "SELECT * FROM t", "1 {\"n\":5,\"name\":\"x\"} [{\"q\":1}] {\"k\":{\"z\":2}} \"part\" null\n");
+        log_fixture_free(f);
+    }
+}
+
+/* {3, 4, 7, 11, 18, 29} inline: the vector of the reference. */
+#define INLINE_DV                                                                                            \
+    "{\"storageType\":\"i\",\"pathOrInlineDv\":\"^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L\"," \
+    "\"sizeInBytes\":44,"                                                                                    \
+    "\"cardinality\":6}"
+#define BAD_DV                                                                                               \
+    "{\"storageType\":\"i\",\"pathOrInlineDv\":\"^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L\"," \
+    "\"sizeInBytes\":44,"                                                                                    \
+    "\"cardinality\":7}"
+
+static void test_delta_scan__deletion_vectors(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Log log;
+
+    parquet(f, "a.parquet", "SELECT i AS id FROM range(10000) t(i)", ", ROW_GROUP_SIZE 2048");
+    parquet(f, "b.parquet", "SELECT 20000 + i AS id FROM range(20) t(i)", "");
+    parquet(f, "c.parquet", "SELECT 30000 + i AS id FROM range(40) t(i)", "");
+    log_begin(&log, STRUCT(FIELD("id", "\"long\"")), "", "");
+    log_add(&log, "a.parquet", "", "{\"numRecords\":10000}", INLINE_DV);
+    log_add(&log, "b.parquet", "", NULL, NULL);
+    log_add(&log, "c.parquet", "", "{\"numRecords\":40}", INLINE_DV);
+    log_end(f, &log);
+    assert_answer(f, "SELECT count(*), sum(id) FROM t", "10048 51415826\n");
+    assert_answer(f, "SELECT list(id ORDER BY id) FROM t WHERE id < 10", "[0,1,2,5,6,8,9]\n");
+    assert_answer(f, "SELECT count(*) FROM t WHERE id IN (3, 30004, 30005, 20003, 9999)", "3\n");
+    log_fixture_free(f);
+}
+
+static void test_delta_scan__errors_of_deletion_vectors_arrive_whole(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Log log;
+    Error err = ERROR_NONE;
+
+    parquet(f, "a.parquet", "SELECT 1 AS id", "");
+    log_begin(&log, STRUCT(FIELD("id", "\"long\"")), "", "");
+    log_add(&log, "a.parquet", "", "{\"numRecords\":1}", BAD_DV);
+    log_end(f, &log);
+    assert_null(asked(f, "SELECT * FROM t", &err));
+    assert_int_equal(err.id, E_DELTA_CORRUPT);
+    assert_string_equal(err.klass, "DELTA_DELETION_VECTOR_CARDINALITY_MISMATCH");
+    assert_contains(err.message, "a.parquet");
+    log_fixture_free(f);
+}
+
+static void test_delta_scan__text_outlives_scan(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Error err = ERROR_NONE;
+
+    assert_null(rows(f, "SELECT freshet_const(4711, 0, 0)", &err));
+    assert_contains(err.message, "has ended");
+    error_clear(&err);
+    assert_null(rows(f, "SELECT freshet_keep(4711, 0, 0)", &err));
+    assert_contains(err.message, "has ended");
+    log_fixture_free(f);
+}
+
+static void test_delta_scan__list_with_another_schema(void **state)
+{
+    (void)state;
+    static const char *const PARTITION[] = {"p"};
+    LogFixture *f = log_fixture_new();
+    Error err = ERROR_NONE;
+    DeltaSchema *schema = NULL;
+    DeltaScan *scan = NULL;
+    DeltaPair value = {"p", "7"};
+    DeltaFile files[] = {{.path = "a.parquet", .partition_values = &value, .n_partition_values = 1, .size = 5},
+                         {.path = "b.parquet", .size = 6}};
+
+    parquet(f, "a.parquet", "SELECT 1 AS id, 'a' AS name", "");
+    parquet(f, "b.parquet", "SELECT 2 AS id", "");
+    log_fixture_commit(f, 0, LOG_PROTOCOL LOG_METADATA);
+    assert_ok(delta_schema_parse(STRUCT(FIELD("name", "\"string\"") "," FIELD("p", "\"short\"")), &schema, &err));
+    DeltaScanSource source = {
+        .table = f->table, .schema = schema, .partition_columns = PARTITION, .n_partition_columns = 1};
+    assert_ok(delta_scan_list(&source, f->conn, files, 2, &scan, &err));
+    assert_int_equal(delta_scan_files(scan), 2);
+    assert_int_equal(delta_scan_bytes(scan), 11);
+    Text sql = TEXT(1 << 20);
+    text_printf(&sql, "SELECT * FROM (%s) ORDER BY name", delta_scan_sql(scan));
+    char *answer = rows(f, text_str(&sql), &err);
+    text_free(&sql);
+    assert_string_equal(answer, "\"a\" 7\nnull null\n");
+    mem_free(answer);
+    delta_scan_free(scan);
+    delta_schema_unref(schema);
+    log_fixture_free(f);
+}
+
+typedef struct SkipCase {
+    const char *column, *member;
+    DeltaCompare compare;
+    const char *values[3];
+    size_t files; /* that are left */
+} SkipCase;
+
+/* Three files: bounds 1..10, 11..20 and none at all; the last must always stay. */
+static const SkipCase SKIP_CASES[] = {
+    {"id", NULL, DELTA_EQ, {"5"}, 2},
+    {"id", NULL, DELTA_EQ, {"10.5"}, 1},
+    {"id", NULL, DELTA_LT, {"1"}, 1},
+    {"id", NULL, DELTA_LE, {"1"}, 2},
+    {"id", NULL, DELTA_GT, {"10"}, 2},
+    {"id", NULL, DELTA_GE, {"10"}, 3},
+    {"id", NULL, DELTA_IN, {"5", "15"}, 3},
+    {"id", NULL, DELTA_IN, {"50", "15"}, 2},
+    {"ID", NULL, DELTA_EQ, {"NULL"}, 3},
+    {"id", NULL, DELTA_EQ, {"'5'"}, 2},
+    {"id", NULL, DELTA_EQ, {"'5' || ''"}, 3}, /* compared as text: says nothing */
+    {"id", NULL, DELTA_EQ, {"no_such_function(1)"}, 3},
+    {"id", NULL, DELTA_IS_NULL, {NULL}, 2},
+    {"id", NULL, DELTA_IS_NOT_NULL, {NULL}, 3},
+    {"none", NULL, DELTA_IS_NOT_NULL, {NULL}, 2},
+    {"none", NULL, DELTA_EQ, {"1"}, 2},
+    {"name", NULL, DELTA_EQ, {"'mmm'"}, 2},
+    {"name", NULL, DELTA_EQ, {"'\xC3\xA9'"}, 2},
+    {"name", NULL, DELTA_GT, {"'z'"}, 2},
+    {"name", NULL, DELTA_EQ, {"5"}, 3},
+    {"s", "x", DELTA_GT, {"100"}, 1},
+    {"d", NULL, DELTA_LT, {"1.0"}, 1},
+    {"d", NULL, DELTA_GT, {"99.0"}, 3}, /* NaN may hide */
+    {"d", NULL, DELTA_EQ, {"99.0"}, 1},
+    {"d", NULL, DELTA_EQ, {"'NaN'::DOUBLE"}, 3},
+    {"ts", NULL, DELTA_GT, {"'2024-01-01 00:00:00.123999+00'"}, 3}, /* the maximum was cut to milliseconds */
+    {"ts", NULL, DELTA_GT, {"'2024-01-01 00:00:00.125+00'"}, 2},
+    {"wide", NULL, DELTA_EQ, {"12345678901234567890.123456789012345678"}, 2},
+    {"wide", NULL, DELTA_GT, {"12345678901234600000"}, 1},
+    {"p", NULL, DELTA_EQ, {"DATE '2024-01-02'"}, 1},
+    {"p", NULL, DELTA_EQ, {"'2024-01-01'"}, 1},
+    {"p", NULL, DELTA_GE, {"'2024-01-02'"}, 1},
+    {"p", NULL, DELTA_IS_NULL, {NULL}, 1},
+    {"p", NULL, DELTA_IS_NOT_NULL, {NULL}, 2},
+    {"unknown", NULL, DELTA_EQ, {"1"}, 3},
+    {"s", NULL, DELTA_IS_NULL, {NULL}, 3},
+};
+
+static void test_delta_scan__skips_files(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Log log;
+
+    log_begin(
+        &log,
+        STRUCT(
+            FIELD("id", "\"long\"") "," FIELD("name", "\"string\"") "," FIELD("s", STRUCT(FIELD("x", "\"integer\""))) "," FIELD(
+                "d",
+                "\"double\"") "," FIELD("ts",
+                                        "\"timestamp\"") "," FIELD("p",
+                                                                   "\"date\"") "," FIELD("none",
+                                                                                         "\"long\"") "," FIELD("wide",
+                                                                                                               "\"decim"
+                                                                                                               "al(38,"
+                                                                                                               "18)"
+                                                                                                               "\"")),
+        "\"p\"", "");
+    log_add(&log, "a.parquet", "\"p\":\"2024-01-01\"",
+            "{\"numRecords\":10,\"minValues\":{\"id\":1,\"name\":\"aaa\",\"s\":{\"x\":1},\"d\":1.0,\"ts\":\"2024-01-"
+            "01T00:00:00.000Z\",\"wide\":12345678901234567890.123456789012345678},"
+            "\"maxValues\":{\"id\":10,\"name\":\"mzz\",\"s\":{\"x\":9},\"d\":2.0,\"ts\":\"2024-01-01T00:00:00.123Z\","
+            "\"wide\":12345678901234567890.123456789012345678},\"nullCount\":{\"id\":0,\"none\":10}}",
+            NULL);
+    log_add(&log, "b.parquet", "\"p\":\"2024-01-02\"",
+            "{\"numRecords\":10,\"minValues\":{\"id\":11,\"name\":\"n\",\"s\":{\"x\":1},\"d\":3.0,\"ts\":\"2024-02-"
+            "01T00:00:00.000Z\",\"wide\":5},"
+            "\"maxValues\":{\"id\":20,\"name\":\"\xC3\xA9\xC3\xA9\",\"s\":{\"x\":9},\"d\":4.0,\"ts\":\"2024-02-01T00:"
+            "00:00.123Z\",\"wide\":6},\"nullCount\":{\"id\":3,\"none\":9}}",
+            NULL);
+    log_add(&log, "c.parquet", "\"p\":null", "{broken", NULL);
+    log_end(f, &log);
+    for (size_t i = 0; i < sizeof SKIP_CASES / sizeof *SKIP_CASES; i++) {
+        const SkipCase *c = &SKIP_CASES[i];
+        const char *column[] = {c->column, c->member};
+        size_t n = 0;
+        while (n < 3 && c->values[n]) {
+            n++;
+        }
+        DeltaPredicate predicate = {
+            .column = column, .n_column = c->member ? 2 : 1, .compare = c->compare, .values = c->values, .n_values = n};
+        DeltaScan *scan = scanned(f, &predicate, 1);
+        if (delta_scan_files(scan) != c->files) {
+            fail_msg("case %zu: %s %d %s: %zu files are left, not %zu", i, c->column, (int)c->compare,
+                     c->values[0] ? c->values[0] : "", delta_scan_files(scan), c->files);
+        }
+        delta_scan_free(scan);
+    }
+    log_fixture_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_delta_scan__partition_values),
+        cmocka_unit_test(test_delta_scan__bad_partition_value),
+        cmocka_unit_test(test_delta_scan__columns_missing_extra_and_wider),
+        cmocka_unit_test(test_delta_scan__paths_are_no_patterns),
+        cmocka_unit_test(test_delta_scan__empty_table),
+        cmocka_unit_test(test_delta_scan__instants_do_not_move),
+        cmocka_unit_test(test_delta_scan__column_mapping),
+        cmocka_unit_test(test_delta_scan__deletion_vectors),
+        cmocka_unit_test(test_delta_scan__errors_of_deletion_vectors_arrive_whole),
+        cmocka_unit_test(test_delta_scan__text_outlives_scan),
+        cmocka_unit_test(test_delta_scan__list_with_another_schema),
+        cmocka_unit_test(test_delta_scan__skips_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
