@@ -1,6 +1,8 @@
-/* What stands where a table stands in a query that is not a stream: a table at its newest or an older version, files, changes.
+/* What stands where a table stands in a query that is not a stream: a table at its newest or an older version, files,
+ * changes.
  *
- * One resolved relation is a sub-query and what it depends on. Used by questions, materialized views and the static sides of streams.
+ * One resolved relation is a sub-query and what it depends on. Used by questions, materialized views and the static
+ * sides of streams.
  */
 #ifndef FRESHET_SESSION_RELATION_H
 #define FRESHET_SESSION_RELATION_H
@@ -12,12 +14,15 @@
 /* Is this plain name a table of the warehouse? The SqlResolver for sessions: context is the Warehouse. */
 bool relation_is_table(void *warehouse, const char *schema, const char *name);
 
-/* `pinned`: NULL = newest (or what VERSION/TIMESTAMP AS OF says); else "<tableId>@<version>" as it was given before. *pin (may be NULL): a text
- * that changes whenever the content may have changed: "<tableId>@<version>" for tables, the listing for files. `predicates` only skip files. */
-Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation, const char *pinned,
-                        const SqlPredicate *predicates, size_t n_predicates, StreamRelation *out, char **pin, Error *err);
+/* `pinned`: NULL = newest (or what VERSION/TIMESTAMP AS OF says); else "<tableId>@<version>" as it was given before.
+ * *pin (may be NULL): a text that changes whenever the content may have changed: "<tableId>@<version>" for tables, the
+ * listing for files. `predicates` only skip files. */
+Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
+                        const SqlRelation *relation, const char *pinned, const SqlPredicate *predicates,
+                        size_t n_predicates, StreamRelation *out, char **pin, Error *err);
 /* The table a NAME or PATH relation means; E_DELTA_NOT_A_TABLE with the nearest names as hint when there is none. */
-Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation, DeltaTable **out, Error *err);
+Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
+                      DeltaTable **out, Error *err);
 
 /* SqlOptions as StreamOptions with their places. */
 StreamOption *relation_options(Arena *arena, const SqlText *text, const SqlOption *options, size_t n);

@@ -1,7 +1,7 @@
 /* A session: statements one after another on one connection, as `freshet sql` runs them.
  *
- * Freshet's own statements (CREATE TABLE, INSERT, DESCRIBE HISTORY, ...) work on Delta tables; every other statement goes to
- * DuckDB with the relations in it resolved (see relation.h).
+ * Freshet's own statements (CREATE TABLE, INSERT, DESCRIBE HISTORY, ...) work on Delta tables; every other statement
+ * goes to DuckDB with the relations in it resolved (see relation.h).
  */
 #ifndef FRESHET_SESSION_SESSION_H
 #define FRESHET_SESSION_SESSION_H
@@ -17,9 +17,10 @@ void session_close(Session *session);
 DuckConn *session_conn(Session *session);
 Warehouse *session_warehouse(Session *session);
 
-/* Runs one statement. *result: its rows, NULL when it has none; rows are handed out as they are made, so the session is busy until
- * duck_result_free. The error's place is in the user's text. */
-Status session_run(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result, Error *err);
+/* Runs one statement. *result: its rows, NULL when it has none; rows are handed out as they are made, so the session is
+ * busy until duck_result_free. The error's place is in the user's text. */
+Status session_run(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                   Error *err);
 /* Frees what the last statement's relations held; called by session_run and session_close too. */
 void session_finish(Session *session);
 

@@ -2,7 +2,7 @@
  *
  *   <warehouse>/<schema>/<table>/                        a Delta table; `b` alone is <warehouse>/default/b
  *   <warehouse>/_freshet/tables/<schema>.<table>.json    where a table is: {"version":1,"location":"...","tableId":...}
- *   <warehouse>/_freshet/flows/<schema>.<table>.<flow>.json   {"version":1,"flow":...,"checkpoint":"...","sources":[...]}
+ *   <warehouse>/_freshet/flows/<schema>.<table>.<flow>.json {"version":1,"flow":...,"checkpoint":"...","sources":[...]}
  *   <warehouse>/_checkpoints/<schema>/<table>/<flow>/<n>/     a flow's checkpoint; the highest n counts
  *
  * Names match without case, folders are lower case. Registry files are written before first use, put-if-absent.
@@ -23,8 +23,8 @@ void warehouse_close(Warehouse *warehouse);
 const char *warehouse_uri(const Warehouse *warehouse); /* absolute */
 Store *warehouse_store(const Warehouse *warehouse);
 
-/* A legal table or schema name: letters, digits, _, $, -; no leading _ in schemas; delta, json, csv, parquet reserved as schemas.
- * E_PIPELINE_NAME otherwise. schema may be NULL. */
+/* A legal table or schema name: letters, digits, _, $, -; no leading _ in schemas; delta, json, csv, parquet reserved
+ * as schemas. E_PIPELINE_NAME otherwise. schema may be NULL. */
 Status warehouse_check_name(const char *schema, const char *name, Error *err);
 /* "schema.name" in lower case with "default" filled in: the key by which names are compared. */
 void warehouse_key(const char *schema, const char *name, Text *out);
@@ -32,19 +32,23 @@ void warehouse_key(const char *schema, const char *name, Text *out);
 /* Where a table is or would be: its registered place, else the folder of its name. */
 Status warehouse_location(Warehouse *warehouse, const char *schema, const char *name, Text *out, Error *err);
 /* The handle at that place; *exists tells whether there is a table (out is given either way). */
-Status warehouse_table(Warehouse *warehouse, const char *schema, const char *name, DeltaTable **out, bool *exists, Error *err);
-/* Remembers where a name is. The same place again is fine; another place is E_PIPELINE_CHANGED with both. `location` NULL: the folder of its name. */
+Status warehouse_table(Warehouse *warehouse, const char *schema, const char *name, DeltaTable **out, bool *exists,
+                       Error *err);
+/* Remembers where a name is. The same place again is fine; another place is E_PIPELINE_CHANGED with both. `location`
+ * NULL: the folder of its name. */
 Status warehouse_register(Warehouse *warehouse, const char *schema, const char *name, const char *location, Error *err);
 /* Forgets a name (DROP TABLE). */
 Status warehouse_forget(Warehouse *warehouse, const char *schema, const char *name, Error *err);
 
 /* Every table of the warehouse: registered ones and folders with a _delta_log, in order of name. */
-typedef Status (*WarehouseCallback)(void *context, const char *schema, const char *name, const char *location, Error *err);
+typedef Status (*WarehouseCallback)(void *context, const char *schema, const char *name, const char *location,
+                                    Error *err);
 Status warehouse_each(Warehouse *warehouse, WarehouseCallback callback, void *context, Error *err);
 
-/* The checkpoint folder of a flow: `custom` (freshet.checkpointLocation) or <warehouse>/_checkpoints/..., with the highest
- * number n there is (0 at first). With `next`, the number after it: a full refresh begins. Also writes the flow's registry file. */
-Status warehouse_checkpoint(Warehouse *warehouse, const char *schema, const char *table, const char *flow, const char *custom, bool next,
-                            Text *out, int *number, Error *err);
+/* The checkpoint folder of a flow: `custom` (freshet.checkpointLocation) or <warehouse>/_checkpoints/..., with the
+ * number `wanted`, or, for -1, the highest there is (0 at first). *number says which. Also writes the flow's registry
+ * file. */
+Status warehouse_checkpoint(Warehouse *warehouse, const char *schema, const char *table, const char *flow,
+                            const char *custom, int wanted, Text *out, int *number, Error *err);
 
 #endif

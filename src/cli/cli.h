@@ -1,0 +1,70 @@
+/* The command line: one table of commands and flags that drives parsing, --help and the manual. */
+#ifndef FRESHET_CLI_CLI_H
+#define FRESHET_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+/* Exit codes: what a script can rely on. */
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SIGINT = 130, CLI_SIGTERM = 143 };
+
+typedef struct CliFlag {
+    const char *name;  /* "warehouse" for --warehouse; one letter for -c */
+    const char *value; /* "URI"; NULL: a switch */
+    const char *text;  /* what it does, for --help and the manual */
+    bool repeats;      /* may stand several times */
+} CliFlag;
+
+typedef struct CliArguments CliArguments;
+
+typedef struct CliCommand {
+    const char *name;
+    const char *arguments; /* "FILE|DIR" */
+    size_t arguments_min, arguments_max;
+    const char *summary; /* one line */
+    const char *text;    /* the DESCRIPTION of --help: paragraphs */
+    const CliFlag *flags;
+    size_t n_flags;
+    const char *examples;
+    int (*run)(const CliArguments *arguments);
+} CliCommand;
+
+extern const CliCommand *const CLI_COMMANDS[];
+extern const size_t CLI_COMMAND_COUNT;
+
+/* Runs the command line; the exit code. */
+int cli_main(int argc, char **argv);
+
+/* ---- what a command reads ---- */
+
+size_t cli_positional(const CliArguments *arguments, const char *const **values);
+bool cli_switch(const CliArguments *arguments, const char *flag);
+const char *cli_value(const CliArguments *arguments, const char *flag); /* NULL when not given; the last one wins */
+size_t cli_values(const CliArguments *arguments, const char *flag, const char *const **values);
+
+/* ---- what it says ---- */
+
+/* "error: pipeline.sql:14:22: ..." with excerpt, hint and code, on stderr (language, section 4). */
+void cli_error(const Error *err);
+void cli_error_text(const Error *err, bool colour, Text *out);
+/* Usage error: says it, points to --help, gives CLI_USAGE. */
+__attribute__((format(printf, 2, 3))) int cli_usage(const CliCommand *command, const char *format, ...);
+bool cli_colour(int fd); /* a terminal, and NO_COLOR is not set */
+/* The page of --help; width in columns. */
+void cli_help(const CliCommand *command, Text *out);
+void cli_overview(Text *out);
+
+/* ---- the commands ---- */
+extern const CliCommand CLI_RUN, CLI_CHECK, CLI_SQL, CLI_VERSION, CLI_HELP;
+
+/* Flags that several commands share. */
+#define CLI_FLAG_WAREHOUSE \
+    {"warehouse", "URI", "folder whose tables have names (default ./warehouse, or $FRESHET_WAREHOUSE)", false}
+#define CLI_FLAG_MEMORY \
+    {"memory", "SIZE", "memory for data, such as 2GB (default: 40 % of what the process may use)", false}
+#define CLI_FLAG_THREADS {"threads", "N", "worker threads (default: all cores)", false}
+
+#endif

@@ -1,0 +1,18 @@
+/* What every command that touches tables opens first: DuckDB with its limits, and the warehouse. */
+#ifndef FRESHET_CLI_ENVIRONMENT_H
+#define FRESHET_CLI_ENVIRONMENT_H
+
+#include "cli/cli.h"
+#include "duck/duck.h"
+#include "table/warehouse.h"
+
+typedef struct Environment {
+    Duck *duck;
+    Warehouse *warehouse;
+} Environment;
+
+/* By --warehouse, --memory and --threads. */
+Status environment_open(const CliArguments *arguments, Environment *out, Error *err);
+void environment_close(Environment *environment);
+
+#endif

@@ -1,0 +1,77 @@
+#include "pipeline/property.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "stream/flow.h"
+
+const PropertySpec PROPERTIES[PROPERTY_COUNT] = {
+    {PROPERTY_TRIGGER, "freshet.trigger", "pipelines.trigger.interval",
+     "an interval such as '30 seconds', 'availableNow' or 'once'",
+     "as fast as there is input; materialized views 10 seconds", true, false,
+     "When micro-batches start. An interval starts them at its multiples; missed ones are skipped."},
+    {PROPERTY_OUTPUT_MODE, "freshet.outputMode", NULL, "'append'", "append", false, false,
+     "What a batch does to the table. A query without state appends."},
+    {PROPERTY_CHECKPOINT_LOCATION, "freshet.checkpointLocation", NULL, "a folder",
+     "<warehouse>/_checkpoints/<schema>/<table>/<flow>/<n>", false, false,
+     "Where progress is kept: the folder of the table's own flow; other flows use a folder of their name below."},
+    {PROPERTY_RETAIN_BATCHES, "freshet.state.retainBatches", NULL, "a number from 2", "100", true, false,
+     "How many batches of offsets and commits the checkpoint keeps."},
+    {PROPERTY_FSYNC, "freshet.fsync", NULL, "true or false", "true", true, true,
+     "false leaves it to the operating system when data reaches the disk: faster, but a power loss can take batches "
+     "that were "
+     "reported as committed, and leave a table whose newest commits are torn. A crash of the process alone loses "
+     "nothing."},
+};
+
+bool property_steers(const char *name)
+{
+    return str_istarts(name, "freshet.") || str_istarts(name, "pipelines.");
+}
+
+const PropertySpec *property_find(const char *name, Error *err)
+{
+    const char *names[2 * PROPERTY_COUNT];
+    size_t n = 0;
+
+    for (size_t i = 0; i < PROPERTY_COUNT; i++) {
+        const PropertySpec *spec = &PROPERTIES[i];
+        if (str_ieq(spec->name, name) || (spec->alias != NULL && str_ieq(spec->alias, name))) {
+            return spec;
+        }
+        names[n++] = spec->name;
+        if (spec->alias != NULL) {
+            names[n++] = spec->alias;
+        }
+    }
+    error_set(err, E_PIPELINE_PROPERTY, "there is no property %s", name);
+    const char *nearest = error_nearest(name, names, n);
+    if (nearest != NULL) {
+        error_hint(err, "did you mean \"%s\"?", nearest);
+    } else {
+        error_hint(err, "freshet.* and pipelines.* steer flows; any other name is stored with the table");
+    }
+    return NULL;
+}
+
+Status property_check(const PropertySpec *spec, const char *value, Error *err)
+{
+    FlowTrigger trigger;
+    int64_t number = 0;
+    bool flag = false, ok = true;
+
+    switch (spec->id) {
+    case PROPERTY_TRIGGER: ok = flow_trigger_parse(value, &trigger, NULL) == OK; break;
+    case PROPERTY_OUTPUT_MODE: ok = str_ieq(value, "append"); break;
+    case PROPERTY_CHECKPOINT_LOCATION: ok = value[0] != '\0'; break;
+    case PROPERTY_RETAIN_BATCHES: ok = str_parse_i64(value, &number) && number >= 2 && number <= 1000000; break;
+    case PROPERTY_FSYNC: ok = str_parse_bool(value, &flag); break;
+    case PROPERTY_COUNT: break;
+    }
+    if (!ok) {
+        Status rc = error_set(err, E_PIPELINE_PROPERTY, "%s cannot be '%s'", spec->name, value);
+        error_hint(err, "it takes %s", spec->values);
+        return rc;
+    }
+    return OK;
+}

@@ -1,0 +1,76 @@
+#include "session/columns.h"
+
+#include <string.h>
+
+#include "duck/type.h"
+#include "sql/type_name.h"
+
+/* The metadata object of a declared field. */
+static void field_metadata(const SqlColumn *column, Text *out)
+{
+    text_append_char(out, '{');
+    if (column->comment != NULL) {
+        text_append(out, "\"comment\":");
+        text_append_json_string(out, column->comment);
+    }
+    if (column->default_expression != NULL) {
+        text_append(out, column->comment != NULL ? "," : "");
+        text_append(out, "\"CURRENT_DEFAULT\":");
+        text_append_json_string(out, column->default_expression);
+    }
+    text_append_char(out, '}');
+}
+
+static Status column_type(DuckConn *conn, const SqlColumn *column, Arena *arena, const DeltaType **out, Error *err)
+{
+    Status rc = OK;
+    Text sql = TEXT(1 << 16);
+    DuckColumnInfo *info = NULL;
+    size_t n = 0;
+
+    text_append(&sql, "SELECT CAST(NULL AS ");
+    TRY(sql_type_normalize(column->type, &sql, err));
+    text_append(&sql, ") AS c");
+    TRY(duck_describe(conn, text_str(&sql), arena, &info, &n, err));
+    TRY(delta_type_from_duck(info[0].type, column->name, arena, out, err));
+out:
+    text_free(&sql);
+    return rc;
+}
+
+Status columns_schema(DuckConn *conn, const SqlText *text, const SqlColumn *columns, size_t n, DeltaSchema **out,
+                      Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DeltaSchemaBuilder *builder = delta_schema_builder_new(NULL);
+    Text metadata = TEXT(1 << 20);
+    size_t i = 0;
+
+    for (i = 0; i < n; i++) {
+        const DeltaType *type = NULL;
+        if (columns[i].generated_expression != NULL) {
+            rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "column \"%s\": generated columns cannot be created",
+                           columns[i].name);
+            error_hint(err, "compute the column in the query instead");
+            goto out;
+        }
+        TRY(column_type(conn, &columns[i], arena, &type, err));
+        text_clear(&metadata);
+        field_metadata(&columns[i], &metadata);
+        delta_schema_builder_add(builder, columns[i].name, type, !columns[i].not_null, text_str(&metadata));
+    }
+out:
+    if (rc != OK && err != NULL && i < n && err->place.line == 0) {
+        sql_error_place(err, text, columns[i].type_span);
+    }
+    DeltaSchema *schema = delta_schema_builder_finish(builder);
+    if (rc == OK) {
+        *out = schema;
+    } else {
+        delta_schema_unref(schema);
+    }
+    text_free(&metadata);
+    arena_free(arena);
+    return rc;
+}

@@ -1,0 +1,13 @@
+/* Columns as CREATE TABLE declares them, as a Delta schema. */
+#ifndef FRESHET_SESSION_COLUMNS_H
+#define FRESHET_SESSION_COLUMNS_H
+
+#include "delta/schema.h"
+#include "duck/duck.h"
+#include "sql/statement.h"
+
+/* Types are DuckDB's or the spellings of Delta; NOT NULL, COMMENT and DEFAULT are kept. Errors stand at the column. */
+Status columns_schema(DuckConn *conn, const SqlText *text, const SqlColumn *columns, size_t n, DeltaSchema **out,
+                      Error *err);
+
+#endif

@@ -1,0 +1,294 @@
+#include "session/relation.h"
+
+#include <string.h>
+
+#include "delta/scan.h"
+#include "source/sources.h"
+
+bool relation_is_table(void *warehouse, const char *schema, const char *name)
+{
+    DeltaTable *table = NULL;
+    bool exists = false;
+
+    if (warehouse_check_name(schema, name, NULL) != OK) {
+        return false;
+    }
+    if (warehouse_table(warehouse, schema, name, &table, &exists, NULL) != OK) {
+        return false;
+    }
+    delta_table_close(table);
+    return exists;
+}
+
+StreamOption *relation_options(Arena *arena, const SqlText *text, const SqlOption *options, size_t n)
+{
+    StreamOption *out = arena_alloc(arena, (n + 1) * sizeof *out);
+
+    for (size_t i = 0; i < n; i++) {
+        Error at = ERROR_NONE;
+        sql_error_place(&at, text, options[i].span);
+        out[i] = (StreamOption){
+            .key = options[i].key, .value = options[i].value, .is_list = options[i].is_list, .place = at.place};
+    }
+    return out;
+}
+
+/* ---- which table ---- */
+
+typedef struct TableNames {
+    const char *names[256];
+    size_t n;
+    Arena *arena;
+} TableNames;
+
+static Status collect_name(void *context, const char *schema, const char *name, const char *location, Error *err)
+{
+    TableNames *all = context;
+    (void)location;
+    (void)err;
+
+    if (all->n < sizeof all->names / sizeof *all->names) {
+        bool plain = strcmp(schema, "default") == 0;
+        all->names[all->n++] = plain ? arena_strdup(all->arena, name) : arena_printf(all->arena, "%s.%s", schema, name);
+    }
+    return OK;
+}
+
+static void hint_nearest(Warehouse *warehouse, const char *wanted, Error *err)
+{
+    TableNames all = {.arena = arena_new()};
+
+    if (warehouse_each(warehouse, collect_name, &all, NULL) == OK) {
+        const char *nearest = error_nearest(wanted, all.names, all.n);
+        if (nearest != NULL) {
+            error_hint(err, "did you mean \"%s\"?", nearest);
+        } else {
+            error_hint(err, "the warehouse is %s; choose another with --warehouse", warehouse_uri(warehouse));
+        }
+    }
+    arena_free(all.arena);
+}
+
+Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
+                      DeltaTable **out, Error *err)
+{
+    Status rc = OK;
+    DeltaTable *table = NULL;
+    bool exists = false;
+
+    if (relation->kind == SQL_RELATION_PATH) {
+        TRY(delta_table_open(duck, relation->name, &table, err));
+        TRY(delta_table_exists(table, &exists, err));
+    } else {
+        TRY(warehouse_table(warehouse, relation->schema, relation->name, &table, &exists, err));
+    }
+    if (!exists) {
+        rc = error_set(err, E_DELTA_NOT_A_TABLE, "%s%s%s is not a Delta table: %s has no _delta_log with a commit",
+                       relation->schema != NULL ? relation->schema : "", relation->schema != NULL ? "." : "",
+                       relation->name, delta_table_uri(table));
+        if (relation->kind == SQL_RELATION_NAME) {
+            hint_nearest(warehouse, relation->name, err);
+        }
+        goto out;
+    }
+    *out = table;
+    table = NULL;
+out:
+    delta_table_close(table);
+    if (rc != OK && err != NULL && err->place.line == 0) {
+        sql_error_place(err, text, relation->span);
+    }
+    return rc;
+}
+
+/* ---- a table at a version ---- */
+
+/* What a resolved table keeps alive until the statement has run. */
+typedef struct TableRelation {
+    DeltaTable *table;
+    DeltaSnapshot *snapshot;
+    DeltaScan *scan;
+} TableRelation;
+
+static void table_relation_free(void *owner)
+{
+    TableRelation *held = owner;
+
+    delta_scan_free(held->scan);
+    delta_snapshot_unref(held->snapshot);
+    delta_table_close(held->table);
+    mem_free(held);
+}
+
+/* The moment of TIMESTAMP AS OF: any constant expression of SQL. */
+static Status evaluate_time(DuckConn *conn, const char *expression, int64_t *ms, Error *err)
+{
+    Status rc = OK;
+    Text sql = TEXT(1 << 16);
+    DuckResult *result = NULL;
+    bool more = false;
+
+    text_printf(&sql, "SELECT epoch_ms(CAST((%s) AS TIMESTAMPTZ))", expression);
+    TRY(duck_query(conn, text_str(&sql), &result, err));
+    TRY(duck_result_next(result, &more, err));
+    if (!more || duck_result_is_null(result, 0)) {
+        rc = error_set(err, E_DELTA_TIMESTAMP, "TIMESTAMP AS OF %s is NULL", expression);
+        goto out;
+    }
+    *ms = duck_result_i64(result, 0);
+out:
+    duck_result_free(result);
+    text_free(&sql);
+    return rc;
+}
+
+/* The version that `pinned`, VERSION AS OF or TIMESTAMP AS OF asks for; -1 = the newest. */
+static Status wanted_version(DeltaTable *table, DuckConn *conn, const SqlRelation *relation, const char *pinned,
+                             int64_t *version, Error *err)
+{
+    Status rc = OK;
+    int64_t ms = 0;
+    const char *text = relation->version_as_of;
+
+    *version = -1;
+    if (pinned != NULL) {
+        text = strrchr(pinned, '@');
+        text = text != NULL ? text + 1 : pinned;
+    }
+    if (text != NULL) {
+        if (!str_parse_i64(text, version) || *version < 0) {
+            rc = error_set(err, E_DELTA_VERSION, "%s is not a version: it has to be a number from 0", text);
+        }
+    } else if (relation->timestamp_as_of != NULL) {
+        TRY(evaluate_time(conn, relation->timestamp_as_of, &ms, err));
+        TRY(delta_table_version_at(table, conn, ms, version, err));
+    }
+out:
+    return rc;
+}
+
+static Status resolve_table(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
+                            const SqlRelation *relation, const char *pinned, const DeltaPredicate *predicates, size_t n,
+                            StreamRelation *out, char **pin, Error *err)
+{
+    Status rc = OK;
+    TableRelation *held = mem_alloc(sizeof *held);
+    int64_t version = -1;
+
+    TRY(relation_table(duck, warehouse, text, relation, &held->table, err));
+    TRY(wanted_version(held->table, conn, relation, pinned, &version, err));
+    if (version < 0) {
+        TRY(delta_table_snapshot(held->table, conn, &held->snapshot, err));
+    } else {
+        TRY(delta_table_snapshot_at(held->table, conn, version, &held->snapshot, err));
+    }
+    TRY(delta_scan_snapshot(held->snapshot, conn, predicates, n, &held->scan, err));
+    if (pin != NULL) {
+        Text id = TEXT(4096);
+        text_printf(&id, "%s@%lld", delta_snapshot_metadata(held->snapshot)->id,
+                    (long long)delta_snapshot_version(held->snapshot));
+        *pin = text_take(&id);
+    }
+    *out = (StreamRelation){
+        .sql = mem_strdup(delta_scan_sql(held->scan)),
+        .files = (int64_t)delta_scan_files(held->scan),
+        .bytes = delta_scan_bytes(held->scan),
+        .rows = -1,
+        .owner = held,
+        .release = table_relation_free,
+    };
+    held = NULL;
+out:
+    if (held != NULL) {
+        table_relation_free(held);
+    }
+    return rc;
+}
+
+/* ---- functions ---- */
+
+static Status resolve_files(Duck *duck, DuckConn *conn, const SqlText *text, const SqlRelation *relation,
+                            StreamRelation *out, char **pin, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    char *listing = NULL;
+
+    /* The first positional argument is the place. */
+    if (relation->n_arguments == 0 || relation->arguments[0].key != NULL) {
+        rc = error_set(err, E_SQL_BIND, "%s needs a folder, file or glob as its first argument", relation->name);
+        error_hint(err, "%s('/data/clicks/*.json', format => 'json')", relation->name);
+        goto out;
+    }
+    size_t n = relation->n_arguments - 1 + relation->n_options;
+    StreamOption *options = arena_alloc(arena, (n + 1) * sizeof *options);
+    StreamOption *arguments = relation_options(arena, text, relation->arguments + 1, relation->n_arguments - 1);
+    StreamOption *with = relation_options(arena, text, relation->options, relation->n_options);
+    memcpy(options, arguments, (relation->n_arguments - 1) * sizeof *options);
+    memcpy(options + relation->n_arguments - 1, with, relation->n_options * sizeof *options);
+    TRY(source_files_relation(duck, conn, relation->arguments[0].value, options, n, out, &listing, err));
+    if (pin != NULL) {
+        *pin = listing;
+        listing = NULL;
+    }
+out:
+    mem_free(listing);
+    arena_free(arena);
+    return rc;
+}
+
+/* Mirrors the predicates of the query for the scan: the two enumerations list the same comparisons. */
+static DeltaPredicate *scan_predicates(Arena *arena, const SqlPredicate *predicates, size_t n)
+{
+    static const DeltaCompare compare[] = {
+        [SQL_EQ] = DELTA_EQ,
+        [SQL_LT] = DELTA_LT,
+        [SQL_LE] = DELTA_LE,
+        [SQL_GT] = DELTA_GT,
+        [SQL_GE] = DELTA_GE,
+        [SQL_IS_NULL] = DELTA_IS_NULL,
+        [SQL_IS_NOT_NULL] = DELTA_IS_NOT_NULL,
+        [SQL_IN] = DELTA_IN,
+    };
+    DeltaPredicate *out = arena_alloc(arena, (n + 1) * sizeof *out);
+
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (DeltaPredicate){
+            .column = predicates[i].column,
+            .n_column = predicates[i].n_column,
+            .compare = compare[predicates[i].compare],
+            .values = predicates[i].values,
+            .n_values = predicates[i].n_values,
+        };
+    }
+    return out;
+}
+
+Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
+                        const SqlRelation *relation, const char *pinned, const SqlPredicate *predicates,
+                        size_t n_predicates, StreamRelation *out, char **pin, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+
+    if (relation->stream) {
+        rc = error_set(err, E_PIPELINE_STATEMENT, "STREAM has no place in a question: a stream belongs into a flow");
+        error_hint(err, "leave STREAM out to read the table as it is now, or put the query into a pipeline file");
+        goto out;
+    }
+    if (relation->kind != SQL_RELATION_FUNCTION) {
+        TRY(resolve_table(duck, conn, warehouse, text, relation, pinned,
+                          scan_predicates(arena, predicates, n_predicates), n_predicates, out, pin, err));
+    } else if (strcmp(relation->name, "read_files") == 0) {
+        TRY(resolve_files(duck, conn, text, relation, out, pin, err));
+    } else {
+        rc = error_set(err, E_PIPELINE_STATEMENT, "%s cannot be read outside a stream by this version", relation->name);
+        goto out;
+    }
+out:
+    arena_free(arena);
+    if (rc != OK && err != NULL && err->place.line == 0) {
+        sql_error_place(err, text, relation->span);
+    }
+    return rc;
+}

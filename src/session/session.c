@@ -1,0 +1,473 @@
+#include "session/session.h"
+
+#include <string.h>
+
+#include "session/columns.h"
+#include "session/relation.h"
+#include "sql/query.h"
+#include "table/create.h"
+#include "table/describe.h"
+#include "table/insert.h"
+
+struct Session {
+    Duck *duck;
+    DuckConn *conn;
+    Warehouse *warehouse;
+    /* What the running statement reads; the placeholders are temporary views over it. */
+    StreamRelation *relations;
+    size_t n_relations;
+};
+
+Status session_open(Duck *duck, Warehouse *warehouse, Session **out, Error *err)
+{
+    Status rc = OK;
+    Session *session = mem_alloc(sizeof *session);
+
+    session->duck = duck;
+    session->warehouse = warehouse;
+    TRY(duck_connect(duck, &session->conn, err));
+    *out = session;
+    session = NULL;
+out:
+    mem_free(session);
+    return rc;
+}
+
+void session_finish(Session *session)
+{
+    for (size_t i = 0; i < session->n_relations; i++) {
+        stream_relation_release(&session->relations[i]);
+    }
+    mem_free(session->relations);
+    session->relations = NULL;
+    session->n_relations = 0;
+}
+
+void session_close(Session *session)
+{
+    if (session == NULL) {
+        return;
+    }
+    session_finish(session);
+    duck_disconnect(session->conn);
+    mem_free(session);
+}
+
+DuckConn *session_conn(Session *session)
+{
+    return session->conn;
+}
+
+Warehouse *session_warehouse(Session *session)
+{
+    return session->warehouse;
+}
+
+/* ---- queries ---- */
+
+/* A temporary view per relation, named like its placeholder. */
+static Status bind_relations(Session *session, const SqlText *text, const SqlQuery *query, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    Text view = TEXT(TEXT_SQL_MAX);
+    const SqlRelation *relations = NULL;
+    size_t n = sql_query_relations(query, &relations);
+
+    session->relations = mem_alloc((n + 1) * sizeof *session->relations);
+    for (size_t i = 0; i < n; i++) {
+        SqlPredicate *predicates = NULL;
+        size_t n_predicates = 0;
+        TRY(sql_query_predicates(session->conn, query, i, arena, &predicates, &n_predicates, err));
+        TRY(relation_resolve(session->duck, session->conn, session->warehouse, text, &relations[i], NULL, predicates,
+                             n_predicates, &session->relations[i], NULL, err));
+        session->n_relations = i + 1;
+        text_clear(&view);
+        text_append(&view, "CREATE OR REPLACE TEMP VIEW ");
+        text_append_sql_name(&view, relations[i].placeholder);
+        text_printf(&view, " AS %s", session->relations[i].sql);
+        TRY(duck_exec(session->conn, text_str(&view), err));
+    }
+out:
+    text_free(&view);
+    arena_free(arena);
+    return rc;
+}
+
+/* Rewrites `span` and makes its relations readable; *sql is what DuckDB runs. */
+static Status prepare_query(Session *session, const SqlText *text, SqlSpan span, SqlQuery **query, Error *err)
+{
+    Status rc = OK;
+    SqlQuery *made = NULL;
+
+    session_finish(session);
+    TRY(sql_query_rewrite(text, span, relation_is_table, session->warehouse, &made, err));
+    TRY(bind_relations(session, text, made, err));
+    *query = made;
+    made = NULL;
+out:
+    sql_query_free(made);
+    return rc;
+}
+
+static Status run_query(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                        Error *err)
+{
+    Status rc = OK;
+    SqlQuery *query = NULL;
+
+    TRY(prepare_query(session, text, statement->query, &query, err));
+    rc = duck_query_stream(session->conn, sql_query_text(query), result, err);
+    if (rc != OK) {
+        sql_query_place(query, duck_error_position(session->conn), err);
+    }
+out:
+    sql_query_free(query);
+    return rc;
+}
+
+/* ---- statements on tables ---- */
+
+static Status target_table(Session *session, const SqlText *text, const SqlName *name, DeltaTable **out, Error *err)
+{
+    SqlRelation relation = {
+        .kind = name->path != NULL ? SQL_RELATION_PATH : SQL_RELATION_NAME,
+        .schema = name->schema,
+        .name = name->path != NULL ? name->path : name->name,
+        .span = name->span,
+    };
+    return relation_table(session->duck, session->warehouse, text, &relation, out, err);
+}
+
+/* The place of a table that may not be there yet, remembered under its name. */
+static Status new_table(Session *session, const SqlStatement *statement, DeltaTable **out, Error *err)
+{
+    Status rc = OK;
+    const SqlName *name = &statement->target;
+    bool exists = false;
+
+    if (name->path != NULL) {
+        TRY(delta_table_open(session->duck, name->path, out, err));
+    } else {
+        TRY(warehouse_check_name(name->schema, name->name, err));
+        TRY(warehouse_register(session->warehouse, name->schema, name->name, statement->location, err));
+        TRY(warehouse_table(session->warehouse, name->schema, name->name, out, &exists, err));
+    }
+out:
+    return rc;
+}
+
+static Status run_create_table(Session *session, const SqlText *text, const SqlStatement *statement,
+                               DuckResult **result, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DeltaTable *table = NULL;
+    DeltaSchema *schema = NULL;
+    SqlQuery *query = NULL;
+    int64_t rows = 0;
+    (void)result;
+
+    if (statement->n_columns > 0) {
+        TRY(columns_schema(session->conn, text, statement->columns, statement->n_columns, &schema, err));
+    }
+    if (statement->has_query) {
+        TRY(prepare_query(session, text, statement->query, &query, err));
+    }
+    TableProperty *properties = arena_alloc(arena, (statement->n_properties + 1) * sizeof *properties);
+    for (size_t i = 0; i < statement->n_properties; i++) {
+        properties[i] = (TableProperty){statement->properties[i].key, statement->properties[i].value};
+    }
+    TRY(new_table(session, statement, &table, err));
+    TableSpec spec = {
+        .schema = schema,
+        .query = query != NULL ? sql_query_text(query) : NULL,
+        .partition_columns = statement->partitioned_by,
+        .n_partition_columns = statement->n_partitioned_by,
+        .properties = properties,
+        .n_properties = statement->n_properties,
+        .comment = statement->comment,
+        .or_replace = statement->or_replace,
+        .if_not_exists = statement->if_not_exists,
+    };
+    rc = table_create(table, session->conn, &spec, &rows, err);
+    if (rc != OK && query != NULL) {
+        sql_query_place(query, duck_error_position(session->conn), err);
+    }
+out:
+    sql_query_free(query);
+    delta_schema_unref(schema);
+    delta_table_close(table);
+    arena_free(arena);
+    return rc;
+}
+
+static Status run_drop_table(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                             Error *err)
+{
+    Status rc = OK;
+    const SqlName *name = &statement->target;
+    DeltaTable *table = NULL;
+    Text own = TEXT(4096);
+    (void)result;
+
+    rc = target_table(session, text, name, &table, err);
+    if (rc == ERR_NOT_FOUND && statement->if_exists) {
+        error_clear(err);
+        rc = OK;
+        goto out;
+    }
+    if (rc != OK) {
+        goto out;
+    }
+    if (name->path != NULL) {
+        rc = error_set(err, E_PIPELINE_STATEMENT, "DROP TABLE takes the name of a table, not a path");
+        error_hint(err, "a table without a name is a folder: remove it with the tools for folders");
+        goto out;
+    }
+    /* Files go only with a table that lies where its name puts it. */
+    text_printf(&own, "/%s/%s", name->schema != NULL ? name->schema : "default", name->name);
+    str_lower(own.data);
+    TRY(table_drop(table, str_ends(delta_table_uri(table), text_str(&own)), err));
+    TRY(warehouse_forget(session->warehouse, name->schema, name->name, err));
+out:
+    delta_table_close(table);
+    text_free(&own);
+    return rc;
+}
+
+static Status apply_insert_option(const SqlText *text, const SqlOption *option, TableInsert *insert, Error *err)
+{
+    static const char *const names[] = {"txnAppId", "txnVersion", "mergeSchema", "overwriteSchema", "userMetadata"};
+    bool ok = true;
+
+    if (str_ieq(option->key, "txnAppId")) {
+        insert->txn_app_id = option->value;
+    } else if (str_ieq(option->key, "txnVersion")) {
+        ok = str_parse_i64(option->value, &insert->txn_version) && insert->txn_version >= 0;
+    } else if (str_ieq(option->key, "mergeSchema")) {
+        ok = str_parse_bool(option->value, &insert->merge_schema);
+    } else if (str_ieq(option->key, "overwriteSchema")) {
+        ok = str_parse_bool(option->value, &insert->overwrite_schema);
+    } else if (str_ieq(option->key, "userMetadata")) {
+        insert->user_metadata = option->value;
+    } else {
+        Status rc = error_set(err, E_STREAM_OPTION, "INSERT has no option %s", option->key);
+        const char *nearest = error_nearest(option->key, names, sizeof names / sizeof *names);
+        if (nearest != NULL) {
+            error_hint(err, "did you mean \"%s\"?", nearest);
+        }
+        sql_error_place(err, text, option->span);
+        return rc;
+    }
+    if (!ok) {
+        error_set(err, E_STREAM_OPTION, "%s cannot be '%s'", option->key, option->value);
+        sql_error_place(err, text, option->span);
+        return error_status(err);
+    }
+    return OK;
+}
+
+static Status run_insert(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                         Error *err)
+{
+    Status rc = OK;
+    DeltaTable *table = NULL;
+    SqlQuery *query = NULL;
+    int64_t rows = 0;
+    TableInsert insert = {.by_name = statement->by_name,
+                          .columns = statement->insert_columns,
+                          .n_columns = statement->n_insert_columns,
+                          .overwrite = statement->overwrite,
+                          .txn_version = -1};
+    (void)result;
+
+    if (statement->n_insert_columns == 0) {
+        insert.columns = NULL;
+    }
+    if (statement->replace_where != NULL) {
+        rc = error_set(err, E_PIPELINE_STATEMENT, "INSERT ... REPLACE WHERE cannot be run by this version");
+        sql_error_place(err, text, statement->span);
+        goto out;
+    }
+    for (size_t i = 0; i < statement->n_options; i++) {
+        TRY(apply_insert_option(text, &statement->options[i], &insert, err));
+    }
+    if ((insert.txn_app_id != NULL) != (insert.txn_version >= 0)) {
+        rc = error_set(err, E_STREAM_OPTION, "txnAppId and txnVersion go together: one of them is missing");
+        error_klass(err, "DELTA_INVALID_IDEMPOTENT_WRITES_OPTIONS");
+        goto out;
+    }
+    TRY(target_table(session, text, &statement->target, &table, err));
+    TRY(prepare_query(session, text, statement->query, &query, err));
+    insert.query = sql_query_text(query);
+    rc = table_insert(table, session->conn, &insert, &rows, err);
+    if (rc != OK) {
+        sql_query_place(query, duck_error_position(session->conn), err);
+    }
+out:
+    sql_query_free(query);
+    delta_table_close(table);
+    return rc;
+}
+
+/* DESCRIBE and SHOW: the table's own words as a query. */
+static Status run_describe(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                           Error *err)
+{
+    Status rc = OK;
+    DeltaTable *table = NULL;
+    Text sql = TEXT(TEXT_SQL_MAX), name = TEXT(1 << 16);
+    const SqlName *target = &statement->target;
+
+    TRY(target_table(session, text, target, &table, err));
+    if (statement->kind == SQL_DESCRIBE_HISTORY) {
+        TRY(table_history_sql(table, statement->limit, &sql, err));
+    } else if (statement->kind == SQL_DESCRIBE_DETAIL) {
+        TRY(table_detail_sql(table, session->conn, &sql, err));
+    } else if (statement->kind == SQL_SHOW_TBLPROPERTIES) {
+        TRY(table_properties_sql(table, session->conn, &sql, err));
+    } else {
+        if (target->path != NULL) {
+            text_printf(&name, "delta.`%s`", target->path);
+        } else {
+            text_printf(&name, "%s%s%s", target->schema != NULL ? target->schema : "",
+                        target->schema != NULL ? "." : "", target->name);
+        }
+        TRY(table_definition_sql(table, session->conn, text_str(&name), &sql, err));
+    }
+    TRY(duck_query(session->conn, text_str(&sql), result, err));
+out:
+    delta_table_close(table);
+    text_free(&sql);
+    text_free(&name);
+    return rc;
+}
+
+typedef struct TableRows {
+    Text *sql;
+    size_t n;
+} TableRows;
+
+static Status table_row(void *context, const char *schema, const char *name, const char *location, Error *err)
+{
+    TableRows *rows = context;
+    (void)err;
+
+    text_append(rows->sql, rows->n++ == 0 ? "(" : ", (");
+    text_append_sql_string(rows->sql, schema);
+    text_append(rows->sql, ", ");
+    text_append_sql_string(rows->sql, name);
+    text_append(rows->sql, ", ");
+    text_append_sql_string(rows->sql, location);
+    text_append(rows->sql, ")");
+    return OK;
+}
+
+static Status run_show_tables(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                              Error *err)
+{
+    Status rc = OK;
+    Text sql = TEXT(TEXT_SQL_MAX);
+    TableRows rows = {.sql = &sql};
+    (void)text;
+    (void)statement;
+
+    text_append(&sql, "SELECT * FROM (VALUES ");
+    TRY(warehouse_each(session->warehouse, table_row, &rows, err));
+    text_append(&sql, rows.n == 0 ? "('', '', '')) AS t(\"schema\", \"table\", \"location\") WHERE false"
+                                  : ") AS t(\"schema\", \"table\", \"location\") ORDER BY ALL");
+    TRY(duck_query(session->conn, text_str(&sql), result, err));
+out:
+    text_free(&sql);
+    return rc;
+}
+
+/* SET key = value for DuckDB (TimeZone, memory_limit, ...). */
+static Status run_set(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                      Error *err)
+{
+    Status rc = OK;
+    Text sql = TEXT(1 << 16);
+    (void)result;
+
+    if (str_istarts(statement->set_key, "freshet.") || str_istarts(statement->set_key, "pipelines.")) {
+        rc = error_set(err, E_PIPELINE_PROPERTY, "%s steers flows; a question has none", statement->set_key);
+        error_hint(err, "put it into the pipeline file, or give freshet run --set %s=...", statement->set_key);
+        goto out;
+    }
+    text_append(&sql, "SET ");
+    text_append_sql_name(&sql, statement->set_key);
+    text_append(&sql, " = ");
+    text_append_sql_string(&sql, statement->set_value);
+    TRY(duck_exec(session->conn, text_str(&sql), err));
+out:
+    if (rc != OK) {
+        sql_error_place(err, text, statement->span);
+    }
+    text_free(&sql);
+    return rc;
+}
+
+static Status refuse_pipeline(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                              Error *err)
+{
+    Status rc = error_set(err, E_PIPELINE_STATEMENT, "%s belongs into a pipeline", sql_statement_name(statement->kind));
+    (void)session;
+    (void)result;
+
+    error_hint(err, "put it into a file and use freshet run FILE");
+    sql_error_place(err, text, statement->span);
+    return rc;
+}
+
+static Status refuse_kind(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                          Error *err)
+{
+    Status rc = error_set(err, E_PIPELINE_STATEMENT, "%s cannot be run on a Delta table by this version",
+                          sql_statement_name(statement->kind));
+    (void)session;
+    (void)result;
+
+    error_hint(err, "Spark, delta-rs and others can, on the same table");
+    sql_error_place(err, text, statement->span);
+    return rc;
+}
+
+/* ---- dispatch ---- */
+
+typedef Status (*StatementRunner)(Session *, const SqlText *, const SqlStatement *, DuckResult **, Error *);
+
+static const StatementRunner RUNNERS[] = {
+    [SQL_CREATE_STREAMING_TABLE] = refuse_pipeline,
+    [SQL_CREATE_MATERIALIZED_VIEW] = refuse_pipeline,
+    [SQL_CREATE_TEMPORARY_VIEW] = run_query,
+    [SQL_CREATE_FLOW] = refuse_pipeline,
+    [SQL_CREATE_SINK] = refuse_pipeline,
+    [SQL_SET] = run_set,
+    [SQL_CREATE_TABLE] = run_create_table,
+    [SQL_DROP_TABLE] = run_drop_table,
+    [SQL_INSERT] = run_insert,
+    [SQL_DELETE] = refuse_kind,
+    [SQL_UPDATE] = refuse_kind,
+    [SQL_MERGE] = refuse_kind,
+    [SQL_ALTER_TABLE] = refuse_kind,
+    [SQL_DESCRIBE_HISTORY] = run_describe,
+    [SQL_DESCRIBE_DETAIL] = run_describe,
+    [SQL_SHOW_TABLES] = run_show_tables,
+    [SQL_SHOW_TBLPROPERTIES] = run_describe,
+    [SQL_SHOW_CREATE_TABLE] = run_describe,
+    [SQL_OPTIMIZE] = refuse_kind,
+    [SQL_VACUUM] = refuse_kind,
+    [SQL_RESTORE] = refuse_kind,
+    [SQL_CLONE] = refuse_kind,
+    [SQL_CONVERT] = refuse_kind,
+    [SQL_QUERY] = run_query,
+};
+
+Status session_run(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                   Error *err)
+{
+    *result = NULL;
+    return RUNNERS[statement->kind](session, text, statement, result, err);
+}

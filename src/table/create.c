@@ -1,0 +1,152 @@
+#include "table/create.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+/* commitInfo.operation, by what is asked for. */
+static const char *operation_name(const TableSpec *spec, bool exists)
+{
+    static const char *const names[2][2] = {
+        {"CREATE TABLE", "CREATE TABLE AS SELECT"},
+        {"CREATE OR REPLACE TABLE", "CREATE OR REPLACE TABLE AS SELECT"},
+    };
+    return names[spec->or_replace && exists][spec->query != NULL];
+}
+
+static Status set_properties(DeltaTransaction *txn, const TableSpec *spec, Error *err)
+{
+    Status rc = OK;
+
+    for (size_t i = 0; i < spec->n_properties; i++) {
+        TRY(delta_transaction_set_property(txn, spec->properties[i].key, spec->properties[i].value, err));
+    }
+out:
+    return rc;
+}
+
+/* The schema as declared, or as the query gives it. */
+static Status spec_schema(const TableSpec *spec, DuckConn *conn, DeltaSchema **out, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DuckColumnInfo *columns = NULL;
+    size_t n = 0;
+
+    TRY(duck_describe(conn, spec->query, arena, &columns, &n, err));
+    TRY(delta_schema_from_columns(columns, n, out, err));
+out:
+    arena_free(arena);
+    return rc;
+}
+
+static void describe_operation(DeltaTransaction *txn, const TableSpec *spec, bool exists)
+{
+    Text columns = TEXT(1 << 20);
+
+    delta_transaction_operation(txn, operation_name(spec, exists));
+    text_append_char(&columns, '[');
+    for (size_t i = 0; i < spec->n_partition_columns; i++) {
+        text_append(&columns, i == 0 ? "" : ",");
+        text_append_json_string(&columns, spec->partition_columns[i]);
+    }
+    text_append_char(&columns, ']');
+    Text quoted = TEXT(1 << 20);
+    text_append_json_string(&quoted, text_str(&columns)); /* a list stands as a string of JSON, as Spark writes it */
+    delta_transaction_parameter(txn, "partitionBy", text_str(&quoted));
+    delta_transaction_parameter(txn, "isManaged", "\"false\"");
+    text_free(&columns);
+    text_free(&quoted);
+}
+
+/* Schema, partitioning, properties and rows of the spec as one transaction over `snapshot` (NULL: a new table). */
+static Status write_table(DeltaTable *table, DeltaSnapshot *snapshot, DuckConn *conn, const TableSpec *spec,
+                          int64_t *rows, Error *err)
+{
+    Status rc = OK;
+    DeltaTransaction *txn = NULL;
+    DeltaSchema *own = NULL;
+    const DeltaSchema *schema = spec->schema;
+    DeltaWriteResult written = {0};
+    int64_t version = 0, removed = 0;
+
+    TRY(delta_transaction_begin(table, snapshot, conn, &txn, err));
+    if (schema == NULL) {
+        TRY(spec_schema(spec, conn, &own, err));
+        schema = own;
+    }
+    if (snapshot != NULL) {
+        TRY(delta_write_remove_all(txn, conn, &removed, err));
+    }
+    TRY(set_properties(txn, spec, err));
+    TRY(delta_transaction_set_schema(txn, schema, err));
+    TRY(delta_transaction_set_partitioning(txn, spec->partition_columns, spec->n_partition_columns, err));
+    delta_transaction_set_comment(txn, NULL, spec->comment);
+    describe_operation(txn, spec, snapshot != NULL);
+    if (spec->query != NULL) {
+        TRY(delta_write_query(txn, conn, spec->query, NULL, &written, err));
+    }
+    TRY(delta_transaction_commit(txn, &version, err));
+    delta_table_maintain(table, conn);
+    *rows = written.rows;
+out:
+    delta_transaction_free(txn);
+    delta_schema_unref(own);
+    return rc;
+}
+
+Status table_create(DeltaTable *table, DuckConn *conn, const TableSpec *spec, int64_t *rows, Error *err)
+{
+    Status rc = OK;
+    DeltaSnapshot *snapshot = NULL;
+    bool exists = false;
+
+    if (spec->schema == NULL && spec->query == NULL) {
+        rc = error_set(err, E_DELTA_SCHEMA, "the table needs columns or a query");
+        goto out;
+    }
+    TRY(delta_table_exists(table, &exists, err));
+    if (exists && spec->if_not_exists) {
+        *rows = -1;
+        goto out;
+    }
+    if (exists && !spec->or_replace) {
+        rc = error_set(err, E_DELTA_EXISTS, "there is a table at %s already", delta_table_uri(table));
+        error_hint(err,
+                   "use CREATE OR REPLACE TABLE to replace what it holds, or CREATE TABLE IF NOT EXISTS to keep it");
+        goto out;
+    }
+    if (exists) {
+        TRY(delta_table_snapshot(table, conn, &snapshot, err));
+    }
+    TRY(write_table(table, snapshot, conn, spec, rows, err));
+out:
+    delta_snapshot_unref(snapshot);
+    return rc;
+}
+
+Status table_drop(DeltaTable *table, bool files, Error *err)
+{
+    Status rc = OK;
+    Text root = TEXT(4096), gone = TEXT(4096);
+    char id[UUID_TEXT];
+
+    if (!files) {
+        goto out;
+    }
+    TRY(store_local_path(delta_table_store(table), "", &root, err));
+    /* Beside the folder and hidden: whoever looks sees the whole table or none of it. */
+    const char *slash = strrchr(text_str(&root), '/');
+    uuid_text(id);
+    text_append_n(&gone, text_str(&root), (size_t)(slash - text_str(&root)) + 1);
+    text_printf(&gone, "._dropped_%s", id);
+    if (rename(text_str(&root), text_str(&gone)) != 0) {
+        rc = error_errno(err, "dropping the table at %s", text_str(&root));
+        goto out;
+    }
+    TRY(file_remove_tree(text_str(&gone), err));
+out:
+    text_free(&root);
+    text_free(&gone);
+    return rc;
+}

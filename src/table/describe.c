@@ -1,0 +1,273 @@
+#include "table/describe.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+/* ---- SQL literals ---- */
+
+static void literal_text(Text *sql, const char *s)
+{
+    if (s == NULL) {
+        text_append(sql, "NULL::VARCHAR");
+    } else {
+        text_append_sql_string(sql, s);
+    }
+}
+
+static void literal_time(Text *sql, int64_t ms)
+{
+    if (ms < 0) {
+        text_append(sql, "NULL::TIMESTAMPTZ");
+    } else {
+        text_printf(sql, "make_timestamptz(%lld)", (long long)ms * 1000);
+    }
+}
+
+static void literal_list(Text *sql, const char *const *items, size_t n)
+{
+    text_append(sql, "[");
+    for (size_t i = 0; i < n; i++) {
+        text_append(sql, i == 0 ? "" : ", ");
+        text_append_sql_string(sql, items[i]);
+    }
+    text_append(sql, "]::VARCHAR[]");
+}
+
+static void literal_pairs(Text *sql, const DeltaPair *pairs, size_t n)
+{
+    text_append(sql, "MAP {");
+    for (size_t i = 0; i < n; i++) {
+        text_append(sql, i == 0 ? "" : ", ");
+        text_append_sql_string(sql, pairs[i].key);
+        text_append(sql, ": ");
+        literal_text(sql, pairs[i].value);
+    }
+    text_append(sql, "}::MAP(VARCHAR, VARCHAR)");
+}
+
+/* A value of commitInfo as text: strings as they are, everything else as JSON; NULL when absent. */
+static Status json_field_text(const json_t *info, const char *key, Text *out, bool *present, Error *err)
+{
+    const json_t *value = json_object_get(info, key);
+
+    *present = value != NULL && !json_is_null(value);
+    if (!*present) {
+        return OK;
+    }
+    if (json_is_string(value)) {
+        text_append(out, json_string_value(value));
+        return OK;
+    }
+    return json_dump_text(value, out, err);
+}
+
+/* ---- history ---- */
+
+/* The columns of DESCRIBE HISTORY that come straight from commitInfo, and how each is cast. */
+static const struct HistoryColumn {
+    const char *name, *key, *type;
+} HISTORY_COLUMNS[] = {
+    {"userId", "userId", "VARCHAR"},
+    {"userName", "userName", "VARCHAR"},
+    {"operation", "operation", "VARCHAR"},
+    {"operationParameters", "operationParameters", "JSON"},
+    {"job", "job", "JSON"},
+    {"notebook", "notebook", "JSON"},
+    {"clusterId", "clusterId", "VARCHAR"},
+    {"readVersion", "readVersion", "BIGINT"},
+    {"isolationLevel", "isolationLevel", "VARCHAR"},
+    {"isBlindAppend", "isBlindAppend", "BOOLEAN"},
+    {"operationMetrics", "operationMetrics", "JSON"},
+    {"userMetadata", "userMetadata", "VARCHAR"},
+    {"engineInfo", "engineInfo", "VARCHAR"},
+};
+enum { HISTORY_COLUMN_COUNT = sizeof HISTORY_COLUMNS / sizeof *HISTORY_COLUMNS };
+
+typedef struct HistoryRows {
+    Text *sql;
+    size_t n;
+} HistoryRows;
+
+static Status history_row(void *context, int64_t version, int64_t timestamp, const DeltaCommitInfo *info, Error *err)
+{
+    Status rc = OK;
+    HistoryRows *rows = context;
+    json_t *object = NULL;
+    Text value = TEXT(64 << 20);
+    JsonSource source = {.name = "commitInfo"};
+
+    TRY(json_parse_object(info->json, strlen(info->json), &source, &object, err));
+    text_append(rows->sql, rows->n++ == 0 ? "(" : ", (");
+    text_printf(rows->sql, "%lld, ", (long long)version);
+    literal_time(rows->sql, timestamp);
+    for (size_t i = 0; i < HISTORY_COLUMN_COUNT; i++) {
+        bool present = false;
+        text_clear(&value);
+        TRY(json_field_text(object, HISTORY_COLUMNS[i].key, &value, &present, err));
+        text_append(rows->sql, ", ");
+        literal_text(rows->sql, present ? text_str(&value) : NULL);
+    }
+    text_append(rows->sql, ")");
+out:
+    json_decref(object);
+    text_free(&value);
+    return rc;
+}
+
+Status table_history_sql(DeltaTable *table, int64_t limit, Text *sql, Error *err)
+{
+    Status rc = OK;
+    Text values = TEXT(TEXT_SQL_MAX);
+    HistoryRows rows = {.sql = &values};
+
+    TRY(delta_table_history(table, limit, history_row, &rows, err));
+    text_append(sql, "SELECT version, \"timestamp\"");
+    for (size_t i = 0; i < HISTORY_COLUMN_COUNT; i++) {
+        const struct HistoryColumn *c = &HISTORY_COLUMNS[i];
+        /* Other writers are free to put anything there: what does not fit is NULL. */
+        text_printf(sql, ", TRY_CAST(c%zu AS %s) AS \"%s\"", i, c->type, c->name);
+    }
+    if (rows.n == 0) { /* LIMIT 0 */
+        text_append(sql, " FROM (SELECT 0 AS version, NULL::TIMESTAMPTZ AS \"timestamp\"");
+        for (size_t i = 0; i < HISTORY_COLUMN_COUNT; i++) {
+            text_printf(sql, ", NULL::VARCHAR AS c%zu", i);
+        }
+        text_append(sql, ") WHERE false");
+        goto out;
+    }
+    text_printf(sql, " FROM (VALUES %s) AS t(version, \"timestamp\"", text_str(&values));
+    for (size_t i = 0; i < HISTORY_COLUMN_COUNT; i++) {
+        text_printf(sql, ", c%zu", i);
+    }
+    text_append(sql, ")");
+out:
+    text_free(&values);
+    return rc;
+}
+
+/* ---- detail, properties, definition ---- */
+
+static void append_features(Text *sql, const DeltaProtocol *protocol)
+{
+    size_t n = 0;
+
+    text_append(sql, "list_sort(list_distinct([");
+    for (size_t i = 0; i < protocol->n_reader_features; i++) {
+        text_append(sql, n++ == 0 ? "" : ", ");
+        text_append_sql_string(sql, protocol->reader_features[i]);
+    }
+    for (size_t i = 0; i < protocol->n_writer_features; i++) {
+        text_append(sql, n++ == 0 ? "" : ", ");
+        text_append_sql_string(sql, protocol->writer_features[i]);
+    }
+    text_append(sql, "]::VARCHAR[]))");
+}
+
+Status table_detail_sql(DeltaTable *table, DuckConn *conn, Text *sql, Error *err)
+{
+    Status rc = OK;
+    DeltaSnapshot *snapshot = NULL;
+    int64_t files = 0, bytes = 0;
+
+    TRY(delta_table_snapshot(table, conn, &snapshot, err));
+    TRY(delta_snapshot_totals(snapshot, conn, &files, &bytes, err));
+    const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
+    const DeltaProtocol *protocol = delta_snapshot_protocol(snapshot);
+    text_append(sql, "SELECT 'delta' AS \"format\", ");
+    literal_text(sql, metadata->id);
+    text_append(sql, " AS id, ");
+    literal_text(sql, metadata->name);
+    text_append(sql, " AS name, ");
+    literal_text(sql, metadata->description);
+    text_append(sql, " AS description, ");
+    literal_text(sql, delta_table_uri(table));
+    text_append(sql, " AS \"location\", ");
+    literal_time(sql, metadata->created_time);
+    text_append(sql, " AS \"createdAt\", ");
+    literal_time(sql, delta_snapshot_timestamp(snapshot));
+    text_append(sql, " AS \"lastModified\", ");
+    literal_list(sql, metadata->partition_columns, metadata->n_partition_columns);
+    text_printf(sql, " AS \"partitionColumns\", %lld AS \"numFiles\", %lld AS \"sizeInBytes\", ", (long long)files,
+                (long long)bytes);
+    literal_pairs(sql, metadata->configuration, metadata->n_configuration);
+    text_printf(sql, " AS properties, %d AS \"minReaderVersion\", %d AS \"minWriterVersion\", ", protocol->min_reader,
+                protocol->min_writer);
+    append_features(sql, protocol);
+    text_printf(sql, " AS \"tableFeatures\", %lld AS version", (long long)delta_snapshot_version(snapshot));
+out:
+    delta_snapshot_unref(snapshot);
+    return rc;
+}
+
+Status table_properties_sql(DeltaTable *table, DuckConn *conn, Text *sql, Error *err)
+{
+    Status rc = OK;
+    DeltaSnapshot *snapshot = NULL;
+
+    TRY(delta_table_snapshot(table, conn, &snapshot, err));
+    const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
+    const DeltaProtocol *protocol = delta_snapshot_protocol(snapshot);
+    text_printf(sql,
+                "SELECT key, value FROM (SELECT unnest(map_entries(map_concat(MAP {'delta.minReaderVersion': '%d', "
+                "'delta.minWriterVersion': '%d'}, ",
+                protocol->min_reader, protocol->min_writer);
+    literal_pairs(sql, metadata->configuration, metadata->n_configuration);
+    text_append(sql, ")), recursive := true)) ORDER BY key");
+out:
+    delta_snapshot_unref(snapshot);
+    return rc;
+}
+
+static void append_columns(Text *ddl, const DeltaSchema *schema)
+{
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        const DeltaField *field = &schema->fields[i];
+        text_append(ddl, i == 0 ? "\n  " : ",\n  ");
+        text_append_sql_name(ddl, field->name);
+        text_append_char(ddl, ' ');
+        delta_type_sql(field->type, ddl);
+        text_append(ddl, field->nullable ? "" : " NOT NULL");
+    }
+}
+
+static void append_clauses(Text *ddl, const DeltaMetadata *metadata)
+{
+    for (size_t i = 0; i < metadata->n_partition_columns; i++) {
+        text_append(ddl, i == 0 ? "\nPARTITIONED BY (" : ", ");
+        text_append_sql_name(ddl, metadata->partition_columns[i]);
+    }
+    text_append(ddl, metadata->n_partition_columns > 0 ? ")" : "");
+    if (metadata->description != NULL) {
+        text_append(ddl, "\nCOMMENT ");
+        text_append_sql_string(ddl, metadata->description);
+    }
+    for (size_t i = 0; i < metadata->n_configuration; i++) {
+        text_append(ddl, i == 0 ? "\nTBLPROPERTIES (" : ",\n  ");
+        text_append_sql_string(ddl, metadata->configuration[i].key);
+        text_append(ddl, " = ");
+        literal_text(ddl, metadata->configuration[i].value);
+    }
+    text_append(ddl, metadata->n_configuration > 0 ? ")" : "");
+}
+
+Status table_definition_sql(DeltaTable *table, DuckConn *conn, const char *name, Text *sql, Error *err)
+{
+    Status rc = OK;
+    DeltaSnapshot *snapshot = NULL;
+    Text ddl = TEXT(16 << 20);
+
+    TRY(delta_table_snapshot(table, conn, &snapshot, err));
+    text_printf(&ddl, "CREATE TABLE %s (", name);
+    append_columns(&ddl, delta_snapshot_schema(snapshot));
+    text_append(&ddl, "\n)\nUSING DELTA");
+    append_clauses(&ddl, delta_snapshot_metadata(snapshot));
+    text_append(&ddl, "\nLOCATION ");
+    text_append_sql_string(&ddl, delta_table_uri(table));
+    text_append(sql, "SELECT ");
+    text_append_sql_string(sql, text_str(&ddl));
+    text_append(sql, " AS createtab_stmt");
+out:
+    delta_snapshot_unref(snapshot);
+    text_free(&ddl);
+    return rc;
+}
