@@ -8,7 +8,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 
@@ -24,7 +23,7 @@ struct Display {
     pthread_mutex_t lock; /* the terminal */
     pthread_cond_t wake;
     int lines; /* of the bars that stand on the terminal now */
-    int64_t last_plain_us;
+    int failures;
 };
 
 bool display_kind(const char *name, DisplayKind *out)
@@ -275,6 +274,7 @@ static void on_failed(void *context, const char *flow, const Error *err)
     Text text = TEXT(1 << 16);
     Error named = *err;
 
+    display->failures++;
     error_context(&named, "%s", flow);
     cli_error_text(&named, display->colour, &text);
     say(display, "%s", text_str(&text));
@@ -333,6 +333,11 @@ Display *display_open(DisplayKind kind, Pipeline *pipeline)
 const PipelineObserver *display_observer(Display *display)
 {
     return &display->observer;
+}
+
+int display_failures(const Display *display)
+{
+    return display->failures;
 }
 
 void display_close(Display *display)

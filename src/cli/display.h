@@ -12,6 +12,7 @@ typedef struct Display Display;
 Display *display_open(DisplayKind kind, Pipeline *pipeline);
 const PipelineObserver *display_observer(Display *display);
 void display_close(Display *display);
+int display_failures(const Display *display); /* how many flows it has reported as failed */
 bool display_kind(const char *name, DisplayKind *out);
 
 #endif

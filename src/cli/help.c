@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/docs.h"
 
 enum { PAGE_COLUMNS = 96 };
 
@@ -76,9 +77,18 @@ static int run_help(const CliArguments *arguments)
 {
     const char *const *values = NULL;
     size_t n = cli_positional(arguments, &values);
+    const char *folder = cli_value(arguments, "generate-docs");
     Text page = TEXT(1 << 20);
     int code = CLI_DONE;
 
+    if (folder != NULL) {
+        Error err = ERROR_NONE;
+        if (docs_generate(folder, &err) != OK) {
+            cli_error(&err);
+            return CLI_FAILED;
+        }
+        return CLI_DONE;
+    }
     if (n == 0) {
         cli_overview(&page);
     }
@@ -95,11 +105,17 @@ static int run_help(const CliArguments *arguments)
     return code;
 }
 
+static const CliFlag HELP_FLAGS[] = {
+    {"generate-docs", "DIR", "write the pages of the manual that are made from the program's own tables", false},
+};
+
 const CliCommand CLI_HELP = {
     .name = "help",
     .arguments = "[COMMAND]",
     .arguments_max = 1,
     .summary = "list the commands, or explain one",
     .text = "The same page as freshet COMMAND --help.",
+    .flags = HELP_FLAGS,
+    .n_flags = sizeof HELP_FLAGS / sizeof *HELP_FLAGS,
     .run = run_help,
 };

@@ -119,8 +119,8 @@ static Status run_pipeline(const CliArguments *arguments, Pipeline *pipeline, Di
     catch_signals(pipeline);
     display = display_open(kind, pipeline);
     rc = pipeline_run(pipeline, &options, display_observer(display), err);
+    *told = display_failures(display) > 0; /* a flow's own error was said when it happened */
     display_close(display);
-    *told = rc != OK && err->id != E_PIPELINE_TARGET; /* a flow's own error has been said when it happened */
 out:
     return rc;
 }

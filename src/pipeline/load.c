@@ -1,6 +1,6 @@
 /* From files to definitions: names, duplicates, targets, properties, settings. */
 #include <dirent.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -6,6 +6,7 @@
  *
  * Flows whose number is above the one recorded are between 1 and 2: the run goes on at 2.
  */
+#include "base/failpoint.h"
 #include "delta/transaction.h"
 #include "delta/write.h"
 #include "pipeline/pipeline_int.h"

@@ -475,7 +475,8 @@ static void start_node(NodeRun *node)
 {
     node->state = NODE_RUNNING;
     node->view.state = "starting";
-    node->view.version = node->view.batch_progress = -1;
+    node->view.version = -1;
+    node->view.batch_progress = -1;
     tell_start(node);
     if (pthread_create(&node->thread, NULL, node->flow != NULL ? flow_thread : view_thread, node) == 0) {
         node->joined_needed = true;
@@ -635,7 +636,7 @@ static PipelineRun *run_new(Pipeline *pipeline, const PipelineRunOptions *option
     for (size_t i = 0; i < run->n_nodes; i++) {
         run->nodes[i].run = run;
         run->nodes[i].node = &pipeline->nodes[i];
-        run->nodes[i].view = (FlowStatus){.state = "not started", .version = -1, .batch_progress = -1};
+        run->nodes[i].view = (FlowStatus){.state = "not started", .version = -1, .batch_progress = -1.0};
     }
     pthread_mutex_init(&run->lock, NULL);
     pthread_mutex_init(&run->tell, NULL);

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "delta/scan.h"
 #include "pipeline/pipeline_int.h"

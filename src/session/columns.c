@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "duck/type.h"
-#include "sql/type_name.h"
+#include "sql/type_text.h"
 
 /* The metadata object of a declared field. */
 static void field_metadata(const SqlColumn *column, Text *out)

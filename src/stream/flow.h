@@ -59,8 +59,8 @@ typedef struct FlowSpec {
     size_t n_expectations;
     StreamSink *sink; /* owned by the flow from then on */
     FlowTrigger trigger;
-    const char *target_id;  /* text that names the target in freshet.json */
-    int retain_batches;     /* 0: 100 */
+    const char *target_id;       /* text that names the target in freshet.json */
+    int retain_batches;          /* 0: 100 */
     const char *const *settings; /* statements for the flow's connection: SET TimeZone = ... */
     size_t n_settings;
     int64_t retry_first_ms; /* first delay after a retriable error, doubled up to 10 minutes; 0: 5 s */

@@ -1,8 +1,10 @@
 #include "table/create.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
 
 /* commitInfo.operation, by what is asked for. */
 static const char *operation_name(const TableSpec *spec, bool exists)

@@ -1,6 +1,7 @@
 #include "table/describe.h"
 
-#include "base/clock.h"
+#include <string.h>
+
 #include "base/json.h"
 
 /* ---- SQL literals ---- */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/map.h"
 
 enum { REGISTRY_FILE_MAX = 1 << 20, NAME_MAX_BYTES = 200 };
 
