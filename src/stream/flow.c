@@ -111,6 +111,9 @@ Status flow_open(const FlowSpec *spec, Flow **out, Error *err)
         goto out;
     }
     TRY(duck_connect(spec->duck, &flow->conn, err));
+    for (size_t i = 0; i < spec->n_settings; i++) {
+        TRY(duck_exec(flow->conn, spec->settings[i], err));
+    }
     TRY(checkpoint_open(spec->checkpoint, spec->name, &flow->checkpoint, err));
     TRY(bind_sources(flow, spec, err));
     for (size_t i = 0; i < spec->n_inputs; i++) {
