@@ -1,0 +1,155 @@
+"""freshet sql: statements on Delta tables, questions, formats, errors one can act on."""
+import json
+
+import pytest
+
+
+@pytest.fixture
+def sql(freshet, warehouse):
+    def run(statements, *flags, check=0):
+        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
+
+    return run
+
+
+@pytest.fixture
+def rows(sql):
+    def run(statements):
+        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
+
+    return run
+
+
+def test_create_insert_select(sql, rows, warehouse, read_delta):
+    sql("CREATE TABLE shop.orders (id BIGINT NOT NULL, day DATE, price DECIMAL(10,2), note STRING) PARTITIONED BY (day) "
+        "TBLPROPERTIES ('team' = 'sales')")
+    sql("INSERT INTO shop.orders VALUES (1, DATE '2026-01-01', 9.99, 'a'), (2, DATE '2026-01-02', 0.01, NULL)")
+    sql("INSERT INTO shop.orders (note, id) VALUES ('b', 3)")
+    sql("INSERT INTO shop.orders BY NAME SELECT 4 AS id, 'c' AS note")
+    want = [{"id": 1, "day": "2026-01-01", "price": 9.99, "note": "a"}, {"id": 2, "day": "2026-01-02", "price": 0.01, "note": None},
+            {"id": 3, "day": None, "price": None, "note": "b"}, {"id": 4, "day": None, "price": None, "note": "c"}]
+    assert rows("SELECT * FROM shop.orders ORDER BY id") == want
+    assert len(read_delta(warehouse / "shop/orders")) == 4
+    assert rows("SELECT count(*) AS n FROM shop.orders VERSION AS OF 1") == [{"n": 2}]
+    assert rows("SELECT o.id FROM shop.orders AS o JOIN shop.orders@v1 AS old USING (id) ORDER BY 1") == [{"id": 1}, {"id": 2}]
+
+
+def test_ctas_overwrite_replace_drop(sql, rows, warehouse):
+    sql("CREATE TABLE t AS SELECT i AS id, i % 3 AS k FROM range(10) r(i)")
+    assert rows("SELECT sum(id) AS s FROM t") == [{"s": 45}]
+    sql("INSERT OVERWRITE t SELECT 7, 1")
+    assert rows("SELECT * FROM t") == [{"id": 7, "k": 1}]
+    sql("CREATE OR REPLACE TABLE t AS SELECT 'x' AS name")
+    assert rows("SELECT * FROM t") == [{"name": "x"}]
+    assert rows("SELECT count(*) AS n FROM t VERSION AS OF 0") == [{"n": 10}]
+    history = rows("DESCRIBE HISTORY t")
+    assert [h["version"] for h in history] == [2, 1, 0]
+    assert [h["operation"] for h in history] == ["CREATE OR REPLACE TABLE AS SELECT", "WRITE", "CREATE TABLE AS SELECT"]
+    assert rows("SHOW TABLES") == [{"schema": "default", "table": "t", "location": str(warehouse / "default/t")}]
+    sql("DROP TABLE t")
+    assert not (warehouse / "default/t").exists()
+    sql("DROP TABLE IF EXISTS t")
+    failed = sql("DROP TABLE t", check=1)
+    assert "is not a Delta table" in failed.err
+
+
+def test_location_outlives_the_name(sql, rows, tmp_path):
+    place = tmp_path / "elsewhere"
+    sql(f"CREATE TABLE ext (a INT) LOCATION '{place}'")
+    sql("INSERT INTO ext VALUES (5)")
+    sql("DROP TABLE ext")
+    assert rows(f"SELECT * FROM delta.`{place}`") == [{"a": 5}]
+
+
+def test_detail_and_properties(sql, rows):
+    sql("CREATE TABLE t (a INT, b STRING) PARTITIONED BY (b) COMMENT 'a test' TBLPROPERTIES ('delta.checkpointInterval' = '5')")
+    sql("INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+    detail = rows("DESCRIBE DETAIL t")[0]
+    assert detail["format"] == "delta" and detail["numFiles"] == 2 and detail["partitionColumns"] == ["b"]
+    assert detail["properties"] == {"delta.checkpointInterval": "5"} and detail["description"] == "a test"
+    assert {"key": "delta.checkpointInterval", "value": "5"} in rows("SHOW TBLPROPERTIES t")
+    assert "PARTITIONED BY" in rows("SHOW CREATE TABLE t")[0]["createtab_stmt"]
+
+
+def test_idempotent_insert(sql, rows):
+    sql("CREATE TABLE t (a INT)")
+    for _ in range(2):
+        sql("INSERT INTO t WITH (txnAppId = 'loader', txnVersion = 7) VALUES (1)")
+    assert rows("SELECT count(*) AS n FROM t") == [{"n": 1}]
+    assert "txnAppId and txnVersion" in sql("INSERT INTO t WITH (txnVersion = 8) VALUES (1)", check=1).err
+
+
+def test_checkpoints_appear_and_are_read(sql, rows, warehouse):
+    sql("CREATE TABLE t (a INT) TBLPROPERTIES ('delta.checkpointInterval' = '3');" +
+        ";".join(f"INSERT INTO t VALUES ({i})" for i in range(7)))
+    log = warehouse / "default/t/_delta_log"
+    assert (log / f"{6:020d}.checkpoint.parquet").exists() and (log / "_last_checkpoint").exists()
+    for old in range(5):
+        (log / f"{old:020d}.json").unlink()
+    assert rows("SELECT list(a ORDER BY a) AS l FROM t") == [{"l": list(range(7))}]
+
+
+@pytest.mark.parametrize("statement, what, code", [
+    ("SELECT * FROM orders WHERE ammount > 0", "ammount", "FR-SQL-002"),
+    ("SELEC 1", "SELEC", "FR-SQL-001"),
+    ("SELECT * FROM ordres", "ordres", ""),
+    ("INSERT INTO orders VALUES (1, 2, 3)", "columns", "FR-DELTA-009"),
+    ("INSERT INTO orders BY NAME SELECT 1 AS id, 2 AS amuont", "amuont", "FR-DELTA-009"),
+    ("INSERT INTO orders VALUES (NULL, 3)", "id", "FR-DELTA-010"),
+    ("CREATE TABLE orders (a INT)", "already", "FR-DELTA-017"),
+    ("CREATE TABLE x (a INTERVAL)", "INTERVAL", "FR-DELTA-013"),
+    ("CREATE STREAMING TABLE x AS SELECT * FROM STREAM orders", "pipeline", "FR-PIPELINE-004"),
+    ("SELECT * FROM orders VERSION AS OF 99", "99", "FR-DELTA-006"),
+    ("SELECT * FROM orders TIMESTAMP AS OF '2001-01-01'", "2001", "FR-DELTA-007"),
+    ("CREATE TABLE y (a INT) TBLPROPERTIES ('delta.apendOnly' = 'true')", "delta.apendOnly", "FR-DELTA-015"),
+    ("CREATE TABLE z (\"a b\" INT) TBLPROPERTIES ('delta.columnMapping.mode' = 'none')", "a b", "FR-DELTA-014"),
+])
+def test_errors_name_the_thing(sql, statement, what, code):
+    sql("CREATE TABLE orders (id BIGINT NOT NULL, amount INT)")
+    failed = sql(statement, check=1)
+    lines = failed.err.splitlines()
+    assert lines[0].startswith("error: ") and what in failed.err and f"code: {code}" in failed.err
+    assert failed.out == ""
+
+
+def test_an_error_shows_its_place(sql):
+    sql("CREATE TABLE orders (id BIGINT, amount INT)")
+    failed = sql("SELECT *\nFROM orders\nWHERE ammount > 0", check=1)
+    assert "-c:3:7: " in failed.err and "  3 | WHERE ammount > 0" in failed.err and "^^^^^^^" in failed.err
+
+
+def test_formats(sql, freshet, warehouse, tmp_path):
+    query = "SELECT 1 AS a, 'x, \"y\"' AS b UNION ALL SELECT NULL, '' ORDER BY 1"
+    assert sql(query, "--format", "csv").out.splitlines() == ["a,b", '1,"x, ""y"""', ","]
+    assert sql(query, "--format", "jsonl").out.splitlines() == ['{"a":1,"b":"x, \\"y\\""}', '{"a":null,"b":""}']
+    assert "(2 rows)" in sql(query).out
+    assert "┌" in sql(query, "--format", "box").out
+    out = tmp_path / "o.parquet"
+    sql(query, "--format", "parquet", "-o", out)
+    assert out.exists()
+    assert freshet("sql", "--format", "xml", "-c", "SELECT 1").code == 2
+
+
+def test_numbers_keep_their_digits(rows):
+    row = rows("SELECT 9223372036854775807 AS big, 170141183460469231731687303715884105727::HUGEINT AS huge, "
+               "12345678901234567890.123456789::DECIMAL(38,9) AS dec, TIMESTAMPTZ '2026-01-01 00:00:00.000001+00' AS t, 0.1 AS x")
+    assert row[0]["big"] == 9223372036854775807 and row[0]["t"].startswith("2026-01-01T00:00:00.000001")
+
+
+def test_script_and_stdin(freshet, warehouse, tmp_path):
+    script = tmp_path / "s.sql"
+    script.write_text("-- a comment; with a semicolon\nCREATE TABLE t (s STRING);\nINSERT INTO t VALUES ('a;b');\nSELECT s FROM t;\n")
+    done = freshet("sql", "--warehouse", warehouse, "--format", "jsonl", script, check=0)
+    assert done.out.strip() == '{"s":"a;b"}'
+
+
+def test_time_zone(rows):
+    assert rows("SELECT current_setting('TimeZone') AS z") == [{"z": "UTC"}]
+
+
+def test_help_pages(freshet):
+    for command in ("run", "check", "sql", "version", "help"):
+        page = freshet(command, "--help", check=0)
+        assert "SYNOPSIS" in page.out and f"freshet {command}" in page.out
+    assert freshet("rnu").code == 2 and 'did you mean "run"' in freshet("rnu").err
+    assert "did you mean --warehouse" in freshet("sql", "--warehose", "x").err
