@@ -78,7 +78,9 @@ static Status bind_relations(Session *session, const SqlText *text, const SqlQue
     for (size_t i = 0; i < n; i++) {
         SqlPredicate *predicates = NULL;
         size_t n_predicates = 0;
-        TRY(sql_query_predicates(session->conn, query, i, arena, &predicates, &n_predicates, err));
+        if (sql_query_predicates(session->conn, query, i, arena, &predicates, &n_predicates, NULL) != OK) {
+            n_predicates = 0; /* not a SELECT: every file is read */
+        }
         TRY(relation_resolve(session->duck, session->conn, session->warehouse, text, &relations[i], NULL, predicates,
                              n_predicates, &session->relations[i], NULL, err));
         session->n_relations = i + 1;
