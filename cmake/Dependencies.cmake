@@ -32,7 +32,7 @@ target_link_libraries(Freshet::roaring INTERFACE "${FRESHET_ROARING_LIBRARY}")
 # libedit, for the prompt of freshet sql: optional.
 option(FRESHET_EDIT "edit lines at the prompt with libedit, if it is there" ON)
 add_library(Freshet::edit INTERFACE IMPORTED GLOBAL)
-if(FRESHET_EDIT)
+if(FRESHET_EDIT AND NOT FRESHET_STATIC_DEPS) # the tarball asks for nothing that a bare system lacks
   pkg_check_modules(EDIT IMPORTED_TARGET GLOBAL libedit)
   if(EDIT_FOUND)
     target_link_libraries(Freshet::edit INTERFACE PkgConfig::EDIT)
