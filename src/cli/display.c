@@ -275,7 +275,9 @@ static void on_failed(void *context, const char *flow, const Error *err)
     Error named = *err;
 
     display->failures++;
-    error_context(&named, "%s", flow);
+    if (!str_starts(named.message, flow)) {
+        error_context(&named, "%s", flow);
+    }
     cli_error_text(&named, display->colour, &text);
     say(display, "%s", text_str(&text));
     text_free(&text);
