@@ -54,7 +54,7 @@ static Status column_default(SqlCursor *c, SqlColumn *column, Error *err)
     if (c->at == from) {
         return cursor_expected(c, err, "an expression behind DEFAULT");
     }
-    column->default_expression = cursor_slice(c, from, c->at);
+    column->default_expression = cursor_expression(c, from, c->at);
     return OK;
 }
 
@@ -82,7 +82,7 @@ static Status column_generated(SqlCursor *c, SqlColumn *column, Error *err)
         return cursor_error(c, open, c->at, err, "the expression of the generated column \"%.100s\" is empty",
                             column->name);
     }
-    column->generated_expression = cursor_slice(c, open + 1, c->at - 1);
+    column->generated_expression = cursor_expression(c, open + 1, c->at - 1);
     return OK;
 }
 
@@ -172,7 +172,7 @@ static Status parse_expectation(SqlCursor *c, SqlExpectation *out, Error *err)
     if (c->at == open + 2) {
         return cursor_error(c, open, c->at, err, "the condition of \"%.100s\" is empty", out->name);
     }
-    out->condition = cursor_slice(c, open + 1, c->at - 1);
+    out->condition = cursor_expression(c, open + 1, c->at - 1);
     out->condition_span = cursor_span(c, open + 1, c->at - 1);
     if (cursor_accept2(c, SQL_W_ON, SQL_W_VIOLATION) && (rc = on_violation(c, &out->on_violation, err)) != OK) {
         return rc;

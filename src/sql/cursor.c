@@ -69,6 +69,24 @@ const char *cursor_slice(const SqlCursor *c, size_t from, size_t to)
     return arena_strndup(c->arena, c->text->data + span.begin, span.end - span.begin);
 }
 
+const char *cursor_expression(const SqlCursor *c, size_t from, size_t to)
+{
+    Text out = TEXT(2 * SQL_TEXT_MAX);
+    size_t copied = cursor_span(c, from, to).begin;
+    for (size_t i = from; i < to; i++) {
+        const SqlToken *token = &c->tokens[i];
+        if (token->kind == SQL_TOKEN_NAME && c->text->data[token->begin] == '`') {
+            text_append_n(&out, c->text->data + copied, token->begin - copied);
+            text_append_sql_name(&out, sql_token_value(c->text, token, c->arena));
+            copied = token->end;
+        }
+    }
+    text_append_n(&out, c->text->data + copied, cursor_span(c, from, to).end - copied);
+    const char *expression = arena_strdup(c->arena, text_str(&out));
+    text_free(&out);
+    return expression;
+}
+
 Status cursor_error(const SqlCursor *c, size_t from, size_t to, Error *err, const char *format, ...)
 {
     char message[512];
@@ -212,7 +230,7 @@ Status cursor_name_list(SqlCursor *c, const char *what, const char *const **out,
     Status rc = OK;
     TRY(cursor_expect_op(c, '(', "before the list of names", err));
     do {
-        const char *name;
+        const char *name = NULL;
         TRY(cursor_name(c, SQL_WORD_RESERVED, what, &name, err));
         *(const char **)sql_list_add(&names) = name;
         TRY(sql_list_check(c, &names, 0, cursor_span(c, c->at - 1, c->at), "the name", err));

@@ -41,6 +41,8 @@ Status cursor_name_list(SqlCursor *c, const char *what, const char *const **out,
 /* Spans and text of the tokens [from, to); the empty text when from == to. */
 SqlSpan cursor_span(const SqlCursor *c, size_t from, size_t to);
 const char *cursor_slice(const SqlCursor *c, size_t from, size_t to);
+/* The same as DuckDB reads it: back-quoted names in double quotes. */
+const char *cursor_expression(const SqlCursor *c, size_t from, size_t to);
 
 /* E_SQL_PARSE at the next token: "expected <what>, found "x"". */
 __attribute__((format(printf, 3, 4))) Status cursor_expected(const SqlCursor *c, Error *err, const char *format, ...);

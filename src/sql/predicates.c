@@ -250,7 +250,7 @@ static Status add_operator(Finder *f, const json_t *node, Error *err)
     if (!sql_tree_is(node, "type", "COMPARE_IN") || n < 2 || n - 1 > VALUES_MAX) {
         return OK;
     }
-    const json_t **values = arena_alloc(f->arena, (n - 1) * sizeof *values);
+    const json_t *values[VALUES_MAX];
     for (size_t i = 1; i < n; i++) {
         values[i - 1] = json_array_get(children, i);
     }

@@ -37,6 +37,19 @@ void sql_query_inline(const SqlQuery *query, const char *const *replacement, Tex
     }
 }
 
+Status sql_expression_rewrite(const char *expression, Text *out, Error *err)
+{
+    SqlText text = {.name = "expression", .data = expression, .length = strlen(expression)};
+    SqlQuery *query = NULL;
+    Status rc = sql_query_rewrite(&text, (SqlSpan){0, text.length}, NULL, NULL, &query, err);
+    if (rc != OK) {
+        return rc;
+    }
+    text_append(out, query->rewritten);
+    sql_query_free(query);
+    return OK;
+}
+
 /* ---- building ---- */
 
 static void join_pieces(SqlQuery *query)

@@ -75,6 +75,10 @@ void sql_query_inline(const SqlQuery *query, const char *const *replacement, Tex
  * text, and puts the user's names in the place of placeholders in its message. */
 void sql_query_place(const SqlQuery *query, int64_t offset, Error *err);
 
+/* Appends an expression as DuckDB reads it: back-quoted names in double quotes. For texts that stand in tables, as CHECK constraints
+ * and generated columns do. E_SQL_PARSE without place for a text that cannot be cut into tokens. */
+Status sql_expression_rewrite(const char *expression, Text *out, Error *err);
+
 /* ---- what a streaming query does: the walk over DuckDB's own syntax tree ---- */
 
 /* What a query does over the relations marked as streams. */

@@ -104,7 +104,7 @@ static Status timestamp_as_of(SqlCursor *c, SqlRelation *out, Error *err)
             return rc;
         }
     } while (cursor_accept_op(c, '+') || cursor_accept_op(c, '-'));
-    out->timestamp_as_of = cursor_slice(c, from, c->at);
+    out->timestamp_as_of = cursor_expression(c, from, c->at);
     return OK;
 }
 
@@ -247,7 +247,7 @@ static Status watermark(SqlCursor *c, SqlRelation *out, Error *err)
     if (c->at == from) {
         return cursor_expected(c, err, "an expression behind WATERMARK");
     }
-    out->watermark_expression = cursor_slice(c, from, c->at);
+    out->watermark_expression = cursor_expression(c, from, c->at);
     if (cursor_accept(c, SQL_W_AS) &&
         (rc = cursor_name(c, SQL_WORD_RESERVED, "a column name", &out->watermark_alias, err)) != OK) {
         return rc;

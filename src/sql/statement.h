@@ -66,7 +66,7 @@ typedef enum SqlViolation {
 } SqlViolation;
 typedef struct SqlExpectation {
     const char *name;
-    const char *condition; /* SQL text */
+    const char *condition; /* SQL text as DuckDB reads it, as are all expressions here: no back-quotes */
     SqlViolation on_violation;
     SqlSpan span, condition_span;
 } SqlExpectation;

@@ -62,7 +62,7 @@ static Status replace_where(SqlCursor *c, SqlStatement *out, Error *err)
     if (c->at == from) {
         return cursor_expected(c, err, "a condition behind REPLACE WHERE");
     }
-    out->replace_where = cursor_slice(c, from, c->at);
+    out->replace_where = cursor_expression(c, from, c->at);
     return OK;
 }
 

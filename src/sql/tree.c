@@ -9,7 +9,7 @@ static void mend_locations(char *json)
     static const char NOWHERE[] = "\"query_location\":18446744073709551615";
     static const char MENDED[] = "\"query_location\":-1                  ";
     _Static_assert(sizeof NOWHERE == sizeof MENDED, "the replacement must have the same length");
-    for (char *at = json; (at = strstr(at, NOWHERE)) != NULL; at += sizeof MENDED - 1) {
+    for (char *at = json; at && (at = strstr(at, NOWHERE)) != NULL; at += sizeof MENDED - 1) {
         memcpy(at, MENDED, sizeof MENDED - 1);
     }
 }

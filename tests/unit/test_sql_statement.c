@@ -236,19 +236,17 @@ static void test_sql_statement__random_texts(void **state)
     print_message("FRESHET_TEST_SEED=%llu\n", (unsigned long long)seed);
     random_seed(seed);
     for (int round = 0; round < 100000; round++) {
-        char bytes[512];
-        size_t n = 0, wanted = random_u64() % 200;
+        Text bytes = TEXT(1 << 10);
+        size_t wanted = random_u64() % 200;
         bool raw = random_u64() % 4 == 0;
-        while (n < wanted) {
-            const char *piece = PIECES[random_u64() % (sizeof PIECES / sizeof *PIECES)];
+        while (bytes.length < wanted) {
             if (raw) {
-                bytes[n++] = (char)random_u64();
+                text_append_char(&bytes, (char)random_u64());
             } else {
-                memcpy(bytes + n, piece, strlen(piece));
-                n += strlen(piece);
+                text_append(&bytes, PIECES[random_u64() % (sizeof PIECES / sizeof *PIECES)]);
             }
         }
-        SqlText text = {"random", bytes, n};
+        SqlText text = {"random", text_str(&bytes), bytes.length};
         SqlScript *script = NULL;
         SqlQuery *query = NULL;
         Error err = ERROR_NONE;
@@ -256,10 +254,11 @@ static void test_sql_statement__random_texts(void **state)
             assert_true(*err.message);
         }
         sql_script_free(script);
-        if (sql_query_rewrite(&text, (SqlSpan){0, n}, NULL, NULL, &query, &err) == OK) {
+        if (sql_query_rewrite(&text, (SqlSpan){0, text.length}, NULL, NULL, &query, &err) == OK) {
             assert_non_null(sql_query_text(query));
         }
         sql_query_free(query);
+        text_free(&bytes);
     }
 }
 
