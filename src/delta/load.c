@@ -22,6 +22,7 @@ typedef struct Load {
     DeltaCheckpoint *checkpoint;
     DeltaCommitNode *tail;
     Error damage;  /* of the first checkpoint that could not be read */
+    int64_t tried; /* the oldest checkpoint that was tried; INT64_MAX = none */
     bool vanished; /* a listed file was gone when it was opened: a cleanup ran meanwhile */
 } Load;
 
@@ -179,10 +180,15 @@ static Status open_checkpoint(Load *l, bool *found, Error *err)
 {
     size_t n;
     const DeltaCheckpointFiles *candidates = delta_listing_checkpoints(l->listing, l->target, &n);
+    int64_t tried = l->tried;
 
     *found = false;
     for (size_t i = 0; i < n && !*found; i++) {
         Error failed = ERROR_NONE;
+        if (candidates[i].version >= tried) {
+            continue; /* known to be damaged from the shorter listing */
+        }
+        l->tried = candidates[i].version;
         Status rc = delta_checkpoint_open(l->table, l->conn, &candidates[i], &l->checkpoint, &failed);
         if (rc == ERR_INTERRUPTED) {
             *err = failed;
@@ -286,7 +292,7 @@ Status delta_snapshot_load(DeltaTable *table, DuckConn *conn, int64_t version, D
     for (int attempt = 1; attempt <= ATTEMPTS; attempt++) {
         Load *l = mem_alloc(sizeof *l);
         Error failed = ERROR_NONE;
-        *l = (Load){.table = table, .conn = conn, .wanted = version};
+        *l = (Load){.table = table, .conn = conn, .wanted = version, .tried = INT64_MAX};
         rc = load(l, out, &failed);
         bool again = rc == ERR_NOT_FOUND && l->vanished;
         delta_listing_free(l->listing);

@@ -343,6 +343,19 @@ out:
     return rc;
 }
 
+Status delta_table_rebase(DeltaTable *table, DuckConn *conn, Error *err)
+{
+    DeltaSnapshot *snapshot;
+    Status rc = OK;
+
+    pthread_mutex_lock(&table->lock);
+    TRY(delta_snapshot_load(table, conn, -1, &snapshot, err));
+    set_newest(table, snapshot);
+out:
+    pthread_mutex_unlock(&table->lock);
+    return rc;
+}
+
 Status delta_table_snapshot(DeltaTable *table, DuckConn *conn, DeltaSnapshot **out, Error *err)
 {
     pthread_mutex_lock(&table->lock);

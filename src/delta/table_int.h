@@ -18,10 +18,12 @@ struct DeltaTable {
     Duck *duck;
     Store *store;
     char *uri;
-    char *root;            /* as delta_path_canonical takes it */
-    pthread_mutex_t lock;  /* of what follows; held while a refresh reads the log */
-    DeltaSnapshot *newest; /* NULL before the first load */
-    int64_t seen;          /* newest version this process has seen; -1 */
+    char *root;                 /* as delta_path_canonical takes it */
+    pthread_mutex_t lock;       /* of what follows; held while a refresh reads the log */
+    DeltaSnapshot *newest;      /* NULL before the first load */
+    int64_t seen;               /* newest version this process has seen; -1 */
+    _Atomic bool maintained;    /* somebody is at it */
+    _Atomic int64_t cleaned_ms; /* monotonic time of the last look at the old end of the log; 0 = none */
 };
 
 struct DeltaSnapshot {
@@ -51,6 +53,8 @@ Status delta_snapshot_build(DeltaTable *table, const DeltaSnapshotParts *parts, 
 /* Without the table's reference. */
 void delta_snapshot_release(DeltaSnapshot *snapshot);
 
+/* Puts the newest snapshot on the newest checkpoint, so that the commits below it can be forgotten. */
+Status delta_table_rebase(DeltaTable *table, DuckConn *conn, Error *err);
 /* Loads a version (-1: the newest) from the log. */
 Status delta_snapshot_load(DeltaTable *table, DuckConn *conn, int64_t version, DeltaSnapshot **out, Error *err);
 /* The overlay of the tail (with a JSON manifest's file actions below it); made once. */
