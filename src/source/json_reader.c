@@ -181,19 +181,10 @@ static Fit read_string(JsonReader *r, ValueNode *node, uint64_t row)
     const char *start = r->p;
 
     if (*start == '"') {
-        const char *end = json_text_string(start, &text, &r->fault);
-        if (end == NULL) {
-            return BROKEN;
-        }
-        if (!text.escaped) {
-            value_borrow_string(node, row, text.s, text.n);
-            r->p = end;
-            return FIT;
-        }
         if (!string_text(r, &text)) {
             return BROKEN;
         }
-        value_copy_string(node, row, text.s, text.n);
+        (text.escaped ? value_copy_string : value_borrow_string)(node, row, text.s, text.n);
         return FIT;
     }
     r->p = json_text_skip(start, JSON_RECORD_DEPTH - r->depth, &r->fault);
@@ -238,8 +229,19 @@ static void add_rescue(JsonReader *r, RescueStep step, const char *json, size_t 
     }
 }
 
-/* Reads a member of a container: what does not fit becomes null and is rescued under `step`. */
-static Fit read_member(JsonReader *r, ValueNode *node, uint64_t row, RescueStep step)
+/* What does not fit becomes null and is rescued under `step`. */
+static Fit rescue_member(JsonReader *r, ValueNode *node, uint64_t row, const char *start, RescueStep step)
+{
+    value_set_null(node, row);
+    r->p = json_text_skip(start, JSON_RECORD_DEPTH - r->depth, &r->fault);
+    if (r->p == NULL) {
+        return BROKEN;
+    }
+    add_rescue(r, step, start, (size_t)(r->p - start));
+    return FIT;
+}
+
+static Fit read_any_member(JsonReader *r, ValueNode *node, uint64_t row, RescueStep step)
 {
     const char *start = r->p;
     Fit fit;
@@ -251,16 +253,22 @@ static Fit read_member(JsonReader *r, ValueNode *node, uint64_t row, RescueStep 
     } else {
         fit = read_value(r, node, row);
     }
-    if (fit != MISFIT) {
-        return fit;
+    return fit == MISFIT ? rescue_member(r, node, row, start, step) : fit;
+}
+
+/* Reads a member of a container. Most values are plain strings: these do not leave the loop over the fields. */
+static inline Fit read_member(JsonReader *r, ValueNode *node, uint64_t row, RescueStep step)
+{
+    if (node->type == DELTA_STRING && *r->p == '"') {
+        unsigned high = 0;
+        const char *start = r->p + 1, *stop = json_text_stop(start, &high);
+        if (*stop == '"' && high == 0) {
+            value_borrow_string(node, row, start, (size_t)(stop - start));
+            r->p = stop + 1;
+            return FIT;
+        }
     }
-    value_set_null(node, row);
-    r->p = json_text_skip(start, JSON_RECORD_DEPTH - r->depth, &r->fault);
-    if (r->p == NULL) {
-        return BROKEN;
-    }
-    add_rescue(r, step, start, (size_t)(r->p - start));
-    return FIT;
+    return read_any_member(r, node, row, step);
 }
 
 static bool is_reserved(const JsonReader *r, const char *name, size_t n)
