@@ -230,24 +230,24 @@ static void add_rescue(JsonReader *r, RescueStep step, const char *json, size_t 
 }
 
 /* What does not fit becomes null and is rescued under `step`. */
-static Fit rescue_member(JsonReader *r, ValueNode *node, uint64_t row, const char *start, RescueStep step)
+static Fit rescue_member(JsonReader *r, ValueNode *node, uint64_t row, const char *start, const RescueStep *step)
 {
     value_set_null(node, row);
     r->p = json_text_skip(start, JSON_RECORD_DEPTH - r->depth, &r->fault);
     if (r->p == NULL) {
         return BROKEN;
     }
-    add_rescue(r, step, start, (size_t)(r->p - start));
+    add_rescue(r, *step, start, (size_t)(r->p - start));
     return FIT;
 }
 
-static Fit read_any_member(JsonReader *r, ValueNode *node, uint64_t row, RescueStep step)
+static Fit read_any_member(JsonReader *r, ValueNode *node, uint64_t row, const RescueStep *step)
 {
     const char *start = r->p;
     Fit fit;
 
     if (node->n_children > 0) {
-        rescue_enter(&r->rescue, step.key, step.n, step.index);
+        rescue_enter(&r->rescue, step);
         fit = read_value(r, node, row);
         rescue_leave(&r->rescue);
     } else {
@@ -257,7 +257,7 @@ static Fit read_any_member(JsonReader *r, ValueNode *node, uint64_t row, RescueS
 }
 
 /* Reads a member of a container. Most values are plain strings: these do not leave the loop over the fields. */
-static inline Fit read_member(JsonReader *r, ValueNode *node, uint64_t row, RescueStep step)
+static inline Fit read_member(JsonReader *r, ValueNode *node, uint64_t row, const RescueStep *step)
 {
     if (node->type == DELTA_STRING && *r->p == '"') {
         unsigned high = 0;
@@ -411,7 +411,7 @@ static Fit read_field(JsonReader *r, ValueNode *node, uint64_t row, uint32_t *la
     } else {
         ++*met;
     }
-    return read_member(r, &node->children[field], row, step);
+    return read_member(r, &node->children[field], row, &step);
 }
 
 static Fit read_object(JsonReader *r, ValueNode *node, uint64_t row)
@@ -510,7 +510,7 @@ static Fit read_list(JsonReader *r, ValueNode *node, uint64_t row)
         if (value_list_grow(node, r->err) != OK) {
             return FAILED;
         }
-        fit = read_member(r, &node->children[0], node->size, (RescueStep){.index = node->size - first});
+        fit = read_member(r, &node->children[0], node->size, &(RescueStep){.index = node->size - first});
         if (fit != FIT) {
             return fit;
         }
@@ -563,7 +563,7 @@ static Fit read_entry(JsonReader *r, ValueNode *node, uint64_t first)
     }
     value_set_null(&node->children[1], at); /* until it is read */
     r->p = pass_colon(r, r->p);
-    return r->p == NULL ? BROKEN : read_member(r, &node->children[1], at, step);
+    return r->p == NULL ? BROKEN : read_member(r, &node->children[1], at, &step);
 }
 
 static Fit read_map(JsonReader *r, ValueNode *node, uint64_t row)

@@ -34,9 +34,9 @@ void rescue_init(Rescue *rescue, size_t bytes_max);
 void rescue_fini(Rescue *rescue);
 void rescue_begin(Rescue *rescue); /* a new record */
 
-static inline void rescue_enter(Rescue *rescue, const char *key, size_t n, uint64_t index)
+static inline void rescue_enter(Rescue *rescue, const RescueStep *step)
 {
-    rescue->path[rescue->depth++] = (RescueStep){key, n, index};
+    rescue->path[rescue->depth++] = *step;
 }
 void rescue_leave(Rescue *rescue);
 
