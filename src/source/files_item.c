@@ -1,6 +1,8 @@
 #include "source/files_item.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,6 +18,38 @@ const char *files_format_name(FilesFormat format)
 {
     static const char *const NAMES[] = {"files", "json", "csv", "parquet", "text"};
     return NAMES[format];
+}
+
+Status files_format_find(FilesOptions *options, const char *path, Error *err)
+{
+    static const char *const PACKED[] = {".gz", ".gzip", ".zst", ".zstd"};
+    static const struct {
+        const char *suffix;
+        FilesFormat format;
+    } SUFFIXES[] = {{".json", FILES_JSON}, {".jsonl", FILES_JSON}, {".ndjson", FILES_JSON}, {".csv", FILES_CSV}, {".tsv", FILES_CSV},
+                    {".parquet", FILES_PARQUET}, {".txt", FILES_TEXT}, {".log", FILES_TEXT}};
+    if (options->format != FILES_ANY) {
+        return OK;
+    }
+    char name[NAME_MAX + 1];
+    snprintf(name, sizeof name, "%s", files_name(path));
+    str_lower(name);
+    for (size_t i = 0; i < sizeof PACKED / sizeof *PACKED; i++) {
+        if (str_ends(name, PACKED[i])) {
+            name[strlen(name) - strlen(PACKED[i])] = '\0';
+            break;
+        }
+    }
+    for (size_t i = 0; i < sizeof SUFFIXES / sizeof *SUFFIXES; i++) {
+        if (str_ends(name, SUFFIXES[i].suffix)) {
+            options->format = SUFFIXES[i].format;
+            options->csv.separator = str_ends(name, ".tsv") && options->csv.separator == ',' ? '\t' : options->csv.separator;
+            return OK;
+        }
+    }
+    error_set(err, E_SOURCE_FORMAT, "%s: the name does not tell the format", path);
+    error_hint(err, "say it: read_files('...', format => 'json')");
+    return ERR_INVALID;
 }
 
 const char *files_name(const char *path)

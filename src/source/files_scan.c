@@ -414,7 +414,7 @@ static Status thread_open(void *scan, void **thread, Error *err)
             value_node_init(&t->partitions[columns->positions[c]], columns->schema->fields[c].type, t->arena);
         }
     }
-    line_input_init(&t->input, record_max);
+    line_input_init(&t->input, record_max, 0);
     json_reader_init(&t->json, &t->root, rescues, record_max);
     csv_reader_init(&t->csv, &t->root, &s->options->csv, s->options->schema_text == NULL, rescues, record_max);
     t->json.reserved = t->csv.reserved = columns->added;

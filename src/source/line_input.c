@@ -7,9 +7,9 @@
 
 enum { BLOCK_BYTES = 1 << 20, COUNT_BYTES = 64 << 10 };
 
-void line_input_init(LineInput *in, size_t line_max)
+void line_input_init(LineInput *in, size_t line_max, size_t block_bytes)
 {
-    *in = (LineInput){.line_max = line_max};
+    *in = (LineInput){.line_max = line_max, .block_bytes = block_bytes > 0 ? block_bytes : BLOCK_BYTES};
 }
 
 static void close_file(LineInput *in)
@@ -63,7 +63,7 @@ static Status fill(LineInput *in, Error *err)
 {
     size_t left = in->filled - in->begin;
 
-    make_room(in, BLOCK_BYTES);
+    make_room(in, in->block_bytes);
     memmove(in->buffer, in->buffer + in->begin, left);
     in->begin = 0;
     in->filled = left;

@@ -17,7 +17,7 @@ enum { LINE_PAD = 64, LINE_SAMPLE = 1024 };
 typedef struct LineInput {
     ByteInput *bytes;
     char *path;
-    size_t line_max;
+    size_t line_max, block_bytes;
     int64_t to;          /* lines that begin at or behind it belong to another part; INT64_MAX: none do */
     bool skip_first;     /* the first line began in the part before */
     bool discard;        /* passing over the rest of a line that was too long */
@@ -40,7 +40,8 @@ typedef struct LineBlock {
     const char *foreign;
 } LineBlock;
 
-void line_input_init(LineInput *in, size_t line_max);
+/* Blocks hold `block_bytes`, or one line where that is longer; 0: what is fast. */
+void line_input_init(LineInput *in, size_t line_max, size_t block_bytes);
 void line_input_fini(LineInput *in);
 /* Begins another file; the one before is closed. `records`: the file is JSON values over several lines, or one array of them. */
 Status line_input_open(LineInput *in, const char *path, int64_t from, int64_t to, bool records, Error *err);
