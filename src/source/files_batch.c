@@ -1,6 +1,7 @@
 /* read_files(...) outside a stream: all files that match now. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/map.h"
 #include "base/mem.h"
