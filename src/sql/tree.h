@@ -8,7 +8,7 @@
 #ifndef FRESHET_SQL_TREE_H
 #define FRESHET_SQL_TREE_H
 
-#include <jansson.h>
+#include "base/json.h"
 
 #include "sql/functions.h"
 #include "sql/query_int.h"
