@@ -240,7 +240,7 @@ static Status check_start(DeltaSource *source, DeltaOffset *at, Error *err)
     if (at->version < first && at->version <= source->newest) {
         if (source->options.fail_on_data_loss) {
             error_set(err, E_SOURCE_DATA_LOSS,
-                      "version %" PRId64 " of %s was not read yet and is gone; the log begins at %" PRId64, at->version,
+                      "version %" PRId64 " of %s is missing: it was not read yet, and the log begins at %" PRId64, at->version,
                       delta_table_uri(source->table), first);
             error_hint(err,
                        "start anew with --full-refresh, or go on with what is there WITH (failOnDataLoss = false)");
