@@ -30,6 +30,7 @@ void delta_scan_free(DeltaScan *scan)
     delta_scan_withdraw(scan->handle);
     for (size_t i = 0; i < scan->n_files; i++) {
         delta_bitmap_free(atomic_load(&scan->files[i].deleted));
+        delta_bitmap_free(atomic_load(&scan->files[i].excepted));
     }
     delta_table_close(scan->table);
     mem_free(scan->files);
@@ -180,8 +181,9 @@ out:
     return rc;
 }
 
-Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files, size_t n, DeltaScan **out,
-                       Error *err)
+/* `except` NULL: the rows that no deletion vector hides; else those that it hides, but for the ones of except[i]. */
+static Status scan_files(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files,
+                         const DeltaDeletionVector *const *except, size_t n, DeltaScan **out, Error *err)
 {
     Status rc = OK;
     ScanColumns columns;
@@ -190,12 +192,16 @@ Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const Delt
 
     TRY(read_columns(source, conn, &columns, err));
     scan = scan_new(source->table, &columns);
+    scan->difference = except != NULL;
     for (size_t i = 0; i < n; i++) {
         for (size_t p = 0; p < columns.n_partition_columns; p++) {
             values[p] = delta_pair_get(files[i].partition_values, files[i].n_partition_values,
                                        partition_key(&columns, p));
         }
         TRY(add_file(scan, &columns, files[i].path, files[i].size, values, files[i].deletion_vector, err));
+        if (except && except[i]) {
+            scan->files[i].except = copy_deletion_vector(scan->arena, except[i]);
+        }
     }
     TRY(finish(scan, &columns, out, err));
     scan = NULL;
@@ -203,6 +209,18 @@ out:
     mem_free(values);
     delta_scan_free(scan);
     return rc;
+}
+
+Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files, size_t n, DeltaScan **out,
+                       Error *err)
+{
+    return scan_files(source, conn, files, NULL, n, out, err);
+}
+
+Status delta_scan_difference(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files,
+                             const DeltaDeletionVector *const *except, size_t n, DeltaScan **out, Error *err)
+{
+    return scan_files(source, conn, files, except, n, out, err);
 }
 
 /* ---- a snapshot ---- */

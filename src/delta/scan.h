@@ -9,7 +9,16 @@
 
 #include "delta/table.h"
 
-typedef enum DeltaCompare { DELTA_EQ, DELTA_LT, DELTA_LE, DELTA_GT, DELTA_GE, DELTA_IS_NULL, DELTA_IS_NOT_NULL, DELTA_IN } DeltaCompare;
+typedef enum DeltaCompare {
+    DELTA_EQ,
+    DELTA_LT,
+    DELTA_LE,
+    DELTA_GT,
+    DELTA_GE,
+    DELTA_IS_NULL,
+    DELTA_IS_NOT_NULL,
+    DELTA_IN
+} DeltaCompare;
 /* A conjunct for skipping, over logical names; values are SQL constants. Mirrors SqlPredicate (sql/query.h). */
 typedef struct DeltaPredicate {
     const char *const *column;
@@ -29,7 +38,8 @@ size_t delta_scan_files(const DeltaScan *scan);
 int64_t delta_scan_bytes(const DeltaScan *scan);
 
 /* All live files that may hold matching rows. */
-Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n, DeltaScan **out, Error *err);
+Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
+                           DeltaScan **out, Error *err);
 /* These files only (a stream's batch), read with `schema` (columns missing in a file are NULL). Partition columns as named. */
 typedef struct DeltaScanSource {
     DeltaTable *table;
@@ -38,7 +48,13 @@ typedef struct DeltaScanSource {
     size_t n_partition_columns;
     const char *column_mapping; /* "none", "name", "id" */
 } DeltaScanSource;
-Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files, size_t n, DeltaScan **out, Error *err);
+Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files, size_t n, DeltaScan **out,
+                       Error *err);
+
+/* The rows that a file's deletion vector hides and except[i] (NULL: none) does not: what a commit deleted, or brought
+ * back. Every file has a deletion vector. */
+Status delta_scan_difference(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files,
+                             const DeltaDeletionVector *const *except, size_t n, DeltaScan **out, Error *err);
 
 /* Registers the scalar functions scans use; once per instance, done by delta_table_open. */
 Status delta_scan_register(Duck *duck, Error *err);

@@ -102,22 +102,46 @@ static Status call_const(const DuckScalarArgs *args, Error *err)
     return OK;
 }
 
-/* The file's deletion vector, read by whichever thread needs it first. */
-static Status deleted_rows(DeltaScan *scan, ScanFile *file, const DeltaBitmap **out, Error *err)
+/* A deletion vector of the file, read by whichever thread needs it first; NULL without vector. */
+static Status vector_rows(const DeltaScan *scan, const ScanFile *file, const DeltaDeletionVector *dv,
+                          _Atomic(DeltaBitmap *) *loaded, const DeltaBitmap **out, Error *err)
 {
     Status rc = OK;
-    DeltaBitmap *bitmap = atomic_load_explicit(&file->deleted, memory_order_acquire), *first = NULL;
+    DeltaBitmap *bitmap = atomic_load_explicit(loaded, memory_order_acquire), *first = NULL;
 
-    if (!bitmap && file->deletion_vector) {
-        if ((rc = delta_dv_load(scan->table, file->deletion_vector, &bitmap, err)) != OK) {
+    if (!bitmap && dv) {
+        if ((rc = delta_dv_load(scan->table, dv, &bitmap, err)) != OK) {
             return error_context(err, "data file %s", file->place);
         }
-        if (!atomic_compare_exchange_strong(&file->deleted, &first, bitmap)) {
+        if (!atomic_compare_exchange_strong(loaded, &first, bitmap)) {
             delta_bitmap_free(bitmap);
             bitmap = first;
         }
     }
     *out = bitmap;
+    return rc;
+}
+
+/* Of a run of rows of one file: are they wanted? */
+static Status keep_rows(DeltaScan *scan, ScanFile *file, const int64_t *rows, size_t n, bool *keep, Error *err)
+{
+    Status rc = OK;
+    const DeltaBitmap *deleted = NULL, *excepted = NULL;
+
+    TRY(vector_rows(scan, file, file->deletion_vector, &file->deleted, &deleted, err));
+    if (deleted) {
+        delta_bitmap_keep(deleted, rows, n, keep);
+    } else {
+        memset(keep, true, n);
+    }
+    if (!scan->difference) {
+        goto out;
+    }
+    TRY(vector_rows(scan, file, file->except, &file->excepted, &excepted, err));
+    for (size_t i = 0; i < n; i++) {
+        keep[i] = !keep[i] && !(excepted && delta_bitmap_contains(excepted, (uint64_t)rows[i]));
+    }
+out:
     return rc;
 }
 
@@ -131,18 +155,12 @@ static Status call_keep(const DuckScalarArgs *args, Error *err)
     bool *keep = args->output->data;
 
     for (size_t start = 0, end; start < args->rows; start = end) {
-        const DeltaBitmap *deleted = NULL;
         for (end = start + 1; end < args->rows && files[end] == files[start]; end++) {
         }
         if (!scan || files[start] >= scan->n_files) {
             return no_scan(err);
         }
-        TRY(deleted_rows(scan, &scan->files[files[start]], &deleted, err));
-        if (deleted) {
-            delta_bitmap_keep(deleted, rows + start, end - start, keep + start);
-        } else {
-            memset(keep + start, true, end - start);
-        }
+        TRY(keep_rows(scan, &scan->files[files[start]], rows + start, end - start, keep + start, err));
     }
 out:
     return rc;

@@ -10,7 +10,8 @@ typedef struct ScanFile {
     const char *place;                          /* absolute local path */
     const char **constants;                     /* per partition column: a text for DuckDB's cast, or NULL */
     const DeltaDeletionVector *deletion_vector; /* NULL = none */
-    _Atomic(DeltaBitmap *) deleted;             /* loaded when the file's first rows arrive */
+    const DeltaDeletionVector *except;          /* of a difference: rows of this vector are not wanted; NULL = none */
+    _Atomic(DeltaBitmap *) deleted, excepted;   /* loaded when the file's first rows arrive */
 } ScanFile;
 
 struct DeltaScan {
@@ -20,6 +21,8 @@ struct DeltaScan {
     size_t n_files, capacity, n_columns; /* n_columns: partition columns */
     int64_t bytes;
     bool has_deletion_vectors;
+    bool
+        difference; /* the rows that are in the deletion vector and not in `except`, instead of those that are not in it */
     uint64_t handle; /* what its SQL calls it; 0 = not registered */
     Text sql;
 };

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "delta/changes.h"
 #include "delta/scan.h"
 #include "source/sources.h"
 
@@ -237,6 +238,105 @@ out:
     return rc;
 }
 
+/* table_changes('t', from [, to]): versions, or moments */
+typedef struct ChangesRelation {
+    DeltaTable *table;
+    DeltaChanges *changes;
+} ChangesRelation;
+
+static void changes_relation_free(void *owner)
+{
+    ChangesRelation *held = owner;
+
+    delta_changes_free(held->changes);
+    delta_table_close(held->table);
+    mem_free(held);
+}
+
+/* A bound of the range: a number is a version, a text a moment. */
+static Status changes_bound(DeltaTable *table, DuckConn *conn, const SqlOption *bound, bool first, int64_t *version,
+                            Error *err)
+{
+    Status rc = OK;
+    Text quoted = TEXT(1 << 16);
+    int64_t ms = 0;
+
+    if (!bound->is_string) {
+        if (!str_parse_i64(bound->value, version) || *version < 0) {
+            rc = error_set(err, E_DELTA_VERSION, "%s is not a version: it has to be a number from 0", bound->value);
+        }
+        goto out;
+    }
+    text_append_sql_string(&quoted, bound->value);
+    TRY(evaluate_time(conn, text_str(&quoted), &ms, err));
+    TRY(first ? delta_table_version_from(table, conn, ms, version, err)
+              : delta_table_version_at(table, conn, ms, version, err));
+out:
+    text_free(&quoted);
+    return rc;
+}
+
+/* The table of the first argument: a path when it looks like one, else a name. */
+static Status changes_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
+                            Arena *arena, DeltaTable **out, Error *err)
+{
+    const char *name = relation->arguments[0].value;
+    const char *dot = strchr(name, '.');
+    SqlRelation table = {.kind = SQL_RELATION_NAME, .name = name, .span = relation->span};
+
+    if (strpbrk(name, "/:") != NULL) {
+        table.kind = SQL_RELATION_PATH;
+    } else if (dot != NULL) {
+        table.schema = arena_strndup(arena, name, (size_t)(dot - name));
+        table.name = dot + 1;
+    }
+    return relation_table(duck, warehouse, text, &table, out, err);
+}
+
+static Status resolve_changes(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
+                              const SqlRelation *relation, StreamRelation *out, char **pin, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    ChangesRelation *held = mem_alloc(sizeof *held);
+    const char *sql = NULL;
+    int64_t first = 0, last = -1;
+
+    if (relation->n_arguments < 2 || relation->n_arguments > 3) {
+        rc = error_set(err, E_SQL_BIND, "table_changes takes a table, a first and perhaps a last version or timestamp");
+        error_hint(err, "table_changes('silver.orders', 3, 5)");
+        goto out;
+    }
+    TRY(changes_table(duck, warehouse, text, relation, arena, &held->table, err));
+    TRY(changes_bound(held->table, conn, &relation->arguments[1], true, &first, err));
+    if (relation->n_arguments == 3) {
+        TRY(changes_bound(held->table, conn, &relation->arguments[2], false, &last, err));
+    }
+    TRY(delta_changes_range(held->table, conn, first, last, &held->changes, err));
+    TRY(delta_changes_finish(held->changes, &sql, err));
+    if (pin != NULL) {
+        int64_t oldest = 0, newest = 0;
+        TRY(delta_table_commit_range(held->table, &oldest, &newest, err));
+        Text id = TEXT(4096);
+        text_printf(&id, "changes %lld to %lld of %s", (long long)first, (long long)(last >= 0 ? last : newest),
+                    delta_table_uri(held->table));
+        *pin = text_take(&id);
+    }
+    *out = (StreamRelation){.sql = mem_strdup(sql),
+                            .files = (int64_t)delta_changes_files(held->changes),
+                            .bytes = delta_changes_bytes(held->changes),
+                            .rows = -1,
+                            .owner = held,
+                            .release = changes_relation_free};
+    held = NULL;
+out:
+    if (held != NULL) {
+        changes_relation_free(held);
+    }
+    arena_free(arena);
+    return rc;
+}
+
 /* Mirrors the predicates of the query for the scan: the two enumerations list the same comparisons. */
 static DeltaPredicate *scan_predicates(Arena *arena, const SqlPredicate *predicates, size_t n)
 {
@@ -281,6 +381,8 @@ Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const 
                           scan_predicates(arena, predicates, n_predicates), n_predicates, out, pin, err));
     } else if (strcmp(relation->name, "read_files") == 0) {
         TRY(resolve_files(duck, conn, text, relation, out, pin, err));
+    } else if (strcmp(relation->name, "table_changes") == 0) {
+        TRY(resolve_changes(duck, conn, warehouse, text, relation, out, pin, err));
     } else {
         rc = error_set(err, E_PIPELINE_STATEMENT, "%s cannot be read outside a stream by this version", relation->name);
         goto out;
