@@ -26,7 +26,9 @@ typedef struct Feature {
     int legacy_reader, legacy_writer; /* 0 = only as a table feature */
     bool reader;                      /* listed among the reader features */
     Support read, write;
-    const char *requires[2];
+    const char *
+        requires[
+            2];
     const char *property, *property_value;
     const char *field_key;
     int type; /* DeltaTypeId + 1; 0 = none */

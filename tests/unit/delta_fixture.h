@@ -18,7 +18,7 @@
     "\\\"metadata\\\":{}}]}\",\"partitionColumns\":[],\"configuration\":{}}}\n"
 #define LOG_ADD(path)                                                                                                 \
     "{\"add\":{\"path\":\"" path "\",\"partitionValues\":{},\"size\":10,\"modificationTime\":1,\"dataChange\":true}}" \
-                                 "\n"
+    "\n"
 #define LOG_REMOVE(path)      "{\"remove\":{\"path\":\"" path "\",\"deletionTimestamp\":5,\"dataChange\":true}}\n"
 #define LOG_TXN(app, version) "{\"txn\":{\"appId\":\"" app "\",\"version\":" #version "}}\n"
 
