@@ -23,32 +23,14 @@ static struct {
     size_t n, capacity;
 } open_tables = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Does SQL on this instance know our functions already? */
-static bool is_registered(DuckConn *conn)
-{
-    Error ignored = ERROR_NONE;
-    Arena *arena = arena_new();
-    DuckColumnInfo *columns;
-    size_t n;
-    bool known = duck_describe(conn, "SELECT freshet_log_shadowed(0::BIGINT, '', '')", arena, &columns, &n, &ignored) ==
-                 OK;
-
-    arena_free(arena);
-    return known;
-}
-
+/* For the first table of an instance. Doing it again when all were closed meanwhile changes nothing. */
 static Status register_functions(Duck *duck, Error *err)
 {
-    DuckConn *conn = NULL;
     Status rc = OK;
 
-    TRY(duck_connect(duck, &conn, err));
-    if (!is_registered(conn)) {
-        TRY(delta_scan_register(duck, err));
-        TRY(delta_overlay_register(duck, err));
-    }
+    TRY(delta_scan_register(duck, err));
+    TRY(delta_overlay_register(duck, err));
 out:
-    duck_disconnect(conn);
     return rc;
 }
 
