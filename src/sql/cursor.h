@@ -52,6 +52,8 @@ __attribute__((format(printf, 5, 6))) Status cursor_error(const SqlCursor *c, si
 
 /* ---- literals and options (options.c) ---- */
 
+/* The name of a setting or option: words joined by dots, a quoted name or a string. `what`: "the name of an option". */
+Status cursor_key(SqlCursor *c, const char *what, const char **out, Error *err);
 /* A literal: string, number, word, DATE '...', INTERVAL ..., or a list of them. Fills value, is_string, is_list. */
 Status cursor_literal(SqlCursor *c, SqlOption *out, Error *err);
 /* True when the text of an interval is a bare number, so that its unit is the word behind it. */

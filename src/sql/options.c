@@ -85,20 +85,23 @@ Status cursor_literal(SqlCursor *c, SqlOption *out, Error *err)
     return OK;
 }
 
-/* word.word.word, "quoted" or 'string' */
-static Status option_key(SqlCursor *c, const char **out, Error *err)
+Status cursor_key(SqlCursor *c, const char *what, const char **out, Error *err)
 {
     const SqlToken *token = cursor_peek(c, 0);
     if (token->kind != SQL_TOKEN_STRING && token->kind != SQL_TOKEN_NAME && token->kind != SQL_TOKEN_WORD) {
-        return cursor_expected(c, err, "the name of an option");
+        return cursor_expected(c, err, "%s", what);
     }
-    const char *key = sql_token_value(c->text, token, c->arena);
+    Text key = TEXT(SQL_TEXT_MAX);
+    text_append(&key, sql_token_value(c->text, token, c->arena));
     c->at++;
-    while (token->kind == SQL_TOKEN_WORD && cursor_is_op(c, 0, '.') && cursor_peek(c, 1)->kind == SQL_TOKEN_WORD) {
-        key = arena_printf(c->arena, "%s.%s", key, sql_token_value(c->text, cursor_peek(c, 1), c->arena));
+    while (token->kind == SQL_TOKEN_WORD && cursor_is_op(c, 0, '.') &&
+           sql_token_is_name(cursor_peek(c, 1), SQL_WORD_RESERVED)) {
+        text_append_char(&key, '.');
+        text_append(&key, sql_token_value(c->text, cursor_peek(c, 1), c->arena));
         c->at += 2;
     }
-    *out = key;
+    *out = arena_strdup(c->arena, text_str(&key));
+    text_free(&key);
     return OK;
 }
 
@@ -110,7 +113,7 @@ Status cursor_options(SqlCursor *c, const SqlOption **out, size_t *n, Error *err
     while (!cursor_is_op(c, 0, ')')) {
         SqlOption *option = sql_list_add(&options);
         size_t from = c->at;
-        TRY(option_key(c, &option->key, err));
+        TRY(cursor_key(c, "the name of an option", &option->key, err));
         if (!cursor_accept_op(c, '=') && !cursor_accept_op(c, SQL_OP_ARROW)) {
             TRY(cursor_expected(c, err, "\"=\" behind \"%.100s\"", option->key));
         }
@@ -141,7 +144,7 @@ Status cursor_arguments(SqlCursor *c, const SqlOption **out, size_t *n, Error *e
         bool has_name = sql_token_is_op(next, SQL_OP_ARROW) || sql_token_is_op(next, SQL_OP_ASSIGN) ||
                         sql_token_is_op(next, '=') || sql_token_is_op(next, '.');
         if (has_name) {
-            TRY(option_key(c, &option->key, err));
+            TRY(cursor_key(c, "the name of an option", &option->key, err));
             if (!cursor_accept_op(c, SQL_OP_ARROW) && !cursor_accept_op(c, SQL_OP_ASSIGN) &&
                 !cursor_accept_op(c, '=')) {
                 TRY(cursor_expected(c, err, "\"=>\" behind \"%.100s\"", option->key));

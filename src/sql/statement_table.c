@@ -258,24 +258,11 @@ static Status set_key(SqlCursor *c, SqlStatement *out, Error *err)
         out->set_key = "TimeZone";
         return OK;
     }
-    const SqlToken *token = cursor_peek(c, 0);
-    if (token->kind != SQL_TOKEN_WORD && token->kind != SQL_TOKEN_NAME && token->kind != SQL_TOKEN_STRING) {
-        return cursor_expected(c, err, "the name of a setting");
+    Status rc = cursor_key(c, "the name of a setting", &out->set_key, err);
+    if (rc == OK && !cursor_accept_op(c, '=') && !cursor_accept(c, SQL_W_TO)) {
+        return cursor_expected(c, err, "\"=\" behind \"%.100s\"", out->set_key);
     }
-    const char *key = sql_token_value(c->text, token, c->arena);
-    c->at++;
-    while (cursor_accept_op(c, '.')) {
-        const char *part;
-        Status rc = cursor_name(c, SQL_WORD_RESERVED, "the rest of the setting's name", &part, err);
-        if (rc != OK) {
-            return rc;
-        }
-        key = arena_printf(c->arena, "%s.%s", key, part);
-    }
-    out->set_key = key;
-    return cursor_accept_op(c, '=') || cursor_accept(c, SQL_W_TO)
-               ? OK
-               : cursor_expected(c, err, "\"=\" behind \"%.100s\"", key);
+    return rc;
 }
 
 Status sql_parse_set(SqlCursor *c, SqlStatement *out, Error *err)
