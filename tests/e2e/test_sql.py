@@ -84,7 +84,7 @@ def test_checkpoints_appear_and_are_read(sql, rows, warehouse):
         ";".join(f"INSERT INTO t VALUES ({i})" for i in range(7)))
     log = warehouse / "default/t/_delta_log"
     assert (log / f"{6:020d}.checkpoint.parquet").exists() and (log / "_last_checkpoint").exists()
-    for old in range(5):
+    for old in range(6):  # as the cleanup of a log leaves it: the oldest commit is the one of the checkpoint
         (log / f"{old:020d}.json").unlink()
     assert rows("SELECT list(a ORDER BY a) AS l FROM t") == [{"l": list(range(7))}]
 
