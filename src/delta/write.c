@@ -10,6 +10,10 @@
  * DuckDB turns into folders and leaves out of the files. Tables that want them in the files get the texts as further
  * columns.
  *
+ * Partitioned rows are sorted by partition: unsorted, DuckDB would make several files per value as soon as there are more
+ * than a hundred values (3 M rows, 1,000 values: 5,505 files and 10.4 CPU seconds against 1,011 and 3.1; with 10 values
+ * sorting costs 7 %).
+ *
  * The files are durable before the transaction hears of them. After a failure they are removed; after a crash they are
  * orphans that no version names.
  */
@@ -326,6 +330,10 @@ static Status statement(const Write *w, const char *rows, Text *out, Error *err)
         text_append(out, " FROM (");
         text_append(out, rows);
         text_append(out, ")");
+    }
+    for (size_t i = 0; i < w->n_partition_columns; i++) {
+        text_append(out, i ? ", " : " ORDER BY ");
+        text_append_sql_name(out, partition_text_name(w, i));
     }
 out:
     text_free(&checks);
