@@ -121,7 +121,7 @@ static Status add_constants(DeltaScan *scan, const ScanColumns *columns, ScanFil
         }
         text_clear(&text);
         if ((rc = delta_partition_text(field->type, values[i], &text, &is_null, err)) != OK) {
-            rc = error_context(err, "data file %s: column \"%s\"", file->place, field->name);
+            (void)error_context(err, "data file %s: column \"%s\"", file->place, field->name);
             goto out;
         }
         file->constants[i] = is_null ? NULL : arena_strdup(scan->arena, text_str(&text));

@@ -111,7 +111,8 @@ static Status vector_rows(const DeltaScan *scan, const ScanFile *file, const Del
 
     if (!bitmap && dv) {
         if ((rc = delta_dv_load(scan->table, dv, &bitmap, err)) != OK) {
-            return error_context(err, "data file %s", file->place);
+            (void)error_context(err, "data file %s", file->place);
+            return rc;
         }
         if (!atomic_compare_exchange_strong(loaded, &first, bitmap)) {
             delta_bitmap_free(bitmap);

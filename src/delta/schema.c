@@ -151,7 +151,7 @@ static Status parse_field(Parser *p, const json_t *json, DeltaField *out, Error 
     TRY(json_opt_bool(json, "nullable", &nullable, err));
     TRY(json_opt_object(json, "metadata", &metadata, err));
     if ((rc = parse_type(p, json_object_get(json, "type"), &type, err)) != OK) {
-        rc = error_context(err, "column \"%.200s\"", name);
+        (void)error_context(err, "column \"%.200s\"", name);
         goto out;
     }
     *out = (DeltaField){.name = arena_strdup(p->arena, name), .type = type, .nullable = nullable, .metadata = "{}"};
