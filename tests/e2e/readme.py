@@ -25,7 +25,7 @@ class Readme:
         """Copies the example into folder; program is the freshet that its commands call."""
         self.page = pathlib.Path(example) / "README.md"
         self.folder = pathlib.Path(folder)
-        shutil.copytree(example, self.folder, ignore=shutil.ignore_patterns("landing", "warehouse", "data.link"), symlinks=False)
+        shutil.copytree(example, self.folder, ignore=shutil.ignore_patterns("landing", "warehouse"))
         self.env = {**os.environ, "PATH": f"{pathlib.Path(program).parent}:{os.environ['PATH']}", "NO_COLOR": "1", "TZ": "UTC"}
         self.started = []
 

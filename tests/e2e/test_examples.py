@@ -1,6 +1,7 @@
 """Every example is run as its README says, then judged by delta-rs and DuckDB."""
 import json
 import pathlib
+import shutil
 import signal
 from decimal import Decimal
 
@@ -169,6 +170,7 @@ GROUP BY ALL
 def test_retail(example, read_delta):
     page = example("retail")
     data = page.folder / "data"
+    shutil.rmtree(data, ignore_errors=True)
     data.mkdir()
     files = sorted(RETAIL.glob("*.csv.gz"))
     assert len(files) == 150
