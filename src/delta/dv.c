@@ -10,25 +10,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <roaring/roaring.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "delta/dv_int.h"
 
-enum { MAGIC_PORTABLE = 1681511377, MAGIC_LEGACY = 1681511376, DV_BYTES_MAX = 1 << 30, BUCKETS_MAX = 1 << 16 };
-
-typedef struct Bucket {
-    uint32_t key;
-    roaring_bitmap_t *rows;
-} Bucket;
-
-struct DeltaBitmap {
-    Bucket *buckets;
-    size_t n_buckets;
-};
+enum { MAGIC_PORTABLE = DELTA_DV_MAGIC, MAGIC_LEGACY = 1681511376, DV_BYTES_MAX = 1 << 30, BUCKETS_MAX = 1 << 16 };
 
 void delta_bitmap_free(DeltaBitmap *bitmap)
 {
@@ -133,7 +123,7 @@ static Status read_bucket(DeltaBitmap *bitmap, uint32_t key, const unsigned char
     if (!(rows = roaring_bitmap_portable_deserialize_safe((const char *)p, n))) {
         return corrupt(err, "a bitmap in it cannot be read");
     }
-    bitmap->buckets[bitmap->n_buckets++] = (Bucket){.key = key, .rows = rows};
+    bitmap->buckets[bitmap->n_buckets++] = (DeltaBucket){.key = key, .rows = rows};
     *used = size;
     return OK;
 }
@@ -213,8 +203,7 @@ Status delta_dv_decode_file(const void *file, size_t n, const DeltaDeletionVecto
 
 bool delta_z85_decode(const char *text, size_t n, Text *out)
 {
-    static const char ALPHABET[] =
-        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+    static const char ALPHABET[] = DELTA_Z85;
 
     if (n % 5 != 0) {
         return false;

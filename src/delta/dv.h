@@ -24,6 +24,23 @@ void delta_bitmap_keep(const DeltaBitmap *bitmap, const int64_t *rows, size_t n,
  * file. */
 Status delta_dv_load(const DeltaTable *table, const DeltaDeletionVector *dv, DeltaBitmap **out, Error *err);
 
+/* ---- making them (dv_write.c); a set that grows belongs to one thread ---- */
+
+DeltaBitmap *delta_bitmap_new(void);
+DeltaBitmap *delta_bitmap_copy(const DeltaBitmap *bitmap);
+/* True when the row was not in the set before. Fastest when rows ascend. */
+bool delta_bitmap_add(DeltaBitmap *bitmap, uint64_t row);
+void delta_bitmap_add_all(DeltaBitmap *bitmap, const DeltaBitmap *other);
+
+/* Writes the sets (none of them empty) as the vectors of one new file in the table's folder, durable, and describes
+ * them in out[0..n). *log_path is its name in the log. Both live in `arena`. */
+Status delta_dv_write(const DeltaTable *table, const DeltaBitmap *const *bitmaps, size_t n, Arena *arena,
+                      DeltaDeletionVector *out, const char **log_path, Error *err);
+/* Appends the bytes of a set in the portable form. */
+void delta_dv_encode(const DeltaBitmap *bitmap, Text *out);
+/* Z85 of `n` bytes, a multiple of 4. */
+void delta_z85_encode(const void *bytes, size_t n, Text *out);
+
 /* The parts, for tests. Bitmap bytes, portable or legacy form; all of them have to be used up. */
 Status delta_dv_decode(const void *bytes, size_t n, DeltaBitmap **out, Error *err);
 /* One entry of a deletion vector file: size, bytes, checksum. */

@@ -6,6 +6,8 @@
 #include "delta/partition.h"
 #include "delta/scan_int.h"
 #include "delta/schema_int.h"
+#include "delta/table_int.h"
+#include "delta/transaction_int.h"
 
 const char *delta_scan_sql(const DeltaScan *scan)
 {
@@ -198,11 +200,18 @@ static Status scan_files(const DeltaScanSource *source, DuckConn *conn, const De
             values[p] = delta_pair_get(files[i].partition_values, files[i].n_partition_values,
                                        partition_key(&columns, p));
         }
-        TRY(add_file(scan, &columns, files[i].path, files[i].size, values, files[i].deletion_vector, err));
+        const DeltaBitmap *deleted = source->deleted ? source->deleted[i] : NULL;
+        TRY(add_file(scan, &columns, files[i].path, files[i].size, values, deleted ? NULL : files[i].deletion_vector,
+                     err));
+        if (deleted) {
+            atomic_store(&scan->files[i].deleted, delta_bitmap_copy(deleted));
+            scan->has_deletion_vectors = true;
+        }
         if (except && except[i]) {
             scan->files[i].except = copy_deletion_vector(scan->arena, except[i]);
         }
     }
+    scan->row_address = source->row_address;
     TRY(finish(scan, &columns, out, err));
     scan = NULL;
 out:
@@ -327,16 +336,22 @@ static const char *mapping_mode(const DeltaSnapshot *snapshot)
     return mode && delta_protocol_supports(protocol, "columnMapping") ? mode : "none";
 }
 
+DeltaScanSource delta_scan_source(const DeltaSnapshot *snapshot)
+{
+    const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
+
+    return (DeltaScanSource){.table = delta_snapshot_table(snapshot),
+                             .schema = delta_snapshot_schema(snapshot),
+                             .partition_columns = metadata->partition_columns,
+                             .n_partition_columns = metadata->n_partition_columns,
+                             .column_mapping = mapping_mode(snapshot)};
+}
+
 Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
                            DeltaScan **out, Error *err)
 {
     Status rc = OK;
-    const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
-    DeltaScanSource source = {.table = delta_snapshot_table(snapshot),
-                              .schema = delta_snapshot_schema(snapshot),
-                              .partition_columns = metadata->partition_columns,
-                              .n_partition_columns = metadata->n_partition_columns,
-                              .column_mapping = mapping_mode(snapshot)};
+    DeltaScanSource source = delta_scan_source(snapshot);
     ScanColumns columns;
     DeltaScan *scan = NULL;
     Text sql = TEXT(TEXT_SQL_MAX);
@@ -361,5 +376,71 @@ Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaP
 out:
     text_free(&sql);
     delta_scan_free(scan);
+    return rc;
+}
+
+/* ---- files as values ---- */
+
+typedef struct Candidates {
+    Arena *arena;
+    DeltaFile *files;
+    size_t n, capacity;
+} Candidates;
+
+static Status add_candidate(void *context, const DeltaFile *file, Error *err)
+{
+    Candidates *c = context;
+
+    (void)err;
+    c->files = mem_grow(c->files, c->n, &c->capacity, sizeof *c->files);
+    c->files[c->n++] = delta_file_copy(c->arena, file);
+    return OK;
+}
+
+static Status skipped_candidates(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
+                                 Candidates *c, Error *err)
+{
+    Status rc = OK;
+    DeltaScanSource source = delta_scan_source(snapshot);
+    ScanColumns columns;
+    Text sql = TEXT(TEXT_SQL_MAX), facts = TEXT(TEXT_SQL_MAX), where = TEXT(TEXT_SQL_MAX);
+
+    TRY(read_columns(&source, conn, &columns, err));
+    delta_skip_sql(&columns, predicates, n, &facts, &where);
+    text_append(&sql, "SELECT *");
+    text_append(&sql, text_str(&facts));
+    text_append(&sql, " FROM (");
+    TRY(delta_snapshot_files_sql(snapshot, &sql, err));
+    text_append(&sql, ")");
+    TRY(delta_snapshot_each_row(conn, text_str(&sql), text_str(&where), add_candidate, c, err));
+out:
+    text_free(&sql);
+    text_free(&facts);
+    text_free(&where);
+    return rc;
+}
+
+Status delta_scan_candidates(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
+                             Arena *arena, DeltaFile **files, size_t *n_files, Error *err)
+{
+    Status rc = ERR_INVALID;
+    Candidates c = {.arena = arena};
+
+    if (n > 0) {
+        rc = skipped_candidates(snapshot, conn, predicates, n, &c, err);
+    }
+    if (rc == ERR_INVALID) { /* nothing to skip by, or a condition that does not run: all of them */
+        error_clear(err);
+        c.n = 0;
+        rc = delta_snapshot_each_file(snapshot, conn, add_candidate, &c, err);
+    }
+    if (rc == OK) {
+        *files = arena_alloc(arena, (c.n + 1) * sizeof **files);
+        if (c.n > 0) {
+            memcpy(*files, c.files, c.n * sizeof **files);
+        }
+        *n_files = c.n;
+    }
+    mem_free(c.files);
     return rc;
 }

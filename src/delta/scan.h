@@ -7,6 +7,7 @@
 #ifndef FRESHET_DELTA_SCAN_H
 #define FRESHET_DELTA_SCAN_H
 
+#include "delta/dv.h"
 #include "delta/table.h"
 
 typedef enum DeltaCompare {
@@ -47,6 +48,8 @@ typedef struct DeltaScanSource {
     const char *const *partition_columns;
     size_t n_partition_columns;
     const char *column_mapping; /* "none", "name", "id" */
+    bool row_address; /* two more columns: freshet_file UBIGINT, the file's index, and freshet_row BIGINT, the row's number in it */
+    const DeltaBitmap *const *deleted; /* per file: rows to leave out, instead of its deletion vector; NULL = as the log says; copied */
 } DeltaScanSource;
 Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files, size_t n, DeltaScan **out,
                        Error *err);
@@ -55,6 +58,13 @@ Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const Delt
  * back. Every file has a deletion vector. */
 Status delta_scan_difference(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files,
                              const DeltaDeletionVector *const *except, size_t n, DeltaScan **out, Error *err);
+
+/* How a snapshot's files are scanned. */
+DeltaScanSource delta_scan_source(const DeltaSnapshot *snapshot);
+
+/* The live files that may hold matching rows, as values in `arena`: what a statement that changes rows works on. */
+Status delta_scan_candidates(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
+                             Arena *arena, DeltaFile **files, size_t *n_files, Error *err);
 
 /* Registers the scalar functions scans use; once per instance, done by delta_table_open. */
 Status delta_scan_register(Duck *duck, Error *err);

@@ -246,7 +246,17 @@ static void files_sql(const DeltaScan *scan, Text *out)
     text_free(&path);
 }
 
-static void empty_sql(const ScanColumns *columns, Text *out)
+/* The columns that say where a row is stored. */
+static void address_sql(const DeltaScan *scan, Text *out)
+{
+    if (scan->row_address) {
+        text_append(out, scan->n_files > 0
+                             ? ", file_index AS freshet_file, file_row_number AS freshet_row"
+                             : ", CAST(NULL AS UBIGINT) AS freshet_file, CAST(NULL AS BIGINT) AS freshet_row");
+    }
+}
+
+static void empty_sql(const DeltaScan *scan, const ScanColumns *columns, Text *out)
 {
     text_append(out, "SELECT ");
     for (size_t i = 0; i < columns->schema->n_fields; i++) {
@@ -255,6 +265,7 @@ static void empty_sql(const ScanColumns *columns, Text *out)
         text_append(out, " AS ");
         text_append_sql_name(out, columns->schema->fields[i].name);
     }
+    address_sql(scan, out);
     text_append(out, " WHERE false");
 }
 
@@ -282,6 +293,7 @@ static void select_sql(const DeltaScan *scan, const ScanColumns *columns, Text *
         text_append_sql_name(out, field->name);
         text_free(&entry);
     }
+    address_sql(scan, out);
 }
 
 Status delta_scan_write_sql(DeltaScan *scan, const ScanColumns *columns, Error *err)
@@ -292,7 +304,7 @@ Status delta_scan_write_sql(DeltaScan *scan, const ScanColumns *columns, Error *
         return error_set(err, E_DELTA_SCHEMA, "the table has no columns yet");
     }
     if (scan->n_files == 0) {
-        empty_sql(columns, &scan->sql);
+        empty_sql(scan, columns, &scan->sql);
     } else {
         select_sql(scan, columns, &map, &scan->sql);
         files_sql(scan, &scan->sql);

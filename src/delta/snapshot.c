@@ -419,8 +419,8 @@ static const char EACH_SQL[] =
     "default_row_commit_version, tags, "
     "clustering_provider, dv.storage_type, dv.path_or_inline, dv.\"offset\", dv.size_bytes, dv.cardinality FROM (";
 
-static Status each_row(const DeltaSnapshot *snapshot, DuckConn *conn, DeltaFileCallback callback, void *context,
-                       Error *err)
+Status delta_snapshot_each_row(DuckConn *conn, const char *files, const char *where, DeltaFileCallback callback,
+                               void *context, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
     DuckResult *result = NULL;
@@ -428,8 +428,9 @@ static Status each_row(const DeltaSnapshot *snapshot, DuckConn *conn, DeltaFileC
     Status rc = OK;
 
     text_append(&sql, EACH_SQL);
-    TRY(delta_snapshot_files_sql(snapshot, &sql, err));
+    text_append(&sql, files);
     text_append_char(&sql, ')');
+    text_append(&sql, where);
     TRY(duck_query_stream(conn, text_str(&sql), &result, err));
     for (;;) {
         TRY(duck_result_next(result, &more, err));
@@ -457,9 +458,12 @@ Status delta_snapshot_each_file(const DeltaSnapshot *snapshot, DuckConn *conn, D
                                 void *context, Error *err)
 {
     Status rc = OK;
+    Text sql = TEXT(TEXT_SQL_MAX);
 
     if (!is_overlay_only(snapshot)) {
-        return each_row(snapshot, conn, callback, context, err);
+        TRY(delta_snapshot_files_sql(snapshot, &sql, err));
+        rc = delta_snapshot_each_row(conn, text_str(&sql), "", callback, context, err);
+        goto out;
     }
     const DeltaOverlay *overlay = delta_snapshot_overlay((DeltaSnapshot *)(uintptr_t)snapshot);
     for (size_t i = 0; i < delta_overlay_adds(overlay); i++) {
@@ -468,5 +472,6 @@ Status delta_snapshot_each_file(const DeltaSnapshot *snapshot, DuckConn *conn, D
         TRY(callback(context, &file, err));
     }
 out:
+    text_free(&sql);
     return rc;
 }

@@ -175,7 +175,7 @@ static DeltaAction *list_add(DeltaActionList *list, DeltaActionKind kind)
     return action;
 }
 
-static DeltaFile file_copy(Arena *arena, const DeltaFile *file)
+DeltaFile delta_file_copy(Arena *arena, const DeltaFile *file)
 {
     DeltaFile copy = *file;
     DeltaPair *pairs = arena_alloc(arena, (file->n_partition_values + 1) * sizeof *pairs);
@@ -202,14 +202,14 @@ static DeltaFile file_copy(Arena *arena, const DeltaFile *file)
 
 void delta_transaction_add(DeltaTransaction *txn, const DeltaFile *file)
 {
-    list_add(&txn->files, DELTA_ACTION_ADD)->file = file_copy(txn->arena, file);
+    list_add(&txn->files, DELTA_ACTION_ADD)->file = delta_file_copy(txn->arena, file);
 }
 
 void delta_transaction_remove(DeltaTransaction *txn, const DeltaFile *live, bool data_change)
 {
     DeltaFile *file = &list_add(&txn->files, DELTA_ACTION_REMOVE)->file;
 
-    *file = file_copy(txn->arena, live);
+    *file = delta_file_copy(txn->arena, live);
     file->deletion_timestamp = clock_now_ms();
     file->data_change = data_change;
     file->extended_metadata = true;
@@ -219,7 +219,7 @@ void delta_transaction_remove(DeltaTransaction *txn, const DeltaFile *live, bool
 
 void delta_transaction_cdc(DeltaTransaction *txn, const DeltaFile *file)
 {
-    list_add(&txn->files, DELTA_ACTION_CDC)->file = file_copy(txn->arena, file);
+    list_add(&txn->files, DELTA_ACTION_CDC)->file = delta_file_copy(txn->arena, file);
 }
 
 void delta_transaction_set_app(DeltaTransaction *txn, const char *app_id, int64_t version)

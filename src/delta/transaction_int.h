@@ -53,6 +53,9 @@ struct DeltaTransaction {
     bool committed, unknown_outcome;
 };
 
+/* All of it in `arena`; empty partition values, which mean null, become null. */
+DeltaFile delta_file_copy(Arena *arena, const DeltaFile *file);
+
 /* Checks what is to be written (reference 2.10, 11.5): once, before the first attempt. */
 Status delta_transaction_validate(DeltaTransaction *txn, Error *err);
 /* The text of the commit for an attempt. `timestamp_ms` is the in-commit timestamp where these are on. */

@@ -28,6 +28,9 @@
 #include "delta/stats.h"
 #include "duck/parquet.h"
 
+#define CHANGE_TYPE   "_change_type"
+#define CHANGE_FOLDER "_change_data"
+
 typedef struct Write {
     DeltaTransaction *txn;
     DeltaTable *table;
@@ -38,6 +41,7 @@ typedef struct Write {
     size_t n_partition_columns;
     bool mapped;      /* column mapping: physical names and field ids */
     bool materialize; /* partition columns are in the files too */
+    bool change_data; /* rows have a column _change_type and become cdc files */
     ParquetFile *files;
     size_t n_files;
     const char **keys; /* of the files in the store */
@@ -74,6 +78,19 @@ out:
     return rc;
 }
 
+/* The columns that belong to the table come first. */
+static size_t without_change_type(DuckColumnInfo *columns, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(columns[i].name, CHANGE_TYPE) != 0) {
+            columns[kept++] = columns[i];
+        }
+    }
+    return kept;
+}
+
 /* "SELECT casts AS columns FROM (query)"; sets the transaction's schema where it is new or grows. */
 static Status reconcile(DeltaTransaction *txn, DuckConn *conn, const char *query, const DeltaWriteOptions *options,
                         Arena *arena, Text *out, Error *err)
@@ -85,6 +102,9 @@ static Status reconcile(DeltaTransaction *txn, DuckConn *conn, const char *query
     Text select = TEXT(TEXT_SQL_MAX);
 
     TRY(duck_describe(conn, query, arena, &columns, &n, err));
+    if (options->change_data) {
+        n = without_change_type(columns, n);
+    }
     if (!schema || schema->n_fields == 0 || options->overwrite_schema) {
         TRY(delta_schema_from_columns(columns, n, &grown, err));
         if (!schema || !delta_schema_equal(schema, grown)) {
@@ -100,7 +120,7 @@ static Status reconcile(DeltaTransaction *txn, DuckConn *conn, const char *query
     }
     text_append(out, "SELECT ");
     text_append(out, text_str(&select));
-    text_append(out, " FROM (");
+    text_append(out, options->change_data ? ", " CHANGE_TYPE " FROM (" : " FROM (");
     text_append(out, query);
     text_append(out, "\n)"); /* the query may end with a line comment */
 out:
@@ -261,6 +281,7 @@ static Status stored_select(const Write *w, Text *out, Error *err)
     if (!any) {
         TRY(error_set(err, E_DELTA_SCHEMA, "the table has no column to store: all are partition columns or void"));
     }
+    text_append(out, w->change_data ? ", " CHANGE_TYPE : "");
     TRY(partition_select(w, out, err));
 out:
     text_free(&name);
@@ -317,7 +338,10 @@ static Status statement(const Write *w, const char *rows, Text *out, Error *err)
     const DeltaMetadata *metadata = delta_transaction_metadata(w->txn);
     Text checks = TEXT(TEXT_SQL_MAX);
 
-    TRY(delta_constraints_sql(w->conn, w->schema, metadata->configuration, metadata->n_configuration, &checks, err));
+    if (!w->change_data) {
+        TRY(delta_constraints_sql(w->conn, w->schema, metadata->configuration, metadata->n_configuration, &checks,
+                                  err));
+    }
     text_append(out, "SELECT ");
     TRY(stored_select(w, out, err));
     if (checks.length > 0) {
@@ -348,8 +372,10 @@ static Status copy(Write *w, const char *rows, const DeltaWriteOptions *options,
     const char **partition_by = arena_alloc(w->arena, (w->n_partition_columns + 1) * sizeof *partition_by);
 
     TRY(statement(w, rows, &sql, err));
-    TRY(store_mkdirs(store, "", err));
+    TRY(store_mkdirs(store, w->change_data ? CHANGE_FOLDER : "", err));
     TRY(store_local_path(store, "", &folder, err));
+    size_t root = folder.length;
+    text_append(&folder, w->change_data ? "/" CHANGE_FOLDER : "");
     for (size_t i = 0; i < w->n_partition_columns; i++) {
         partition_by[i] = partition_text_name(w, i);
     }
@@ -358,7 +384,7 @@ static Status copy(Write *w, const char *rows, const DeltaWriteOptions *options,
     }
     ParquetWrite write = {.query = text_str(&sql),
                           .folder = text_str(&folder),
-                          .prefix = "part-",
+                          .prefix = w->change_data ? "cdc-" : "part-",
                           .partition_by = partition_by,
                           .n_partition_by = w->n_partition_columns,
                           .codec = codec(w),
@@ -368,11 +394,10 @@ static Status copy(Write *w, const char *rows, const DeltaWriteOptions *options,
     w->keys = arena_alloc(w->arena, (w->n_files + 1) * sizeof *w->keys);
     for (size_t i = 0; i < w->n_files; i++) {
         const char *path = w->files[i].path;
-        size_t n = folder.length;
-        if (strncmp(path, text_str(&folder), n) != 0) {
+        if (strncmp(path, text_str(&folder), folder.length) != 0) {
             TRY(error_set(err, E_INTERNAL, "DuckDB wrote %s outside of %s", path, text_str(&folder)));
         }
-        w->keys[i] = path + n + strspn(path + n, "/");
+        w->keys[i] = path + root + strspn(path + root, "/");
     }
 out:
     text_free(&sql);
@@ -442,7 +467,13 @@ static Status add_file(const Write *w, const DeltaStatsOptions *stats_options, s
                      .stats = text_str(&stats),
                      .base_row_id = -1,
                      .default_row_commit_version = -1};
-    delta_transaction_add(w->txn, &add);
+    if (w->change_data) {
+        add.data_change = false;
+        add.stats = NULL;
+        delta_transaction_cdc(w->txn, &add);
+    } else {
+        delta_transaction_add(w->txn, &add);
+    }
     delta_transaction_wrote(w->txn, add.path);
 out:
     text_free(&path);
@@ -478,6 +509,7 @@ Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *quer
     bool handed_over = false;
 
     options = options ? options : &DEFAULTS;
+    w.change_data = options->change_data;
     TRY(reconcile(txn, conn, query, options, w.arena, &rows, err));
     w.schema = delta_transaction_schema(txn);
     w.partition_columns = delta_transaction_partition_columns(txn, &w.n_partition_columns);

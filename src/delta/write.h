@@ -10,6 +10,7 @@
 
 typedef struct DeltaWriteOptions {
     bool merge_schema;         /* mergeSchema */
+    bool change_data;          /* the rows are changes: a further column _change_type, files in _change_data, cdc actions; nothing is checked */
     bool overwrite_schema;     /* only with a full overwrite */
     int64_t file_bytes_max;    /* 0 = one file per partition (and thread) */
 } DeltaWriteOptions;
