@@ -337,8 +337,7 @@ out:
     return rc;
 }
 
-/* Mirrors the predicates of the query for the scan: the two enumerations list the same comparisons. */
-static DeltaPredicate *scan_predicates(Arena *arena, const SqlPredicate *predicates, size_t n)
+DeltaPredicate *relation_predicates(Arena *arena, const SqlPredicate *predicates, size_t n)
 {
     static const DeltaCompare compare[] = {
         [SQL_EQ] = DELTA_EQ,
@@ -378,7 +377,7 @@ Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const 
     }
     if (relation->kind != SQL_RELATION_FUNCTION) {
         TRY(resolve_table(duck, conn, warehouse, text, relation, pinned,
-                          scan_predicates(arena, predicates, n_predicates), n_predicates, out, pin, err));
+                          relation_predicates(arena, predicates, n_predicates), n_predicates, out, pin, err));
     } else if (strcmp(relation->name, "read_files") == 0) {
         TRY(resolve_files(duck, conn, text, relation, out, pin, err));
     } else if (strcmp(relation->name, "table_changes") == 0) {

@@ -7,6 +7,7 @@
 #ifndef FRESHET_SESSION_RELATION_H
 #define FRESHET_SESSION_RELATION_H
 
+#include "delta/scan.h"
 #include "sql/query.h"
 #include "stream/source.h"
 #include "table/warehouse.h"
@@ -23,6 +24,9 @@ Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const 
 /* The table a NAME or PATH relation means; E_DELTA_NOT_A_TABLE with the nearest names as hint when there is none. */
 Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
                       DeltaTable **out, Error *err);
+
+/* The predicates of a query as those of a scan, in `arena`. */
+DeltaPredicate *relation_predicates(Arena *arena, const SqlPredicate *predicates, size_t n);
 
 /* SqlOptions as StreamOptions with their places. */
 StreamOption *relation_options(Arena *arena, const SqlText *text, const SqlOption *options, size_t n);

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "session/columns.h"
+#include "session/dml.h"
 #include "session/relation.h"
+#include "session/session_int.h"
 #include "sql/query.h"
 #include "table/create.h"
 #include "table/describe.h"
@@ -97,7 +99,7 @@ out:
 }
 
 /* Rewrites `span` and makes its relations readable; *sql is what DuckDB runs. */
-static Status prepare_query(Session *session, const SqlText *text, SqlSpan span, SqlQuery **query, Error *err)
+Status session_prepare(Session *session, const SqlText *text, SqlSpan span, SqlQuery **query, Error *err)
 {
     Status rc = OK;
     SqlQuery *made = NULL;
@@ -118,7 +120,7 @@ static Status run_query(Session *session, const SqlText *text, const SqlStatemen
     Status rc = OK;
     SqlQuery *query = NULL;
 
-    TRY(prepare_query(session, text, statement->query, &query, err));
+    TRY(session_prepare(session, text, statement->query, &query, err));
     rc = duck_query_stream(session->conn, sql_query_text(query), result, err);
     if (rc != OK) {
         sql_query_place(query, duck_error_position(session->conn), err);
@@ -130,7 +132,7 @@ out:
 
 /* ---- statements on tables ---- */
 
-static Status target_table(Session *session, const SqlText *text, const SqlName *name, DeltaTable **out, Error *err)
+Status session_target(Session *session, const SqlText *text, const SqlName *name, DeltaTable **out, Error *err)
 {
     SqlRelation relation = {
         .kind = name->path != NULL ? SQL_RELATION_PATH : SQL_RELATION_NAME,
@@ -174,7 +176,7 @@ static Status run_create_table(Session *session, const SqlText *text, const SqlS
         TRY(columns_schema(session->conn, text, statement->columns, statement->n_columns, &schema, err));
     }
     if (statement->has_query) {
-        TRY(prepare_query(session, text, statement->query, &query, err));
+        TRY(session_prepare(session, text, statement->query, &query, err));
     }
     TableProperty *properties = arena_alloc(arena, (statement->n_properties + 1) * sizeof *properties);
     for (size_t i = 0; i < statement->n_properties; i++) {
@@ -213,7 +215,7 @@ static Status run_drop_table(Session *session, const SqlText *text, const SqlSta
     Text own = TEXT(4096);
     (void)result;
 
-    rc = target_table(session, text, name, &table, err);
+    rc = session_target(session, text, name, &table, err);
     if (rc == ERR_NOT_FOUND && statement->if_exists) {
         error_clear(err);
         rc = OK;
@@ -300,8 +302,8 @@ static Status run_insert(Session *session, const SqlText *text, const SqlStateme
         error_klass(err, "DELTA_INVALID_IDEMPOTENT_WRITES_OPTIONS");
         goto out;
     }
-    TRY(target_table(session, text, &statement->target, &table, err));
-    TRY(prepare_query(session, text, statement->query, &query, err));
+    TRY(session_target(session, text, &statement->target, &table, err));
+    TRY(session_prepare(session, text, statement->query, &query, err));
     insert.query = sql_query_text(query);
     rc = table_insert(table, session->conn, &insert, &rows, err);
     if (rc != OK) {
@@ -322,7 +324,7 @@ static Status run_describe(Session *session, const SqlText *text, const SqlState
     Text sql = TEXT(TEXT_SQL_MAX), name = TEXT(1 << 16);
     const SqlName *target = &statement->target;
 
-    TRY(target_table(session, text, target, &table, err));
+    TRY(session_target(session, text, target, &table, err));
     if (statement->kind == SQL_DESCRIBE_HISTORY) {
         TRY(table_history_sql(table, statement->limit, &sql, err));
     } else if (statement->kind == SQL_DESCRIBE_DETAIL) {
@@ -450,9 +452,9 @@ static const StatementRunner RUNNERS[] = {
     [SQL_CREATE_TABLE] = run_create_table,
     [SQL_DROP_TABLE] = run_drop_table,
     [SQL_INSERT] = run_insert,
-    [SQL_DELETE] = refuse_kind,
-    [SQL_UPDATE] = refuse_kind,
-    [SQL_MERGE] = refuse_kind,
+    [SQL_DELETE] = session_run_delete,
+    [SQL_UPDATE] = session_run_update,
+    [SQL_MERGE] = session_run_merge,
     [SQL_ALTER_TABLE] = refuse_kind,
     [SQL_DESCRIBE_HISTORY] = run_describe,
     [SQL_DESCRIBE_DETAIL] = run_describe,

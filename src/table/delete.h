@@ -1,0 +1,23 @@
+/* Rows out of a table, and rows changed in place: DELETE FROM, UPDATE. */
+#ifndef FRESHET_TABLE_DELETE_H
+#define FRESHET_TABLE_DELETE_H
+
+#include "table/rewrite.h"
+
+/* One commit, none when no row matches. A condition that is NULL for a row leaves it. A condition over partition columns alone, or
+ * none, reads no data file. *deleted: rows, -1 when whole files went and the log does not say how many they held. */
+Status table_delete(DeltaTable *table, DuckConn *conn, const TableCondition *where, int64_t *deleted, Error *err);
+
+typedef struct TableAssignment {
+    const char *column;
+    const char *expression; /* SQL over the old row; NULL: the column's default */
+} TableAssignment;
+
+/* One commit, none when no row matches. All expressions see the row as it was. */
+Status table_update(DeltaTable *table, DuckConn *conn, const TableCondition *where, const TableAssignment *set,
+                    size_t n_set, int64_t *updated, Error *err);
+
+/* The condition as commitInfo.operationParameters.predicate has it: ["(...)"] as JSON inside a JSON string. */
+void table_predicate_parameter(DeltaTransaction *txn, const char *condition);
+
+#endif

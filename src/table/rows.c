@@ -1,0 +1,97 @@
+#include "table/rows.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "delta/constraint.h"
+
+void table_rows_shape(const DeltaSchema *schema, Text *out)
+{
+    text_append(out, "SELECT ");
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        text_append(out, i ? ", CAST(NULL AS " : "CAST(NULL AS ");
+        delta_type_sql(schema->fields[i].type, out);
+        text_append(out, ") AS ");
+        text_append_sql_name(out, schema->fields[i].name);
+    }
+    text_append(out, " WHERE false");
+}
+
+Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *query, Text *out, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DuckColumnInfo *columns = NULL;
+    size_t n = 0;
+    DeltaSchema *grown = NULL;
+    Text select = TEXT(TEXT_SQL_MAX);
+
+    TRY(duck_describe(conn, query, arena, &columns, &n, err));
+    TRY(delta_schema_reconcile(schema, columns, n, false, &select, &grown, err));
+    text_append(out, "SELECT ");
+    text_append(out, text_str(&select));
+    text_append(out, " FROM (");
+    text_append(out, query);
+    text_append(out, ")");
+out:
+    delta_schema_unref(grown);
+    text_free(&select);
+    arena_free(arena);
+    return rc;
+}
+
+Status table_rows_default(const DeltaField *field, Text *out, Error *err)
+{
+    Status rc = OK;
+    json_t *metadata = NULL;
+    const char *expression = NULL;
+    JsonSource source = {.name = "the metadata of a column"};
+
+    TRY(json_parse_object(field->metadata, strlen(field->metadata), &source, &metadata, err));
+    TRY(json_opt_string(metadata, "CURRENT_DEFAULT", &expression, err));
+    if (expression == NULL) {
+        text_append(out, "NULL");
+    } else if (!delta_spark_sql(expression, out)) {
+        rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "the default of column \"%s\" cannot be evaluated: %s", field->name,
+                       expression);
+        error_hint(err, "give the column a value in the statement");
+    }
+out:
+    json_decref(metadata);
+    return rc;
+}
+
+Status table_rows_column(const DeltaSchema *schema, const char *name, size_t *index, Error *err)
+{
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        if (str_ieq(schema->fields[i].name, name)) {
+            *index = i;
+            return OK;
+        }
+    }
+    Status rc = error_set(err, E_DELTA_SCHEMA, "the table has no column \"%s\"", name);
+    const char **names = mem_alloc((schema->n_fields + 1) * sizeof *names);
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        names[i] = schema->fields[i].name;
+    }
+    const char *nearest = error_nearest(name, names, schema->n_fields);
+    if (nearest != NULL) {
+        error_hint(err, "did you mean \"%s\"?", nearest);
+    }
+    mem_free(names);
+    return rc;
+}
+
+Status table_rows_number(DuckConn *conn, const char *sql, int64_t *out, Error *err)
+{
+    Status rc = OK;
+    DuckResult *result = NULL;
+    bool more = false;
+
+    TRY(duck_query(conn, sql, &result, err));
+    TRY(duck_result_next(result, &more, err));
+    *out = more && !duck_result_is_null(result, 0) ? duck_result_i64(result, 0) : 0;
+out:
+    duck_result_free(result);
+    return rc;
+}

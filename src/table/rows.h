@@ -1,0 +1,22 @@
+/* Rows of a table as SQL: relations to bind against, and queries brought to the table's exact columns. */
+#ifndef FRESHET_TABLE_ROWS_H
+#define FRESHET_TABLE_ROWS_H
+
+#include "delta/scan.h"
+#include "duck/type.h"
+
+/* Appends a relation without rows that has the schema's columns. */
+void table_rows_shape(const DeltaSchema *schema, Text *out);
+/* Appends the query with every column of the schema, in its order and of its types; columns the query lacks are NULL.
+ * E_DELTA_SCHEMA when a value cannot be stored in its column. */
+Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *query, Text *out, Error *err);
+/* Appends what a column is when a statement does not give it: its default as SQL of DuckDB's, or NULL.
+ * E_DELTA_PROTOCOL_WRITE for a default that DuckDB cannot read. */
+Status table_rows_default(const DeltaField *field, Text *out, Error *err);
+/* Column by name without case; E_DELTA_SCHEMA with the nearest name as hint. */
+Status table_rows_column(const DeltaSchema *schema, const char *name, size_t *index, Error *err);
+
+/* The first column of a query's first row as a number; 0 when it is NULL or there is no row. */
+Status table_rows_number(DuckConn *conn, const char *sql, int64_t *out, Error *err);
+
+#endif
