@@ -215,43 +215,55 @@ static Status beginning(DeltaSource *source, DuckConn *conn, const DeltaOffset *
     return OK;
 }
 
-/* At the first look after a start: is what the checkpoint wants to read next still there? */
-static Status check_start(DeltaSource *source, DeltaOffset *at, Error *err)
+static Status backwards(const DeltaSource *source, int64_t version, Error *err)
+{
+    error_set(err, E_STREAM_BACKWARDS,
+              "%s ends at version %" PRId64 ", but version %" PRId64 " was read from it before",
+              delta_table_uri(source->table), source->newest, version);
+    error_hint(err, "the table was put back to an older state; start the flow anew with --full-refresh");
+    return error_status(err);
+}
+
+/* The log begins at `first`, after what was to be read next. */
+static Status begins_later(const DeltaSource *source, int64_t first, DeltaOffset *at, Error *err)
+{
+    if (source->options.fail_on_data_loss) {
+        error_set(err, E_SOURCE_DATA_LOSS,
+                  "version %" PRId64 " of %s is missing: it was not read yet, and the log begins at %" PRId64,
+                  at->version, delta_table_uri(source->table), first);
+        error_hint(err, "start anew with --full-refresh, or go on with what is there WITH (failOnDataLoss = false)");
+        return error_status(err);
+    }
+    log_warning("flow=%s versions %" PRId64 " to %" PRId64 " of %s are gone and are left out", source->flow,
+                at->version, first - 1, delta_table_uri(source->table));
+    *at = (DeltaOffset){.version = first, .index = -1};
+    return OK;
+}
+
+/* At the first look after a start: is what the checkpoint wants to read next still there, with the same columns? */
+static Status check_start(DeltaSource *source, DuckConn *conn, DeltaOffset *at, Error *err)
 {
     int64_t first = 0, last = 0;
     Status rc = OK;
 
-    if (source->started || at->initial) {
-        source->started = true;
+    if (source->started) {
         return OK;
     }
-    rc = delta_table_commit_range(source->table, &first, &last, err);
-    if (rc != OK) {
-        return rc;
-    }
-    source->newest = last > source->newest ? last : source->newest;
-    if (at->version > source->newest + 1) {
-        error_set(err, E_STREAM_BACKWARDS,
-                  "%s ends at version %" PRId64 ", but version %" PRId64 " was read from it before",
-                  delta_table_uri(source->table), source->newest, at->version - 1);
-        error_hint(err, "the table was put back to an older state; start the flow anew with --full-refresh");
-        return error_status(err);
-    }
-    if (at->version < first && at->version <= source->newest) {
-        if (source->options.fail_on_data_loss) {
-            error_set(err, E_SOURCE_DATA_LOSS,
-                      "version %" PRId64 " of %s is missing: it was not read yet, and the log begins at %" PRId64, at->version,
-                      delta_table_uri(source->table), first);
-            error_hint(err,
-                       "start anew with --full-refresh, or go on with what is there WITH (failOnDataLoss = false)");
-            return error_status(err);
+    if (!at->initial) {
+        TRY(delta_table_commit_range(source->table, &first, &last, err));
+        source->newest = last > source->newest ? last : source->newest;
+        if (at->version > source->newest + 1) {
+            rc = backwards(source, at->version - 1, err);
+            goto out;
         }
-        log_warning("flow=%s versions %" PRId64 " to %" PRId64 " of %s are gone and are left out", source->flow,
-                    at->version, first - 1, delta_table_uri(source->table));
-        *at = (DeltaOffset){.version = first, .index = -1};
+        if (at->version < first && at->version <= source->newest) {
+            TRY(begins_later(source, first, at, err));
+        }
     }
+    TRY(delta_mapping_check_start(source, conn, at->version, err));
     source->started = true;
-    return OK;
+out:
+    return rc;
 }
 
 /* ---- ranges ---- */
@@ -322,7 +334,7 @@ static Status delta_latest(StreamSource *base, DuckConn *conn, const char *start
     } else {
         TRY(beginning(source, conn, NULL, &walk.at, err));
     }
-    TRY(check_start(source, &walk.at, err));
+    TRY(check_start(source, conn, &walk.at, err));
     begun = walk.at;
     TRY(walk_on(&walk, conn, start != NULL, err));
     TRY(note_backlog(source, conn, &walk, err));
@@ -361,7 +373,7 @@ static Status walk_again(DeltaSource *source, DuckConn *conn, const char *start,
                        delta_table_uri(source->table), end);
         goto out;
     }
-    TRY(check_start(source, &walk.at, err));
+    TRY(check_start(source, conn, &walk.at, err));
     TRY(walk_on(&walk, conn, start != NULL, err));
     source->range.end = mem_strdup(end);
 out:

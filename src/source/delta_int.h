@@ -106,6 +106,13 @@ void delta_initial_drop(DeltaSource *source);
 /* Files and bytes of the initial snapshot behind `index`. */
 Status delta_initial_rest(DeltaSource *source, DuckConn *conn, int64_t index, StreamBacklog *out, Error *err);
 
+/* ---- delta_mapping.c ---- */
+
+/* E_SOURCE_SCHEMA_CHANGED when a column was renamed or dropped between the schema of `version` and the one the stream reads with. */
+Status delta_mapping_check(const DeltaSource *source, const DeltaSchema *schema, int64_t version, Error *err);
+/* The same for the schema at a version where the stream goes on, as far as that can be rebuilt. */
+Status delta_mapping_check_start(const DeltaSource *source, DuckConn *conn, int64_t version, Error *err);
+
 /* Rows of a file by its statistics, less those its deletion vector hides; -1 when it does not say. */
 int64_t delta_file_rows(const DeltaFile *file);
 

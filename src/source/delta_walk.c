@@ -165,6 +165,7 @@ static Status judge_metadata(const DeltaSource *source, int64_t version, const D
         return error_status(err);
     }
     TRY(delta_schema_parse(metadata->schema_string, &schema, err));
+    TRY(delta_mapping_check(source, schema, version, err));
     if (!same_partitioning(source, metadata)) {
         rc = schema_error(source, version, false, "its partition columns are others", err);
         goto out;

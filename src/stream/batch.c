@@ -449,6 +449,18 @@ static void set_starts(Flow *flow, const OffsetsEntry *entry)
     }
 }
 
+Status batch_look(Flow *flow, Error *err)
+{
+    CheckpointState state = {.offsets_last = -1, .commits_last = -1, .oldest = -1};
+    Status rc = OK;
+
+    TRY(checkpoint_load(flow->checkpoint, flow->n_readers, &state, err));
+    set_starts(flow, state.commits_last == state.offsets_last ? state.last : state.before);
+out:
+    checkpoint_state_clear(&state);
+    return rc;
+}
+
 /* Spark's settings go on from batch to batch; pins of static sides belong to their own. */
 static void keep_conf(Flow *flow, const OffsetsEntry *entry)
 {

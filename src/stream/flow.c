@@ -116,6 +116,7 @@ Status flow_open(const FlowSpec *spec, Flow **out, Error *err)
     }
     TRY(checkpoint_open(spec->checkpoint, spec->name, &flow->checkpoint, err));
     TRY(bind_sources(flow, spec, err));
+    TRY(batch_look(flow, err));
     for (size_t i = 0; i < spec->n_inputs; i++) {
         flow->readers[i].source = spec->inputs[i].source;
     }
@@ -492,7 +493,6 @@ const char *flow_query_id(const Flow *flow)
 
 void flow_describe(const Flow *flow, Text *out)
 {
-    text_printf(out, "%s: ", flow->name);
     for (size_t i = 0; i < flow->n_readers; i++) {
         const FlowReader *reader = &flow->readers[i];
         text_append(out, i ? ", " : "");

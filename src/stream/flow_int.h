@@ -137,6 +137,8 @@ Status plan_set_time(Flow *flow, int64_t time_ms, Error *err);
 Status batch_run(Flow *flow, bool unlimited, bool *ran, Error *err);
 /* Reads the checkpoint and the sink and sets where the flow stands, with the batch to run again, if any. */
 Status batch_recover(Flow *flow, Error *err);
+/* Sets the starts of the sources as the checkpoint alone has them, for those who ask before the flow runs. */
+Status batch_look(Flow *flow, Error *err);
 void batch_clear(Flow *flow);
 /* Tells every source that what lies before the next batch is in the target and that the checkpoint says so. */
 Status batch_tell_sources(Flow *flow, Error *err);

@@ -90,12 +90,12 @@ SHAPES = [
           [(2, ()), (3, ())],
           {"default/bronze": (("id", "extra"), everything), "default/silver": (("id", "extra"), everything)}, feed=growing),
     Shape("two_flows", f"""
-          CREATE STREAMING TABLE both {SMALL};
-          CREATE FLOW even TBLPROPERTIES ('freshet.state.retainBatches' = '2') AS INSERT INTO both BY NAME
+          CREATE STREAMING TABLE merged {SMALL};
+          CREATE FLOW even TBLPROPERTIES ('freshet.state.retainBatches' = '2') AS INSERT INTO merged BY NAME
             SELECT id, name FROM {FILES} WHERE id % 2 = 0;
-          CREATE FLOW odd TBLPROPERTIES ('freshet.state.retainBatches' = '2') AS INSERT INTO both BY NAME
+          CREATE FLOW odd TBLPROPERTIES ('freshet.state.retainBatches' = '2') AS INSERT INTO merged BY NAME
             SELECT id, name FROM {FILES} WHERE id % 2 = 1;""",
-          [(3, ()), (2, ())], {"default/both": (("id", "name"), everything)}),
+          [(3, ()), (2, ())], {"default/merged": (("id", "name"), everything)}),
     Shape("full_refresh", f"CREATE STREAMING TABLE bronze {SMALL} AS SELECT id, name FROM {FILES};",
           [(2, ()), (2, ("--full-refresh", "bronze"))], {"default/bronze": (("id", "name"), everything)}),
     Shape("care", """
