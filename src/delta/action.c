@@ -613,6 +613,9 @@ void delta_action_write(const DeltaAction *action, Text *out)
         text_printf(out, "{\"commitInfo\":%s}\n", action->info.json);
         return;
     }
+    if (action->kind == DELTA_ACTION_CHECKPOINT_METADATA || action->kind == DELTA_ACTION_UNKNOWN) {
+        return; /* never written as a line of their own */
+    }
     for (size_t i = 0; i < N_ACTIONS; i++) {
         if (ACTIONS[i].kind == action->kind) {
             text_printf(out, "{\"%s\":{", ACTIONS[i].key);
@@ -629,7 +632,7 @@ void delta_action_write(const DeltaAction *action, Text *out)
     case DELTA_ACTION_SIDECAR: write_sidecar(&action->file, out); break;
     case DELTA_ACTION_COMMIT_INFO:
     case DELTA_ACTION_CHECKPOINT_METADATA:
-    case DELTA_ACTION_UNKNOWN: return; /* never written as a line of their own */
+    case DELTA_ACTION_UNKNOWN: break; /* not here */
     }
     text_append(out, "}}\n");
 }

@@ -44,7 +44,7 @@ static const Feature FEATURES[] = {
     {"checkConstraints", 0, 3, false, YES, YES, {0}, "delta.constraints.", NULL, NULL, 0},
     {"changeDataFeed", 0, 4, false, YES, YES, {0}, "delta.enableChangeDataFeed", "true", NULL, 0},
     {"generatedColumns", 0, 4, false, YES, YES, {0}, NULL, NULL, "delta.generationExpression", 0},
-    {"columnMapping", 2, 5, true, YES, UNUSED_ONLY, {0}, "delta.columnMapping.mode", "name|id", NULL, 0},
+    {"columnMapping", 2, 5, true, YES, YES, {0}, "delta.columnMapping.mode", "name|id", NULL, 0},
     {"identityColumns", 0, 6, false, YES, YES, {0}, NULL, NULL, "delta.identity.start", 0},
     {"allowColumnDefaults", 0, 0, false, YES, UNUSED_ONLY, {0}, NULL, NULL, "CURRENT_DEFAULT", 0},
     {"domainMetadata", 0, 0, false, YES, YES, {0}, NULL, NULL, NULL, 0},

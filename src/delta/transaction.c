@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "delta/log/path.h"
+#include "delta/mapping_int.h"
 #include "delta/partition.h"
 #include "delta/property_int.h"
 #include "delta/protocol_int.h"
@@ -275,19 +276,70 @@ out:
     return rc;
 }
 
+static void put_property(DeltaTransaction *txn, const char *key, const char *value)
+{
+    DeltaMetadata *m = &txn->metadata;
+    DeltaPair *pairs = arena_alloc(txn->arena, (m->n_configuration + 1) * sizeof *pairs);
+    size_t n = 0;
+    bool put = value == NULL;
+
+    for (size_t i = 0; i < m->n_configuration; i++) {
+        if (strcmp(m->configuration[i].key, key) != 0) {
+            pairs[n++] = m->configuration[i];
+        } else if (!put) {
+            pairs[n++] = (DeltaPair){m->configuration[i].key, arena_strdup(txn->arena, value)};
+            put = true;
+        }
+    }
+    if (!put) {
+        pairs[n++] = (DeltaPair){arena_strdup(txn->arena, key), arena_strdup(txn->arena, value)};
+    }
+    m->configuration = pairs;
+    m->n_configuration = n;
+}
+
+static const char *mapping_mode(const DeltaMetadata *metadata)
+{
+    return delta_property_text(metadata, "delta.columnMapping.mode");
+}
+
+/* Takes the schema over; columns that are new to a mapped table get their ids and names. */
+static Status take_schema(DeltaTransaction *txn, DeltaSchema *schema, bool keep_names, Error *err)
+{
+    static const char MAX_ID[] = "delta.columnMapping.maxColumnId";
+    Text json = TEXT(SCHEMA_BYTES_MAX);
+    DeltaSchema *mapped;
+    int64_t max_id = delta_property_i64(&txn->metadata, MAX_ID);
+    Status rc = OK;
+
+    if (strcmp(mapping_mode(&txn->metadata), "none") != 0) {
+        TRY(delta_mapping_assign(schema, keep_names, &max_id, &mapped, err));
+        delta_schema_unref(schema);
+        schema = mapped;
+        put_property(txn, MAX_ID, arena_printf(txn->arena, "%lld", (long long)max_id));
+    }
+    delta_schema_json(schema, &json);
+    delta_schema_unref(txn->schema);
+    txn->schema = schema;
+    schema = NULL;
+    txn->metadata.schema_string = arena_strdup(txn->arena, text_str(&json));
+    TRY(raise_protocol(txn, err));
+out:
+    delta_schema_unref(schema);
+    text_free(&json);
+    return rc;
+}
+
 Status delta_transaction_set_schema(DeltaTransaction *txn, const DeltaSchema *schema, Error *err)
 {
     Text json = TEXT(SCHEMA_BYTES_MAX);
     DeltaSchema *parsed = NULL;
     Status rc = OK;
 
-    TRY(delta_schema_check_names(schema, delta_property_text(&txn->metadata, "delta.columnMapping.mode"), err));
+    TRY(delta_schema_check_names(schema, mapping_mode(&txn->metadata), err));
     delta_schema_json(schema, &json);
     TRY(delta_schema_parse(text_str(&json), &parsed, err));
-    delta_schema_unref(txn->schema);
-    txn->schema = parsed;
-    txn->metadata.schema_string = arena_strdup(txn->arena, text_str(&json));
-    TRY(raise_protocol(txn, err));
+    TRY(take_schema(txn, parsed, false, err));
 out:
     text_free(&json);
     return rc;
@@ -381,31 +433,29 @@ out:
     return rc;
 }
 
-static void put_property(DeltaTransaction *txn, const char *key, const char *value)
+/* Mapping begins with a table, or by name later on; it does not end (reference 5.4). */
+static Status check_mapping_change(const DeltaTransaction *txn, const char *before, const char *after, Error *err)
 {
-    DeltaMetadata *m = &txn->metadata;
-    DeltaPair *pairs = arena_alloc(txn->arena, (m->n_configuration + 1) * sizeof *pairs);
-    size_t n = 0;
-    bool put = value == NULL;
+    bool begins = strcmp(before, "none") == 0 && (txn->snapshot == NULL || strcmp(after, "name") == 0);
 
-    for (size_t i = 0; i < m->n_configuration; i++) {
-        if (strcmp(m->configuration[i].key, key) != 0) {
-            pairs[n++] = m->configuration[i];
-        } else if (!put) {
-            pairs[n++] = (DeltaPair){m->configuration[i].key, arena_strdup(txn->arena, value)};
-            put = true;
-        }
+    if (strcmp(before, after) == 0 || begins || (txn->snapshot == NULL && txn->schema == NULL)) {
+        return OK;
     }
-    if (!put) {
-        pairs[n++] = (DeltaPair){arena_strdup(txn->arena, key), arena_strdup(txn->arena, value)};
-    }
-    m->configuration = pairs;
-    m->n_configuration = n;
+    Status rc = error_set(err, E_DELTA_PROPERTY, "delta.columnMapping.mode cannot change from '%s' to '%s'", before,
+                          after);
+    error_hint(err, "an existing table can only change from 'none' to 'name'");
+    return rc;
+}
+
+static Status begin_mapping(DeltaTransaction *txn, Error *err)
+{
+    return txn->schema == NULL ? OK : take_schema(txn, delta_schema_ref(txn->schema), txn->snapshot != NULL, err);
 }
 
 Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, const char *value, Error *err)
 {
     bool done, used_ict = delta_transaction_uses_ict(txn);
+    const char *mode = mapping_mode(&txn->metadata);
     Status rc = OK;
 
     TRY(set_pseudo(txn, key, value, &done, err));
@@ -413,7 +463,13 @@ Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, co
         goto out;
     }
     TRY(delta_property_check(key, value, err));
+    if (strcmp(key, "delta.columnMapping.mode") == 0) {
+        TRY(check_mapping_change(txn, mode, value != NULL ? value : "none", err));
+    }
     put_property(txn, key, value);
+    if (strcmp(mode, mapping_mode(&txn->metadata)) != 0) {
+        TRY(begin_mapping(txn, err));
+    }
     if (!used_ict && delta_transaction_uses_ict(txn) && txn->snapshot != NULL) {
         txn->enables_ict = true;
     }

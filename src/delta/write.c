@@ -61,23 +61,6 @@ static const char *property(const Write *w, const char *key, const char *otherwi
 
 /* ---- the schema the rows are written with ---- */
 
-static Status set_schema(DeltaTransaction *txn, DeltaSchema *schema, Error *err)
-{
-    Status rc = OK;
-    const char *mapping = delta_transaction_property(txn, "delta.columnMapping.mode");
-
-    if (mapping && !str_ieq(mapping, "none")) {
-        rc = error_set(err, E_DELTA_PROTOCOL_WRITE,
-                       "the table has column mapping; adding columns to it is not supported");
-        error_hint(err, "add the columns with the program that made the table");
-        return rc;
-    }
-    TRY(delta_schema_check_names(schema, mapping, err));
-    TRY(delta_transaction_set_schema(txn, schema, err));
-out:
-    return rc;
-}
-
 /* The columns that belong to the table come first. */
 static size_t without_change_type(DuckColumnInfo *columns, size_t n)
 {
@@ -108,7 +91,7 @@ static Status reconcile(DeltaTransaction *txn, DuckConn *conn, const char *query
     if (!schema || schema->n_fields == 0 || options->overwrite_schema) {
         TRY(delta_schema_from_columns(columns, n, &grown, err));
         if (!schema || !delta_schema_equal(schema, grown)) {
-            TRY(set_schema(txn, grown, err));
+            TRY(delta_transaction_set_schema(txn, grown, err));
         }
         schema = delta_transaction_schema(txn);
         delta_schema_unref(grown);
@@ -116,7 +99,7 @@ static Status reconcile(DeltaTransaction *txn, DuckConn *conn, const char *query
     }
     TRY(delta_schema_reconcile(schema, columns, n, options->merge_schema, &select, &grown, err));
     if (grown) {
-        TRY(set_schema(txn, grown, err));
+        TRY(delta_transaction_set_schema(txn, grown, err));
     }
     text_append(out, "SELECT ");
     text_append(out, text_str(&select));

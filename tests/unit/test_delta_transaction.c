@@ -278,6 +278,53 @@ static void test_delta_transaction__protocol_of_new_types(void **state)
     commit(txn);
 }
 
+static const char ODD_NAMES[] = "{\"type\":\"struct\",\"fields\":[{\"name\":\"a "
+                                "b\",\"type\":{\"type\":\"array\",\"elementType\":{\"type\":\"struct\",\"fields\":["
+                                "{\"name\":\"c;d\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}}]},"
+                                "\"containsNull\":true},\"nullable\":true,\"metadata\":{}}]}";
+
+static void test_delta_transaction__maps_columns_of_new_tables(void **state)
+{
+    LogFixture *f = *state;
+    Error err = ERROR_NONE;
+    DeltaTransaction *txn = begin(f);
+    DeltaSchema *schema;
+
+    assert_ok(delta_schema_parse(ODD_NAMES, &schema, &err));
+    assert_error(delta_transaction_set_schema(txn, schema, &err), E_DELTA_NAME);
+    assert_ok(delta_transaction_set_property(txn, "delta.columnMapping.mode", "name", &err));
+    assert_ok(delta_transaction_set_schema(txn, schema, &err));
+    delta_schema_unref(schema);
+    const DeltaField *field = &delta_transaction_schema(txn)->fields[0];
+    assert_int_equal(field->field_id, 1);
+    assert_int_equal(strncmp(field->physical_name, "col-", 4), 0);
+    assert_int_equal(field->type->fields[0].type->fields[0].field_id, 2);
+    assert_string_equal(delta_transaction_property(txn, "delta.columnMapping.maxColumnId"), "2");
+    assert_int_equal(delta_transaction_protocol(txn)->min_reader, 2);
+    assert_int_equal(delta_transaction_protocol(txn)->min_writer, 5);
+    commit(txn);
+    txn = begin(f);
+    assert_error(delta_transaction_set_property(txn, "delta.columnMapping.mode", "none", &err), E_DELTA_PROPERTY);
+    assert_error(delta_transaction_set_property(txn, "delta.columnMapping.mode", "id", &err), E_DELTA_PROPERTY);
+    delta_transaction_free(txn);
+}
+
+static void test_delta_transaction__mapping_an_existing_table_keeps_its_names(void **state)
+{
+    LogFixture *f = *state;
+    Error err = ERROR_NONE;
+
+    create(f);
+    DeltaTransaction *txn = begin(f);
+    assert_error(delta_transaction_set_property(txn, "delta.columnMapping.mode", "id", &err), E_DELTA_PROPERTY);
+    assert_ok(delta_transaction_set_property(txn, "delta.columnMapping.mode", "name", &err));
+    assert_string_equal(delta_transaction_schema(txn)->fields[0].physical_name, "a");
+    assert_int_equal(delta_transaction_schema(txn)->fields[1].field_id, 2);
+    commit(txn);
+    append(f, "x", "1");
+    assert_newest(f, "2: x");
+}
+
 static void test_delta_transaction__refuses_unknown_writers(void **state)
 {
     LogFixture *f = *state;
@@ -711,6 +758,8 @@ int main(void)
         WITH_TABLE(test_delta_transaction__invalid_actions),
         WITH_TABLE(test_delta_transaction__properties),
         WITH_TABLE(test_delta_transaction__protocol_of_new_types),
+        WITH_TABLE(test_delta_transaction__maps_columns_of_new_tables),
+        WITH_TABLE(test_delta_transaction__mapping_an_existing_table_keeps_its_names),
         WITH_TABLE(test_delta_transaction__refuses_unknown_writers),
         WITH_TABLE(test_delta_transaction__in_commit_timestamps),
         WITH_TABLE(test_delta_transaction__row_ids),
