@@ -38,6 +38,8 @@ static void forget_schema(DeltaSource *source)
     mem_free(source->partition_columns);
     mem_free(source->column_mapping);
     mem_free(source->id);
+    delta_snapshot_unref(source->snapshot);
+    source->snapshot = NULL;
     source->schema = NULL;
     source->partition_columns = NULL;
     source->n_partition_columns = 0;
@@ -46,7 +48,7 @@ static void forget_schema(DeltaSource *source)
     source->known = false;
 }
 
-static void learn_schema(DeltaSource *source, const DeltaSnapshot *snapshot)
+static void learn_schema(DeltaSource *source, DeltaSnapshot *snapshot)
 {
     const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
     const char *mapping = delta_snapshot_property(snapshot, "delta.columnMapping.mode");
@@ -54,6 +56,7 @@ static void learn_schema(DeltaSource *source, const DeltaSnapshot *snapshot)
     forget_schema(source);
     source->id = mem_strdup(metadata->id);
     source->schema = delta_schema_ref(delta_snapshot_schema(snapshot));
+    source->snapshot = source->options.change_feed ? delta_snapshot_ref(snapshot) : NULL;
     source->n_partition_columns = metadata->n_partition_columns;
     source->partition_columns = mem_alloc((metadata->n_partition_columns + 1) * sizeof *source->partition_columns);
     for (size_t i = 0; i < metadata->n_partition_columns; i++) {
@@ -90,7 +93,7 @@ static Status delta_schema_now(StreamSource *base, DuckConn *conn, DeltaSchema *
         }
         learn_schema(source, snapshot);
     }
-    *out = delta_schema_ref(source->schema);
+    *out = delta_feed_columns(source);
 out:
     delta_snapshot_unref(snapshot);
     return rc;
@@ -270,6 +273,7 @@ out:
 
 static void range_clear(DeltaRange *range)
 {
+    delta_changes_free(range->changes);
     arena_free(range->arena);
     mem_free(range->files);
     mem_free(range->start);
@@ -329,10 +333,12 @@ static Status delta_latest(StreamSource *base, DuckConn *conn, const char *start
     Status rc = OK;
 
     range_begin(&source->range, start);
+    TRY(delta_feed_begin(source, conn, err));
     if (start) {
         TRY(delta_offset_parse(start, source->id, &walk.at, err));
     } else {
         TRY(beginning(source, conn, NULL, &walk.at, err));
+        TRY(delta_feed_check_start(source, conn, &walk.at, err));
     }
     TRY(check_start(source, conn, &walk.at, err));
     begun = walk.at;
@@ -361,6 +367,7 @@ static Status walk_again(DeltaSource *source, DuckConn *conn, const char *start,
     Status rc = OK;
 
     range_begin(&source->range, start);
+    TRY(delta_feed_begin(source, conn, err));
     TRY(delta_offset_parse(end, source->id, &last, err));
     walk.end = &last;
     if (start) {
@@ -389,7 +396,9 @@ typedef struct DeltaBatch {
     Duck *duck;
     Arena *arena; /* what the scan's files point into */
     DeltaScan *scan;
-    DuckCounter counter; /* where statistics do not tell the rows */
+    DeltaChanges *changes; /* readChangeFeed: instead of the scan */
+    const char *sql;       /* of either */
+    DuckCounter counter;   /* where statistics do not tell the rows */
     uint64_t slot;
     bool counting;
 } DeltaBatch;
@@ -402,6 +411,7 @@ static void batch_release(void *owner)
         duck_counter_drop(batch->duck, batch->slot);
     }
     delta_scan_free(batch->scan);
+    delta_changes_free(batch->changes);
     arena_free(batch->arena);
     mem_free(batch);
 }
@@ -459,10 +469,9 @@ static char *relation_sql(const DeltaBatch *batch)
     Text sql = TEXT(TEXT_SQL_MAX);
 
     if (batch->counting) {
-        text_printf(&sql, "SELECT * FROM (%s) WHERE freshet_count(%" PRIu64 ", true)", delta_scan_sql(batch->scan),
-                    batch->slot);
+        text_printf(&sql, "SELECT * FROM (%s) WHERE freshet_count(%" PRIu64 ", true)", batch->sql, batch->slot);
     } else {
-        text_append(&sql, delta_scan_sql(batch->scan));
+        text_append(&sql, batch->sql);
     }
     return text_take(&sql);
 }
@@ -485,7 +494,14 @@ static Status delta_relation(StreamSource *base, DuckConn *conn, const char *sta
         TRY(walk_again(source, conn, start, end, err));
     }
     TRY(exclude(source, conn, err));
-    TRY(delta_scan_list(&how, conn, range->files, range->n, &batch->scan, err));
+    if (range->changes) {
+        TRY(delta_changes_finish(range->changes, &batch->sql, err));
+        batch->changes = range->changes;
+        range->changes = NULL;
+    } else {
+        TRY(delta_scan_list(&how, conn, range->files, range->n, &batch->scan, err));
+        batch->sql = delta_scan_sql(batch->scan);
+    }
     batch->arena = range->arena;
     range->arena = NULL;
     batch->counting = range->rows < 0;
@@ -610,12 +626,21 @@ static void delta_close(StreamSource *base)
     mem_free(source);
 }
 
-#define DELTA_OPS(milliseconds)                                                                                      \
-    {                                                                                                                \
-        .kind = "delta", .schema = delta_schema_now, .latest = delta_latest, .relation = delta_relation,             \
-        .commit = delta_commit, .freeze = delta_freeze, .wake_fd = delta_wake_fd, .wake_clear = delta_wake_clear,    \
-        .poll_ms = (milliseconds), .backlog = delta_backlog, .describe = delta_describe, .identity = delta_identity, \
-        .close = delta_close,                                                                                        \
+#define DELTA_OPS(milliseconds)         \
+    {                                   \
+        .kind = "delta",                \
+        .schema = delta_schema_now,     \
+        .latest = delta_latest,         \
+        .relation = delta_relation,     \
+        .commit = delta_commit,         \
+        .freeze = delta_freeze,         \
+        .wake_fd = delta_wake_fd,       \
+        .wake_clear = delta_wake_clear, \
+        .poll_ms = (milliseconds),      \
+        .backlog = delta_backlog,       \
+        .describe = delta_describe,     \
+        .identity = delta_identity,     \
+        .close = delta_close,           \
     }
 static const StreamSourceOps WATCHED_OPS = DELTA_OPS(WATCHED_POLL_MS);
 static const StreamSourceOps UNWATCHED_OPS = DELTA_OPS(UNWATCHED_POLL_MS);

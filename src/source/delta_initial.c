@@ -54,6 +54,7 @@ static Status make_table(DeltaSource *source, DuckConn *conn, int64_t version, E
     text_append(&sql, ")");
     TRY(duck_exec(conn, text_str(&sql), err));
     source->initial_version = version;
+    source->initial_time = delta_snapshot_timestamp(snapshot);
     source->initial_conn = conn;
 out:
     if (rc != OK && err) {

@@ -2,6 +2,7 @@
 #ifndef FRESHET_SOURCE_DELTA_INT_H
 #define FRESHET_SOURCE_DELTA_INT_H
 
+#include "delta/changes.h"
 #include "delta/scan.h"
 #include "duck/function.h"
 #include "source/sources.h"
@@ -26,6 +27,7 @@ int delta_offset_compare(const DeltaOffset *a, const DeltaOffset *b);
 typedef struct DeltaSourceOptions {
     int64_t files_max, bytes_max; /* a batch's limits */
     bool ignore_deletes, ignore_changes, skip_changes, fail_on_data_loss;
+    bool change_feed;         /* readChangeFeed: what commits did to rows, instead of the rows they added */
     char *exclude;            /* regular expression, or NULL */
     int64_t starting_version; /* -1: not given; DELTA_START_LATEST */
     char *starting_timestamp; /* or NULL */
@@ -44,8 +46,9 @@ typedef struct DeltaRange {
     Arena *arena;
     DeltaFile *files;
     size_t n, capacity;
-    int64_t bytes, rows; /* rows: -1 when some file does not say */
-    char *start, *end;   /* offsets as texts; NULL start: from the beginning */
+    int64_t bytes, rows;   /* rows: -1 when some file does not say */
+    char *start, *end;     /* offsets as texts; NULL start: from the beginning */
+    DeltaChanges *changes; /* readChangeFeed: collects what `files` does otherwise, n counts */
 } DeltaRange;
 
 typedef struct DeltaSource {
@@ -66,11 +69,13 @@ typedef struct DeltaSource {
     size_t n_partition_columns;
     char *column_mapping;
     int64_t init_version;
+    DeltaSnapshot *snapshot; /* readChangeFeed: of init_version */
 
     /* where it stands */
     bool started;            /* the first latest() has checked the start */
     int64_t newest;          /* highest version known to exist */
     int64_t bound;           /* available-now reads no commit after it; INT64_MAX: no bound */
+    int64_t initial_time;    /* ms, of initial_version */
     int64_t initial_version; /* version the temporary table of the initial snapshot was made from; -1: none */
     DuckConn *initial_conn;  /* the connection that holds it */
     DeltaRange range;        /* planned last, so that relation() need not read the log again */
@@ -94,8 +99,21 @@ typedef struct DeltaWalk {
 /* Charges a file to the limits; false when they are used up (reference 16.4). */
 bool delta_walk_admit(DeltaWalk *walk, int64_t size);
 void delta_walk_add(DeltaWalk *walk, const DeltaFile *file, int64_t rows);
+int64_t delta_walk_last_index(const DeltaWalk *walk, int64_t version);
+Status delta_walk_end_commit(DeltaWalk *walk, const DeltaCommit *commit, bool *done, Error *err);
 /* Goes on through the commits after walk->at. What would be an error ends the walk before it, unless nothing was passed yet. */
 Status delta_walk_commits(DeltaWalk *walk, Error *err);
+
+/* ---- delta_feed.c: commits as changes (readChangeFeed) ---- */
+
+/* The columns of the stream: those of the table, or of its change feed; a new reference. */
+DeltaSchema *delta_feed_columns(const DeltaSource *source);
+/* Begins to collect changes in the range. */
+Status delta_feed_begin(DeltaSource *source, DuckConn *conn, Error *err);
+/* Takes what a commit did after walk->at.index (reference 16.2, 16.4). *done: nothing further may be read. */
+Status delta_feed_take(DeltaWalk *walk, const DeltaCommit *commit, bool *done, Error *err);
+/* E_DELTA_CHANGES when the feed is off where the stream begins. */
+Status delta_feed_check_start(DeltaSource *source, DuckConn *conn, const DeltaOffset *at, Error *err);
 
 /* ---- delta_initial.c: the snapshot a stream begins with ---- */
 

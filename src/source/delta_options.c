@@ -27,7 +27,9 @@ const StreamOptionSpec SOURCE_DELTA_OPTIONS[] = {
      "Stop when commits that were not read yet have been removed; false: go on with the oldest there is."},
     {"excludeRegex", STREAM_OPTION_TEXT, "", NULL, 0, "Leave out data files whose path in the log matches."},
     {"withEventTimeOrder", STREAM_OPTION_BOOL, "false", NULL, 0, "Not supported: only false."},
-    {"readChangeFeed", STREAM_OPTION_BOOL, "false", NULL, 0, "Not supported yet: only false."},
+    {"readChangeFeed", STREAM_OPTION_BOOL, "false", NULL, 0,
+     "Read the change feed: every row with _change_type, _commit_version and _commit_timestamp; without a start the "
+     "rows that are there come first, as inserts."},
     {"readChangeData", STREAM_OPTION_BOOL, "false", NULL, 0, "Old name for readChangeFeed."},
     {"schemaTrackingLocation", STREAM_OPTION_TEXT, "", NULL, 0, "Not supported yet."},
     {"schemaLocation", STREAM_OPTION_TEXT, "", NULL, 0, "Old name for schemaTrackingLocation."},
@@ -42,10 +44,6 @@ const size_t SOURCE_DELTA_OPTIONS_COUNT = sizeof SOURCE_DELTA_OPTIONS / sizeof *
 static const struct {
     const char *name, *hint;
 } REFUSED[] = {
-    {"readChangeFeed",
-     "skipChangeCommits leaves out commits that change rows; table_changes() reads the change feed as a batch"},
-    {"readChangeData",
-     "skipChangeCommits leaves out commits that change rows; table_changes() reads the change feed as a batch"},
     {"withEventTimeOrder", "leave the option out"},
     {"schemaTrackingLocation", "columns that are added are followed without it; after a renamed or dropped column "
                                "start anew with --full-refresh"},
@@ -145,6 +143,13 @@ Status delta_source_options(const StreamOption *options, size_t n, const char *w
     read.ignore_changes = both || flag(options, n, "ignoreChanges", false);
     read.skip_changes = flag(options, n, "skipChangeCommits", false);
     read.fail_on_data_loss = flag(options, n, "failOnDataLoss", true);
+    read.change_feed = flag(options, n, "readChangeFeed", flag(options, n, "readChangeData", false));
+    if (read.change_feed && given(options, n, "excludeRegex")) {
+        error_set(err, E_STREAM_OPTION, "%s: excludeRegex does not go together with readChangeFeed", what);
+        error_hint(err, "leave out rows by a condition of the query");
+        mem_free(read.starting_timestamp);
+        return at(given(options, n, "excludeRegex"), err);
+    }
     read.exclude = mem_strdup(stream_option_get(options, n, "excludeRegex"));
     *out = read;
 out:

@@ -66,6 +66,14 @@ static const DeltaDeletionVector *copy_vector(Arena *arena, const DeltaDeletionV
 void delta_walk_add(DeltaWalk *walk, const DeltaFile *file, int64_t rows)
 {
     DeltaRange *range = walk->range;
+
+    if (range->changes) { /* the initial snapshot of a change feed */
+        delta_changes_add_file(range->changes, file, walk->at.version, walk->source->initial_time, NULL);
+        range->n++;
+        range->bytes += file->size;
+        range->rows = rows < 0 || range->rows < 0 ? -1 : range->rows + rows;
+        return;
+    }
     DeltaPair *values = arena_alloc(range->arena, (file->n_partition_values + 1) * sizeof *values);
 
     for (size_t i = 0; i < file->n_partition_values; i++) {
@@ -195,10 +203,13 @@ static Status judge(const DeltaSource *source, const DeltaCommit *commit, Verdic
         if (action->kind == DELTA_ACTION_PROTOCOL) {
             TRY(delta_protocol_check_read(&action->protocol, where, err));
         } else if (action->kind == DELTA_ACTION_METADATA) {
+            if (source->options.change_feed) {
+                TRY(delta_changes_check(&action->metadata, commit->version, delta_table_uri(source->table), err));
+            }
             TRY(judge_metadata(source, commit->version, &action->metadata, verdict, err));
         }
     }
-    if (!verdict->schema_changed) {
+    if (!verdict->schema_changed && !source->options.change_feed) {
         TRY(judge_data(source, commit, verdict, err));
     }
 out:
@@ -208,15 +219,32 @@ out:
 /* ---- the walk ---- */
 
 /* The last index of a version that the walk may pass. */
-static int64_t last_index(const DeltaWalk *walk, int64_t version)
+int64_t delta_walk_last_index(const DeltaWalk *walk, int64_t version)
 {
     return walk->end && walk->end->version == version ? walk->end->index : INT64_MAX;
+}
+
+/* The end of a commit: the next version, or the logged end inside it. */
+Status delta_walk_end_commit(DeltaWalk *walk, const DeltaCommit *commit, bool *done, Error *err)
+{
+    int64_t last = delta_walk_last_index(walk, commit->version);
+
+    if (last == INT64_MAX) {
+        walk->at = (DeltaOffset){.version = commit->version + 1, .index = -1};
+    } else if (walk->at.index == last) {
+        *done = true;
+    } else {
+        return error_set(err, E_SOURCE_DATA_LOSS,
+                         "version %" PRId64 " of %s holds fewer files than the checkpoint says were read",
+                         commit->version, delta_table_uri(walk->source->table));
+    }
+    return OK;
 }
 
 /* Takes the files of a commit after walk->at.index. *done: nothing further may be read. */
 static Status take_files(DeltaWalk *walk, const DeltaCommit *commit, bool *done, Error *err)
 {
-    int64_t index = 0, last = last_index(walk, commit->version);
+    int64_t index = 0, last = delta_walk_last_index(walk, commit->version);
 
     for (size_t i = 0; i < commit->n_actions && index <= last; i++) {
         const DeltaAction *action = &commit->actions[i];
@@ -233,16 +261,7 @@ static Status take_files(DeltaWalk *walk, const DeltaCommit *commit, bool *done,
         }
         index++;
     }
-    if (last == INT64_MAX) {
-        walk->at = (DeltaOffset){.version = commit->version + 1, .index = -1};
-    } else if (walk->at.index == last) {
-        *done = true;
-    } else {
-        return error_set(err, E_SOURCE_DATA_LOSS,
-                         "version %" PRId64 " of %s holds fewer files than the checkpoint says were read",
-                         commit->version, delta_table_uri(walk->source->table));
-    }
-    return OK;
+    return delta_walk_end_commit(walk, commit, done, err);
 }
 
 static Status missing(const DeltaWalk *walk, int64_t version, Error *err)
@@ -320,10 +339,11 @@ Status delta_walk_commits(DeltaWalk *walk, Error *err)
         if (verdict.schema_changed) {
             walk->schema_changed = true;
             done = true;
-        } else if (verdict.skip && last_index(walk, commit->version) == INT64_MAX) {
+        } else if (verdict.skip && delta_walk_last_index(walk, commit->version) == INT64_MAX) {
             walk->at = (DeltaOffset){.version = commit->version + 1, .index = -1};
         } else {
-            TRY(take_files(walk, commit, &done, err));
+            TRY(walk->range->changes ? delta_feed_take(walk, commit, &done, err)
+                                     : take_files(walk, commit, &done, err));
         }
         delta_commit_free(commit);
         commit = NULL;
