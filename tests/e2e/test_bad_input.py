@@ -189,7 +189,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_costs_nothing(freshet, small_disk, landing, tmp_path):
     with open(landing / "a.json", "w") as file:
         for i in range(60000):
-            file.write(json.dumps({"id": i, "noise": os.urandom(40).hex()}) + "\n")
+            file.write(json.dumps({"id": i, "noise": os.urandom(120).hex()}) + "\n")
     file = tmp_path / "pipeline.sql"
     file.write_text(f"CREATE STREAMING TABLE t AS SELECT * FROM STREAM read_files('{landing}', format => 'json');")
     warehouse = small_disk / "w"
