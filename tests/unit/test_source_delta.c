@@ -240,7 +240,8 @@ static void test_source_delta__options(void **state)
         const char *key, *value;
         ErrorId id;
     } CASES[] = {
-        {"readChangeFeed", "true", E_STREAM_OPTION},
+        {"readChangeFeed", "true", E_NONE},
+        {"readChangeFeed", "perhaps", E_STREAM_OPTION},
         {"readChangeFeed", "false", E_NONE},
         {"schemaTrackingLocation", "/x", E_STREAM_OPTION},
         {"withEventTimeOrder", "true", E_STREAM_OPTION},
