@@ -17,11 +17,11 @@ typedef enum Codec { CODEC_NONE, CODEC_GZIP, CODEC_ZSTD } Codec;
 struct ByteInput {
     char *path;
     int fd;
-    int64_t offset;      /* of the next pread */
+    int64_t offset; /* of the next pread */
     Codec codec;
     unsigned char *packed;
     size_t packed_at, packed_n;
-    bool in_member;      /* a member or frame has begun and not ended */
+    bool in_member; /* a member or frame has begun and not ended */
     z_stream zlib;
     ZSTD_DStream *zstd;
 };
@@ -70,7 +70,8 @@ static Status open_codec(ByteInput *in, Error *err)
         in->zstd = ZSTD_createDStream();
         return in->zstd != NULL ? OK : error_set(err, E_INTERNAL, "%s: zstd has no memory", in->path);
     }
-    return inflateInit2(&in->zlib, 15 + 16) == Z_OK ? OK : error_set(err, E_INTERNAL, "%s: zlib has no memory", in->path);
+    return inflateInit2(&in->zlib, 15 + 16) == Z_OK ? OK
+                                                    : error_set(err, E_INTERNAL, "%s: zlib has no memory", in->path);
 }
 
 Status byte_input_open(const char *path, int64_t from, ByteInput **out, Error *err)
@@ -137,7 +138,8 @@ static Status fill_packed(ByteInput *in, Error *err)
     return rc;
 }
 
-/* Takes packed bytes, gives up to n plain ones. Padding with zeros behind the last gzip member is allowed, as gzip(1) does. */
+/* Takes packed bytes, gives up to n plain ones. Padding with zeros behind the last gzip member is allowed, as gzip(1)
+ * does. */
 static Status inflate_some(ByteInput *in, void *buffer, size_t n, size_t *got, Error *err)
 {
     z_stream *z = &in->zlib;
@@ -158,7 +160,9 @@ static Status inflate_some(ByteInput *in, void *buffer, size_t n, size_t *got, E
         in->in_member = false;
         rc = inflateReset(z);
     }
-    return rc == Z_OK || rc == Z_BUF_ERROR ? OK : error_set(err, E_SOURCE_FILE, "%s: the gzip stream is damaged: %s", in->path, z->msg ? z->msg : "bad data");
+    return rc == Z_OK || rc == Z_BUF_ERROR ? OK
+                                           : error_set(err, E_SOURCE_FILE, "%s: the gzip stream is damaged: %s",
+                                                       in->path, z->msg ? z->msg : "bad data");
 }
 
 static Status unzstd_some(ByteInput *in, void *buffer, size_t n, size_t *got, Error *err)
@@ -191,7 +195,8 @@ static Status read_packed(ByteInput *in, void *buffer, size_t n, size_t *got, Er
         rc = in->codec == CODEC_GZIP ? inflate_some(in, buffer, n, got, err) : unzstd_some(in, buffer, n, got, err);
     }
     if (rc == OK && *got == 0 && in->in_member) {
-        error_set(err, E_SOURCE_FILE, "%s: the %s stream ends early", in->path, in->codec == CODEC_GZIP ? "gzip" : "zstd");
+        error_set(err, E_SOURCE_FILE, "%s: the %s stream ends early", in->path,
+                  in->codec == CODEC_GZIP ? "gzip" : "zstd");
         error_hint(err, "the file is cut short or was still being written; write it aside and rename it into place");
         rc = error_status(err);
     }

@@ -1,5 +1,5 @@
-/* The bytes of a file, decompressed where its first bytes say gzip or zstd (whatever its name says). Members and frames may follow one
- * another. A stream that ends early or is damaged is E_SOURCE_FILE.
+/* The bytes of a file, decompressed where its first bytes say gzip or zstd (whatever its name says). Members and
+ * frames may follow one another. A stream that ends early or is damaged is E_SOURCE_FILE.
  */
 #ifndef FRESHET_SOURCE_BYTE_INPUT_H
 #define FRESHET_SOURCE_BYTE_INPUT_H

@@ -119,7 +119,8 @@ size_t csv_unescape(const CsvDialect *d, const CsvField *field, char *out)
     size_t n = 0;
 
     while (s < end) {
-        bool pair = s + 1 < end && ((*s == d->quote && s[1] == d->quote) || (*s == d->escape && (s[1] == d->quote || s[1] == d->escape)));
+        bool pair = s + 1 < end && ((*s == d->quote && s[1] == d->quote) ||
+                                    (*s == d->escape && (s[1] == d->quote || s[1] == d->escape)));
         s += pair;
         out[n++] = *s++;
     }
@@ -134,9 +135,11 @@ void csv_record_fini(CsvRecord *record)
 
 /* ---- reading ---- */
 
-void csv_reader_init(CsvReader *r, ValueNode *root, const CsvDialect *dialect, bool inferred, bool rescues, size_t record_bytes_max)
+void csv_reader_init(CsvReader *r, ValueNode *root, const CsvDialect *dialect, bool inferred, bool rescues,
+                     size_t record_bytes_max)
 {
-    *r = (CsvReader){.root = root, .dialect = dialect, .inferred = inferred, .rescues = rescues, .scratch = TEXT(record_bytes_max)};
+    *r = (CsvReader){
+        .root = root, .dialect = dialect, .inferred = inferred, .rescues = rescues, .scratch = TEXT(record_bytes_max)};
     rescue_init(&r->rescue, record_bytes_max * 4 + 65536);
     csv_reader_begin_file(r);
 }
@@ -190,12 +193,9 @@ static bool names_the_columns(CsvReader *r)
 static bool has_header(CsvReader *r)
 {
     switch (r->dialect->header) {
-    case HEADER_YES:
-        return true;
-    case HEADER_NO:
-        return false;
-    default:
-        return r->inferred || names_the_columns(r);
+    case HEADER_YES: return true;
+    case HEADER_NO: return false;
+    default: return r->inferred || names_the_columns(r);
     }
 }
 
@@ -229,7 +229,8 @@ static bool is_reserved(const CsvReader *r, const char *name)
 
 static void note_unknown(CsvReader *r, const char *name)
 {
-    if (r->unknown[0] == '\0' && value_node_field_nocase(r->root, name, strlen(name)) == VALUE_NO_FIELD && !is_reserved(r, name)) {
+    if (r->unknown[0] == '\0' && value_node_field_nocase(r->root, name, strlen(name)) == VALUE_NO_FIELD &&
+        !is_reserved(r, name)) {
         snprintf(r->unknown, sizeof r->unknown, "%s", name);
     }
 }

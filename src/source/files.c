@@ -1,12 +1,16 @@
 /* Files as a stream, in the manner of Spark's file source and of Auto Loader.
  *
- * Offsets are {"logOffset":N}: everything up to entry N of the source's log (files_log.h). One latest() makes one entry: the oldest pending files under
- * the limits, written down before the offset is. A restart offers first what the log has and no offset names.
+ * Offsets are {"logOffset":N}: everything up to entry N of the source's log (files_log.h). One latest() makes one
+ * entry: the oldest pending files under the limits, written down before the offset is. A restart offers first what
+ * the log has and no offset names.
  *
- * The schema is given, or inferred from the first files and kept (files_schema.h). It grows in two ways, both durable before anything is read with it:
- *   latest() looks at the head of each file it takes; a new column there ends the batch before that file, or, if it is the first one,
+ * The schema is given, or inferred from the first files and kept (files_schema.h). It grows in two ways, both durable
+ * before anything is read with it:
+ *   latest() looks at the head of each file it takes; a new column there ends the batch before that file, or, if it
+ *   is the first one,
  *            extends the schema at once and has the flow planned anew;
- *   learnt() a new column deeper in a file ends the statement that meets it; then all files of the batch are looked through, the schema
+ *   learnt() a new column deeper in a file ends the statement that meets it; then all files of the batch are looked
+ *   through, the schema
  *            is extended, and the flow runs the same batch again. So no row is there twice or never.
  */
 #include <inttypes.h>
@@ -26,24 +30,24 @@
 
 typedef struct FilesSource {
     StreamSource base;
-    Arena *arena;              /* options, and columns of all schemas there were */
+    Arena *arena; /* options, and columns of all schemas there were */
     Duck *duck;
     Store *checkpoint;
     char *dir;
     FilesOptions options;
     FilesPlace *place;
     FilesSet *known;
-    FilesLog *log;             /* NULL until first asked for something */
+    FilesLog *log; /* NULL until first asked for something */
     FilesFinder *finder;
-    bool started;              /* the existing files were settled (includeExistingFiles) */
+    bool started; /* the existing files were settled (includeExistingFiles) */
 
-    DeltaSchema *data;         /* NULL: not known yet */
-    int64_t schema_number;     /* of the next schema */
+    DeltaSchema *data;     /* NULL: not known yet */
+    int64_t schema_number; /* of the next schema */
     FilesColumns *columns;
 
-    FilesFindings findings;    /* of the last relation */
+    FilesFindings findings;       /* of the last relation */
     int64_t read_start, read_end; /* its range */
-    int64_t cleaned;           /* entries up to it were cleaned in this run */
+    int64_t cleaned;              /* entries up to it were cleaned in this run */
 } FilesSource;
 
 /* ---- offsets ---- */
@@ -155,7 +159,8 @@ static bool any_bytes(const FilesItem *items, size_t n)
     return false;
 }
 
-/* From the pending files, else from those that are not complete yet (so that a run that ends need not end without having seen them). */
+/* From the pending files, else from those that are not complete yet (so that a run that ends need not end without
+ * having seen them). */
 static Status infer_schema(FilesSource *s, DuckConn *conn, Error *err)
 {
     size_t n;
@@ -252,7 +257,8 @@ static Status refuse_new_column(const FilesSource *s, const FilesItem *item, con
     return ERR_INVALID;
 }
 
-/* Does the head of the file have columns that the schema lacks? *extended = NULL: no, or it cannot be read, which reading will tell. */
+/* Does the head of the file have columns that the schema lacks? *extended = NULL: no, or it cannot be read, which
+ * reading will tell. */
 static Status peek(const FilesSource *s, DuckConn *conn, const FilesItem *item, DeltaSchema **extended, Error *err)
 {
     Error own = ERROR_NONE;
@@ -306,7 +312,8 @@ static Status choose(FilesSource *s, DuckConn *conn, bool unlimited, size_t *tak
     return OK;
 }
 
-static Status files_latest(StreamSource *source, DuckConn *conn, const char *start, bool unlimited, char **end, bool *schema_changed, Error *err)
+static Status files_latest(StreamSource *source, DuckConn *conn, const char *start, bool unlimited, char **end,
+                           bool *schema_changed, Error *err)
 {
     FilesSource *s = (FilesSource *)source;
     int64_t from;
@@ -318,8 +325,9 @@ static Status files_latest(StreamSource *source, DuckConn *conn, const char *sta
     TRY(open_log(s, err));
     TRY(parse_offset(start, &from, err));
     if (from > files_log_end(s->log)) {
-        rc = error_set(err, E_SOURCE_DATA_LOSS, "%s/%s ends at entry %" PRId64 ", the checkpoint says that %" PRId64 " was read", store_uri(s->checkpoint),
-                       s->dir, files_log_end(s->log), from);
+        rc = error_set(err, E_SOURCE_DATA_LOSS,
+                       "%s/%s ends at entry %" PRId64 ", the checkpoint says that %" PRId64 " was read",
+                       store_uri(s->checkpoint), s->dir, files_log_end(s->log), from);
         goto out;
     }
     if (files_log_end(s->log) > from) {
@@ -349,7 +357,8 @@ out:
     return rc;
 }
 
-static Status files_relation(StreamSource *source, DuckConn *conn, const char *start, const char *end, StreamRelation *out, Error *err)
+static Status files_relation(StreamSource *source, DuckConn *conn, const char *start, const char *end,
+                             StreamRelation *out, Error *err)
 {
     FilesSource *s = (FilesSource *)source;
     FilesItem *items = NULL;
@@ -364,8 +373,9 @@ static Status files_relation(StreamSource *source, DuckConn *conn, const char *s
         TRY(files_format_find(&s->options, items[0].path, err));
     }
     s->findings = (FilesFindings){0};
-    TRY(s->options.format == FILES_PARQUET ? files_parquet_relation(conn, &s->options, s->columns, items, n, out, err)
-                                           : files_scan_relation(s->duck, &s->options, s->columns, items, n, &s->findings, out, err));
+    TRY(s->options.format == FILES_PARQUET
+            ? files_parquet_relation(conn, &s->options, s->columns, items, n, out, err)
+            : files_scan_relation(s->duck, &s->options, s->columns, items, n, &s->findings, out, err));
 out:
     mem_free(items);
     return rc;
@@ -400,7 +410,8 @@ static bool files_learnt(StreamSource *source)
     Error err = ERROR_NONE;
     bool learnt = false;
 
-    if (s->options.evolution == EVOLVE_ADD && atomic_exchange(&s->findings.unknown_column, false) && learn(s, &learnt, &err) != OK) {
+    if (s->options.evolution == EVOLVE_ADD && atomic_exchange(&s->findings.unknown_column, false) &&
+        learn(s, &learnt, &err) != OK) {
         log_warning("%s: a new column could not be added to the schema: %s", files_place_text(s->place), err.message);
     }
     return learnt;
@@ -509,13 +520,19 @@ static const StreamSourceOps FILES_OPS = {
     .close = files_close,
 };
 
-Status source_files_open(const StreamSourceContext *context, const char *place, const StreamOption *options, size_t n, StreamSource **out, Error *err)
+Status source_files_open(const StreamSourceContext *context, const char *place, const StreamOption *options, size_t n,
+                         StreamSource **out, Error *err)
 {
     FilesSource *s = mem_alloc(sizeof *s);
     Status rc;
 
-    *s = (FilesSource){.base.ops = &FILES_OPS, .arena = arena_new(), .duck = context->duck, .checkpoint = store_ref(context->checkpoint),
-                       .dir = mem_strdup(context->private_dir), .known = files_set_new(), .cleaned = -1};
+    *s = (FilesSource){.base.ops = &FILES_OPS,
+                       .arena = arena_new(),
+                       .duck = context->duck,
+                       .checkpoint = store_ref(context->checkpoint),
+                       .dir = mem_strdup(context->private_dir),
+                       .known = files_set_new(),
+                       .cleaned = -1};
     TRY(files_options_read(options, n, s->arena, &s->options, err));
     TRY(files_place_new(place, &s->options, &s->place, err));
     s->finder = files_finder_new(s->place, &s->options, s->known);

@@ -57,7 +57,8 @@ static void add_file(void *context, const char *path, const struct stat *st)
     Batch *batch = context;
     int64_t mtime_us = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
 
-    if (!files_set_add(batch->seen, path) || mtime_us <= batch->options.modified_after_us || mtime_us >= batch->options.modified_before_us) {
+    if (!files_set_add(batch->seen, path) || mtime_us <= batch->options.modified_after_us ||
+        mtime_us >= batch->options.modified_before_us) {
         return;
     }
     batch->items = mem_grow(batch->items, batch->n, &batch->capacity, sizeof *batch->items);
@@ -78,7 +79,9 @@ static Status list_files(Batch *batch, Error *err)
     }
     if (batch->n == 0) {
         error_set(err, E_IO_NOT_FOUND, "read_files: no file matches %s", files_place_text(batch->place));
-        error_hint(err, "%s", files_place_exists(batch->place) ? "names that begin with '_' or '.' are not read" : "the folder does not exist");
+        error_hint(err, "%s",
+                   files_place_exists(batch->place) ? "names that begin with '_' or '.' are not read"
+                                                    : "the folder does not exist");
         return ERR_NOT_FOUND;
     }
     qsort(batch->items, batch->n, sizeof *batch->items, by_path);
@@ -90,7 +93,8 @@ static char *listing_text(const Batch *batch)
     uint64_t digest = 0;
     for (size_t i = 0; i < batch->n; i++) {
         const FilesItem *item = &batch->items[i];
-        const int64_t facts[] = {item->size, item->mtime_us, (int64_t)hash_bytes(item->path, strlen(item->path)), (int64_t)digest};
+        const int64_t facts[] = {item->size, item->mtime_us, (int64_t)hash_bytes(item->path, strlen(item->path)),
+                                 (int64_t)digest};
         digest = hash_bytes(facts, sizeof facts);
     }
     Text text = TEXT(128);
@@ -101,8 +105,9 @@ static char *listing_text(const Batch *batch)
 static Status find_schema(Batch *batch, DuckConn *conn, Error *err)
 {
     DeltaSchema *data;
-    Status rc = batch->options.schema_text ? schema_text_parse(conn, "schema", batch->options.schema_text, &data, err)
-                                           : files_infer(conn, &batch->options, batch->items, batch->n, INFER_SAMPLE, &data, err);
+    Status rc = batch->options.schema_text
+                    ? schema_text_parse(conn, "schema", batch->options.schema_text, &data, err)
+                    : files_infer(conn, &batch->options, batch->items, batch->n, INFER_SAMPLE, &data, err);
     if (rc == OK) {
         rc = files_columns_init(&batch->columns, data, &batch->options, batch->arena, err);
         delta_schema_unref(data);
@@ -110,7 +115,8 @@ static Status find_schema(Batch *batch, DuckConn *conn, Error *err)
     return rc;
 }
 
-Status source_files_relation(Duck *duck, DuckConn *conn, const char *place, const StreamOption *options, size_t n, StreamRelation *out, char **listing, Error *err)
+Status source_files_relation(Duck *duck, DuckConn *conn, const char *place, const StreamOption *options, size_t n,
+                             StreamRelation *out, char **listing, Error *err)
 {
     Batch *batch = mem_alloc(sizeof *batch);
     FilesOptions *o = &batch->options;
@@ -129,8 +135,14 @@ Status source_files_relation(Duck *duck, DuckConn *conn, const char *place, cons
     } else {
         TRY(files_scan_relation(duck, o, &batch->columns, batch->items, batch->n, &batch->findings, &batch->scan, err));
     }
-    *out = (StreamRelation){.sql = mem_strdup(batch->scan.sql), .files = batch->scan.files, .bytes = batch->scan.bytes, .rows = batch->scan.rows,
-                            .rows_read = batch_rows, .bad_rows = batch_bad_rows, .owner = batch, .release = batch_release};
+    *out = (StreamRelation){.sql = mem_strdup(batch->scan.sql),
+                            .files = batch->scan.files,
+                            .bytes = batch->scan.bytes,
+                            .rows = batch->scan.rows,
+                            .rows_read = batch_rows,
+                            .bad_rows = batch_bad_rows,
+                            .owner = batch,
+                            .release = batch_release};
     if (listing != NULL) {
         *listing = listing_text(batch);
     }

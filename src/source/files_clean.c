@@ -34,7 +34,8 @@ static bool archive(const FilesOptions *options, const FilesPlace *place, const 
     return moved;
 }
 
-Status files_clean(const FilesOptions *options, const FilesPlace *place, const FilesEntry *entries, size_t n, Error *err)
+Status files_clean(const FilesOptions *options, const FilesPlace *place, const FilesEntry *entries, size_t n,
+                   Error *err)
 {
     Status rc = OK;
 
@@ -46,7 +47,8 @@ Status files_clean(const FilesOptions *options, const FilesPlace *place, const F
         TRY(failpoint(FP_SOURCE_CLEAN_BEFORE, err));
         bool done = options->clean == CLEAN_DELETE ? unlink(item->path) == 0 : archive(options, place, item->path);
         if (!done) {
-            log_warning("%s: cleanSource could not %s it: %s", item->path, options->clean == CLEAN_DELETE ? "delete" : "move", strerror(errno));
+            log_warning("%s: cleanSource could not %s it: %s", item->path,
+                        options->clean == CLEAN_DELETE ? "delete" : "move", strerror(errno));
         }
         TRY(failpoint(FP_SOURCE_CLEAN_AFTER, err));
     }

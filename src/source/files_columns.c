@@ -4,7 +4,8 @@
 
 #include "source/files_item.h"
 
-static const DeltaType STRING_TYPE = {.id = DELTA_STRING}, LONG_TYPE = {.id = DELTA_LONG}, TIMESTAMP_TYPE = {.id = DELTA_TIMESTAMP};
+static const DeltaType STRING_TYPE = {.id = DELTA_STRING}, LONG_TYPE = {.id = DELTA_LONG},
+                       TIMESTAMP_TYPE = {.id = DELTA_TIMESTAMP};
 
 static const DeltaField METADATA_FIELDS[] = {
     {.name = "file_path", .type = &STRING_TYPE, .nullable = true},
@@ -12,17 +13,30 @@ static const DeltaField METADATA_FIELDS[] = {
     {.name = "file_size", .type = &LONG_TYPE, .nullable = true},
     {.name = "file_modification_time", .type = &TIMESTAMP_TYPE, .nullable = true},
 };
-static const DeltaType METADATA_TYPE = {.id = DELTA_STRUCT, .fields = METADATA_FIELDS, .n_fields = sizeof METADATA_FIELDS / sizeof *METADATA_FIELDS};
+static const DeltaType METADATA_TYPE = {
+    .id = DELTA_STRUCT, .fields = METADATA_FIELDS, .n_fields = sizeof METADATA_FIELDS / sizeof *METADATA_FIELDS};
 
 static DuckTypeId duck_id(DeltaTypeId id)
 {
     static const DuckTypeId IDS[] = {
-        [DELTA_BOOLEAN] = DUCK_BOOLEAN, [DELTA_BYTE] = DUCK_TINYINT,           [DELTA_SHORT] = DUCK_SMALLINT,
-        [DELTA_INTEGER] = DUCK_INTEGER, [DELTA_LONG] = DUCK_BIGINT,            [DELTA_FLOAT] = DUCK_FLOAT,
-        [DELTA_DOUBLE] = DUCK_DOUBLE,   [DELTA_DECIMAL] = DUCK_DECIMAL,        [DELTA_STRING] = DUCK_VARCHAR,
-        [DELTA_BINARY] = DUCK_BLOB,     [DELTA_DATE] = DUCK_DATE,              [DELTA_TIMESTAMP] = DUCK_TIMESTAMP_TZ,
-        [DELTA_TIMESTAMP_NTZ] = DUCK_TIMESTAMP, [DELTA_VARIANT] = DUCK_VARIANT, [DELTA_VOID] = DUCK_NULL,
-        [DELTA_STRUCT] = DUCK_STRUCT,   [DELTA_ARRAY] = DUCK_LIST,             [DELTA_MAP] = DUCK_MAP,
+        [DELTA_BOOLEAN] = DUCK_BOOLEAN,
+        [DELTA_BYTE] = DUCK_TINYINT,
+        [DELTA_SHORT] = DUCK_SMALLINT,
+        [DELTA_INTEGER] = DUCK_INTEGER,
+        [DELTA_LONG] = DUCK_BIGINT,
+        [DELTA_FLOAT] = DUCK_FLOAT,
+        [DELTA_DOUBLE] = DUCK_DOUBLE,
+        [DELTA_DECIMAL] = DUCK_DECIMAL,
+        [DELTA_STRING] = DUCK_VARCHAR,
+        [DELTA_BINARY] = DUCK_BLOB,
+        [DELTA_DATE] = DUCK_DATE,
+        [DELTA_TIMESTAMP] = DUCK_TIMESTAMP_TZ,
+        [DELTA_TIMESTAMP_NTZ] = DUCK_TIMESTAMP,
+        [DELTA_VARIANT] = DUCK_VARIANT,
+        [DELTA_VOID] = DUCK_NULL,
+        [DELTA_STRUCT] = DUCK_STRUCT,
+        [DELTA_ARRAY] = DUCK_LIST,
+        [DELTA_MAP] = DUCK_MAP,
     };
     return IDS[id];
 }
@@ -33,9 +47,14 @@ const DuckType *files_duck_type(const DeltaType *type, Arena *arena)
     DuckTypeMember *members = arena_alloc(arena, (type->n_fields + 1) * sizeof *members);
 
     for (size_t i = 0; i < type->n_fields; i++) {
-        members[i] = (DuckTypeMember){arena_strdup(arena, type->fields[i].name), files_duck_type(type->fields[i].type, arena)};
+        members[i] = (DuckTypeMember){arena_strdup(arena, type->fields[i].name),
+                                      files_duck_type(type->fields[i].type, arena)};
     }
-    *duck = (DuckType){.id = duck_id(type->id), .precision = type->precision, .scale = type->scale, .members = members, .n_members = type->n_fields};
+    *duck = (DuckType){.id = duck_id(type->id),
+                       .precision = type->precision,
+                       .scale = type->scale,
+                       .members = members,
+                       .n_members = type->n_fields};
     return duck;
 }
 
@@ -43,15 +62,18 @@ const DuckType *files_duck_type(const DeltaType *type, Arena *arena)
 static Status check_type(const DeltaType *type, const char *column, FilesFormat format, Error *err)
 {
     bool nested = type->n_fields > 0 || type->id == DELTA_STRUCT;
-    if (type->id == DELTA_VARIANT || type->id == DELTA_VOID || (nested && (format == FILES_CSV || format == FILES_TEXT))) {
+    if (type->id == DELTA_VARIANT || type->id == DELTA_VOID ||
+        (nested && (format == FILES_CSV || format == FILES_TEXT))) {
         Text name = TEXT(4096);
         delta_type_name(type, &name);
-        error_set(err, E_DELTA_TYPE, "column \"%s\": %s cannot be read from %s files", column, text_str(&name), files_format_name(format));
+        error_set(err, E_DELTA_TYPE, "column \"%s\": %s cannot be read from %s files", column, text_str(&name),
+                  files_format_name(format));
         text_free(&name);
         return ERR_UNSUPPORTED;
     }
     if (type->id == DELTA_MAP && type->fields[0].type->id != DELTA_STRING && format == FILES_JSON) {
-        return error_set(err, E_DELTA_TYPE, "column \"%s\": the keys of a map read from json files are strings", column);
+        return error_set(err, E_DELTA_TYPE, "column \"%s\": the keys of a map read from json files are strings",
+                         column);
     }
     for (size_t i = 0; i < type->n_fields; i++) {
         Status rc = check_type(type->fields[i].type, column, format, err);
@@ -104,7 +126,8 @@ static void add_ours(FilesColumns *c, DeltaSchemaBuilder *builder, const DeltaSc
 {
     for (size_t i = 0; i < options->n_partition_columns; i++) {
         const DeltaField *declared = delta_schema_find(data, options->partition_columns[i]);
-        DeltaField field = {.name = options->partition_columns[i], .type = declared ? declared->type : &STRING_TYPE, .nullable = true};
+        DeltaField field = {
+            .name = options->partition_columns[i], .type = declared ? declared->type : &STRING_TYPE, .nullable = true};
         c->partitions[c->n_partitions] = field.name;
         add(c, builder, &field, ROLE_PARTITION, c->n_partitions++);
     }
@@ -116,7 +139,8 @@ static void add_ours(FilesColumns *c, DeltaSchemaBuilder *builder, const DeltaSc
     }
 }
 
-Status files_columns_init(FilesColumns *c, const DeltaSchema *data, const FilesOptions *options, Arena *arena, Error *err)
+Status files_columns_init(FilesColumns *c, const DeltaSchema *data, const FilesOptions *options, Arena *arena,
+                          Error *err)
 {
     size_t most = data->n_fields + options->n_partition_columns + 2;
 

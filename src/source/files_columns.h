@@ -1,6 +1,7 @@
 /* The columns of a file source: those of the data, and those that freshet adds.
  *
- *   data columns, partition columns (from the path), _corrupt_record (only where a given schema has it), _rescued_data, _metadata
+ *   data columns, partition columns (from the path), _corrupt_record (only where a given schema has it),
+ *   _rescued_data, _metadata
  */
 #ifndef FRESHET_SOURCE_FILES_COLUMNS_H
 #define FRESHET_SOURCE_FILES_COLUMNS_H
@@ -12,11 +13,11 @@
 typedef enum ColumnRole { ROLE_DATA, ROLE_PARTITION, ROLE_CORRUPT, ROLE_RESCUED, ROLE_METADATA } ColumnRole;
 
 typedef struct FilesColumns {
-    Arena *arena;            /* not owned */
-    DeltaSchema *schema;     /* all columns; a reference */
-    DuckColumnInfo *duck;    /* the same as DuckDB has them */
+    Arena *arena;         /* not owned */
+    DeltaSchema *schema;  /* all columns; a reference */
+    DuckColumnInfo *duck; /* the same as DuckDB has them */
     ColumnRole *roles;
-    size_t *positions;       /* DATA: among data[]; PARTITION: among the partition columns */
+    size_t *positions; /* DATA: among data[]; PARTITION: among the partition columns */
     DeltaField *data;
     size_t n, n_data, n_partitions;
     const char **partitions; /* names */
@@ -24,8 +25,10 @@ typedef struct FilesColumns {
     size_t n_added;
 } FilesColumns;
 
-/* `data`: the schema of the data, as inferred, kept or given (it may declare the other columns too). Allocates in `arena`, which outlives it. */
-Status files_columns_init(FilesColumns *columns, const DeltaSchema *data, const FilesOptions *options, Arena *arena, Error *err);
+/* `data`: the schema of the data, as inferred, kept or given (it may declare the other columns too). Allocates in
+ * `arena`, which outlives it. */
+Status files_columns_init(FilesColumns *columns, const DeltaSchema *data, const FilesOptions *options, Arena *arena,
+                          Error *err);
 void files_columns_fini(FilesColumns *columns);
 
 /* The DuckDB type that a Delta type is read as. */

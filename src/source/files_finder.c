@@ -47,7 +47,12 @@ struct FilesFinder {
 FilesFinder *files_finder_new(const FilesPlace *place, const FilesOptions *options, FilesSet *known)
 {
     FilesFinder *f = mem_alloc(sizeof *f);
-    *f = (FilesFinder){.place = place, .options = options, .known = known, .watch = files_watch_new(), .relist = true, .newest_us = INT64_MIN};
+    *f = (FilesFinder){.place = place,
+                       .options = options,
+                       .known = known,
+                       .watch = files_watch_new(),
+                       .relist = true,
+                       .newest_us = INT64_MIN};
     return f;
 }
 
@@ -141,7 +146,8 @@ static bool is_complete(const FilesFinder *f, const char *path, const struct sta
 static int by_time(const void *a, const void *b)
 {
     const FilesItem *x = a, *y = b;
-    return x->mtime_us != y->mtime_us ? (x->mtime_us > y->mtime_us) - (x->mtime_us < y->mtime_us) : strcmp(x->path, y->path);
+    return x->mtime_us != y->mtime_us ? (x->mtime_us > y->mtime_us) - (x->mtime_us < y->mtime_us)
+                                      : strcmp(x->path, y->path);
 }
 
 static int by_time_newest_first(const void *a, const void *b)
@@ -158,7 +164,8 @@ static void add_pending(FilesFinder *f, const char *path, const struct stat *st)
         memmove(f->pending, f->pending + f->begin, f->n * sizeof *f->pending);
         f->begin = 0;
     }
-    f->unsorted = f->unsorted || f->options->latest_first || (f->n > f->begin && by_time(&item, &f->pending[f->n - 1]) < 0);
+    f->unsorted = f->unsorted || f->options->latest_first ||
+                  (f->n > f->begin && by_time(&item, &f->pending[f->n - 1]) < 0);
     f->pending = mem_grow(f->pending, f->n, &f->capacity, sizeof *f->pending);
     f->pending[f->n++] = item;
     f->newest_us = item.mtime_us > f->newest_us ? item.mtime_us : f->newest_us;
@@ -173,7 +180,8 @@ static void add_waiting(FilesFinder *f, const char *path)
 static bool is_wanted(const FilesFinder *f, const struct stat *st)
 {
     int64_t us = mtime_us(st);
-    bool young = f->options->max_age_us == INT64_MAX || f->newest_us == INT64_MIN || us >= f->newest_us - f->options->max_age_us;
+    bool young = f->options->max_age_us == INT64_MAX || f->newest_us == INT64_MIN ||
+                 us >= f->newest_us - f->options->max_age_us;
     return us > f->options->modified_after_us && us < f->options->modified_before_us && young;
 }
 
@@ -292,7 +300,8 @@ static int64_t list_interval(const FilesFinder *f)
     if (!files_watch_reliable(f->watch) || !files_place_exists(f->place)) {
         return f->list_cost_us * LIST_SHARE > POLL_US ? f->list_cost_us * LIST_SHARE : POLL_US;
     }
-    return f->options->backfill_us > f->list_cost_us * LIST_SHARE ? f->options->backfill_us : f->list_cost_us * LIST_SHARE;
+    return f->options->backfill_us > f->list_cost_us * LIST_SHARE ? f->options->backfill_us
+                                                                  : f->list_cost_us * LIST_SHARE;
 }
 
 static Status list_all(FilesFinder *f, Error *err)
@@ -318,7 +327,8 @@ static void check_waiting(FilesFinder *f)
         if (stat(waiting->path, &st) != 0) {
             files_set_remove(f->known, waiting->path);
             drop_waiting(f, waiting);
-        } else if (clock_now_us() - mtime_us(&st) >= f->options->settle_us || (f->frozen && ends_well(f, waiting->path, st.st_size))) {
+        } else if (clock_now_us() - mtime_us(&st) >= f->options->settle_us ||
+                   (f->frozen && ends_well(f, waiting->path, st.st_size))) {
             add_pending(f, waiting->path, &st);
             drop_waiting(f, waiting);
         } else {
@@ -378,7 +388,8 @@ Status files_finder_freeze(FilesFinder *f, Error *err)
 const FilesItem *files_finder_pending(FilesFinder *f, size_t *n)
 {
     if (f->unsorted) {
-        qsort(f->pending + f->begin, f->n - f->begin, sizeof *f->pending, f->options->latest_first ? by_time_newest_first : by_time);
+        qsort(f->pending + f->begin, f->n - f->begin, sizeof *f->pending,
+              f->options->latest_first ? by_time_newest_first : by_time);
         f->unsorted = false;
     }
     *n = f->n - f->begin;
@@ -390,7 +401,8 @@ FilesItem *files_finder_waiting(const FilesFinder *f, size_t *n)
     FilesItem *items = mem_alloc((f->n_waiting + 1) * sizeof *items);
     for (*n = 0; *n < f->n_waiting; ++*n) {
         struct stat st;
-        items[*n] = (FilesItem){.path = f->waiting[*n].path, .size = stat(f->waiting[*n].path, &st) == 0 ? st.st_size : 0};
+        items[*n] = (FilesItem){.path = f->waiting[*n].path,
+                                .size = stat(f->waiting[*n].path, &st) == 0 ? st.st_size : 0};
     }
     return items;
 }

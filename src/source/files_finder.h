@@ -1,10 +1,11 @@
 /* Finding the files of a source: each is offered once, when it is complete.
  *
- *   listing, events -> [not wanted, known] | waiting (not complete yet) -> pending (by time, then path) -> taken into a batch
+ *   listing, events -> [not wanted, known] | waiting (not complete yet) -> pending (by time, then path) -> taken into
+ *   a batch
  *
- * A file is complete when somebody closed it after writing or renamed it into its folder while we watched, when it has not changed for
- * `freshet.files.settle`, or when it ends as such files end: text with a line end, Parquet with its magic, gzip and zstd as a whole stream.
- * A file that is known is never looked at again, however it changes.
+ * A file is complete when somebody closed it after writing or renamed it into its folder while we watched, when it
+ * has not changed for `freshet.files.settle`, or when it ends as such files end: text with a line end, Parquet with
+ * its magic, gzip and zstd as a whole stream. A file that is known is never looked at again, however it changes.
  */
 #ifndef FRESHET_SOURCE_FILES_FINDER_H
 #define FRESHET_SOURCE_FILES_FINDER_H
@@ -21,7 +22,8 @@ void files_finder_free(FilesFinder *finder); /* NULL is fine */
 
 /* Looks for new files: what the watch says, what has become complete, and everything when it is time to list. */
 Status files_finder_refresh(FilesFinder *finder, Error *err);
-/* Waits until what is not complete has settled; a file that somebody goes on writing to is left for later. For runs that end. */
+/* Waits until what is not complete has settled; a file that somebody goes on writing to is left for later. For runs
+ * that end. */
 void files_finder_settle(FilesFinder *finder);
 /* The last look: lists everything and settles. Nothing is found afterwards. */
 Status files_finder_freeze(FilesFinder *finder, Error *err);

@@ -18,7 +18,7 @@ typedef struct Sample {
     Shapes *shapes;
     LineInput input;
     CsvRecord record;
-    char **names;      /* of the fields of the CSV file at hand */
+    char **names; /* of the fields of the CSV file at hand */
     size_t n_names;
     Arena *arena;
     Text scratch;
@@ -78,7 +78,8 @@ static void add_csv_record(Sample *sample)
         const CsvField *field = &sample->record.fields[i];
         size_t n;
         const char *s = field_text(sample, field, &n);
-        bool null = (n == 0 && !field->quoted) || (n > 0 && strlen(csv->null_value) == n && memcmp(csv->null_value, s, n) == 0);
+        bool null = (n == 0 && !field->quoted) ||
+                    (n > 0 && strlen(csv->null_value) == n && memcmp(csv->null_value, s, n) == 0);
         shapes_add_text(sample->shapes, sample->names[i], s, n, null);
     }
 }
@@ -110,7 +111,8 @@ static Status add_file(Sample *sample, const FilesItem *item, Error *err)
     Status rc;
 
     sample->names = NULL;
-    TRY(line_input_open(&sample->input, item->path, 0, INT64_MAX, options->format == FILES_JSON && options->multi_line, err));
+    TRY(line_input_open(&sample->input, item->path, 0, INT64_MAX, options->format == FILES_JSON && options->multi_line,
+                        err));
     while (sample->bytes > 0 && sample->records > 0) {
         TRY(line_input_next(&sample->input, &block, err));
         if (block.start == block.end) {
@@ -136,12 +138,15 @@ out:
 
 static bool passes_over(const FilesOptions *options, const Error *err)
 {
-    return (options->ignore_missing && err->id == E_IO_NOT_FOUND) || (options->ignore_corrupt && err->id == E_SOURCE_FILE);
+    return (options->ignore_missing && err->id == E_IO_NOT_FOUND) ||
+           (options->ignore_corrupt && err->id == E_SOURCE_FILE);
 }
 
-static Status add_files(const FilesOptions *options, const FilesItem *items, size_t n, FilesDepth depth, Shapes *shapes, Error *err)
+static Status add_files(const FilesOptions *options, const FilesItem *items, size_t n, FilesDepth depth, Shapes *shapes,
+                        Error *err)
 {
-    Sample sample = {.options = options, .shapes = shapes, .arena = arena_new(), .scratch = TEXT((size_t)options->record_bytes_max)};
+    Sample sample = {
+        .options = options, .shapes = shapes, .arena = arena_new(), .scratch = TEXT((size_t)options->record_bytes_max)};
     Status rc = OK;
 
     line_input_init(&sample.input, (size_t)options->record_bytes_max, depth == INFER_ALL ? 0 : INFER_HEAD_BYTES);
@@ -187,7 +192,8 @@ static Status with_hints(DuckConn *conn, const FilesOptions *options, DeltaSchem
     return rc;
 }
 
-Status files_infer(DuckConn *conn, const FilesOptions *options, const FilesItem *items, size_t n, FilesDepth depth, DeltaSchema **out, Error *err)
+Status files_infer(DuckConn *conn, const FilesOptions *options, const FilesItem *items, size_t n, FilesDepth depth,
+                   DeltaSchema **out, Error *err)
 {
     DeltaSchema *schema = NULL;
     Shapes shapes;
@@ -213,8 +219,8 @@ out:
     return rc;
 }
 
-static Status extend_parquet(DuckConn *conn, const FilesOptions *options, const FilesColumns *columns, const DeltaSchema *base, const FilesItem *items,
-                             size_t n, DeltaSchema **out, Error *err)
+static Status extend_parquet(DuckConn *conn, const FilesOptions *options, const FilesColumns *columns,
+                             const DeltaSchema *base, const FilesItem *items, size_t n, DeltaSchema **out, Error *err)
 {
     DeltaSchema *found;
     Status rc = files_parquet_schema(conn, options, items, n, &found, err);
@@ -240,8 +246,8 @@ static Status extend_parquet(DuckConn *conn, const FilesOptions *options, const 
     return OK;
 }
 
-Status files_extend(DuckConn *conn, const FilesOptions *options, const FilesColumns *columns, const DeltaSchema *base, const FilesItem *items, size_t n,
-                    FilesDepth depth, DeltaSchema **out, Error *err)
+Status files_extend(DuckConn *conn, const FilesOptions *options, const FilesColumns *columns, const DeltaSchema *base,
+                    const FilesItem *items, size_t n, FilesDepth depth, DeltaSchema **out, Error *err)
 {
     Shapes shapes;
 

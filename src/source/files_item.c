@@ -26,8 +26,8 @@ Status files_format_find(FilesOptions *options, const char *path, Error *err)
     static const struct {
         const char *suffix;
         FilesFormat format;
-    } SUFFIXES[] = {{".json", FILES_JSON}, {".jsonl", FILES_JSON}, {".ndjson", FILES_JSON}, {".csv", FILES_CSV}, {".tsv", FILES_CSV},
-                    {".parquet", FILES_PARQUET}, {".txt", FILES_TEXT}, {".log", FILES_TEXT}};
+    } SUFFIXES[] = {{".json", FILES_JSON}, {".jsonl", FILES_JSON},      {".ndjson", FILES_JSON}, {".csv", FILES_CSV},
+                    {".tsv", FILES_CSV},   {".parquet", FILES_PARQUET}, {".txt", FILES_TEXT},    {".log", FILES_TEXT}};
     if (options->format != FILES_ANY) {
         return OK;
     }
@@ -43,7 +43,8 @@ Status files_format_find(FilesOptions *options, const char *path, Error *err)
     for (size_t i = 0; i < sizeof SUFFIXES / sizeof *SUFFIXES; i++) {
         if (str_ends(name, SUFFIXES[i].suffix)) {
             options->format = SUFFIXES[i].format;
-            options->csv.separator = str_ends(name, ".tsv") && options->csv.separator == ',' ? '\t' : options->csv.separator;
+            options->csv.separator = str_ends(name, ".tsv") && options->csv.separator == ',' ? '\t'
+                                                                                             : options->csv.separator;
             return OK;
         }
     }
@@ -77,8 +78,8 @@ Status files_item_check(FilesItem *item, const FilesOptions *options, bool *gone
         return ERR_CORRUPT;
     }
     if (st.st_size < item->size) {
-        error_set(err, E_SOURCE_FILE, "%s: the file had %lld bytes when it was found and has %lld now", item->path, (long long)item->size,
-                  (long long)st.st_size);
+        error_set(err, E_SOURCE_FILE, "%s: the file had %lld bytes when it was found and has %lld now", item->path,
+                  (long long)item->size, (long long)st.st_size);
         error_hint(err, "files must not change once they are in the folder; put the old content back");
         return ERR_CORRUPT;
     }

@@ -1,15 +1,18 @@
 /* The log of a file source, in the checkpoint's sources/<i>:
  *
  *   <id>                              one entry, as Spark writes it: "v1", then a line for each file
- *                                       {"path":"file:///in/a.json","timestamp":<mtime, ms>,"batchId":<id>,"size":<bytes>}
+ *                                       {"path":"file:///in/a.json","timestamp":<mtime,
+ *                                       ms>,"batchId":<id>,"size":<bytes>}
  *   <first>-<last>.compact.parquet    the entries of those ids: path VARCHAR, size BIGINT, mtime_us BIGINT, id BIGINT,
  *                                       hash_high, hash_low BIGINT (files_set.h)
  *
- * An entry is written before the offset that names it, by put-if-absent, so an entry that no offset names can only be the newest: the source offers it
- * again. COMPACT_ENTRIES entries whose batches are done become one Parquet file, and with it the files before that are no more than COMPACT_FACTOR
- * times as large: every file's name is written a few times in its life, and there are never more than a few Parquet files. What the compacted
- * file replaces is deleted after it has its name; whatever is left of it after a crash is deleted by the next start. A start reads only the two
- * columns of hashes, so a million files that were seen cost it little. (Spark takes the checkpoint over as long as nothing is compacted.)
+ * An entry is written before the offset that names it, by put-if-absent, so an entry that no offset names can only be
+ * the newest: the source offers it again. COMPACT_ENTRIES entries whose batches are done become one Parquet file, and
+ * with it the files before that are no more than COMPACT_FACTOR times as large: every file's name is written a few
+ * times in its life, and there are never more than a few Parquet files. What the compacted file replaces is deleted
+ * after it has its name; whatever is left of it after a crash is deleted by the next start. A start reads only the
+ * two columns of hashes, so a million files that were seen cost it little. (Spark takes the checkpoint over as long
+ * as nothing is compacted.)
  */
 #include "source/files_log.h"
 
@@ -37,9 +40,9 @@ struct FilesLog {
     char *dir;
     FilesSet *seen;
     int64_t end;
-    FilesEntry *entries;   /* of the plain entries, in order of id */
+    FilesEntry *entries; /* of the plain entries, in order of id */
     size_t n, capacity;
-    Compact *compacts;     /* in order of id */
+    Compact *compacts; /* in order of id */
     size_t n_compacts, compacts_capacity;
 };
 
@@ -63,7 +66,8 @@ static void append_line(Text *out, const FilesItem *item, int64_t id)
     text_append_uri(&uri, item->path);
     text_append(out, "\n{\"path\":");
     text_append_json_string(out, text_str(&uri));
-    text_printf(out, ",\"timestamp\":%" PRId64 ",\"batchId\":%" PRId64 ",\"size\":%" PRId64 "}", item->mtime_us / 1000, id, item->size);
+    text_printf(out, ",\"timestamp\":%" PRId64 ",\"batchId\":%" PRId64 ",\"size\":%" PRId64 "}", item->mtime_us / 1000,
+                id, item->size);
     text_free(&uri);
 }
 
@@ -180,9 +184,11 @@ static bool sort_name(void *context, const StoreEntry *entry)
     if (str_parse_i64(entry->name, &id) && id >= 0) {
         names->ids = mem_grow(names->ids, names->n_ids, &names->ids_capacity, sizeof *names->ids);
         names->ids[names->n_ids++] = id;
-    } else if (sscanf(entry->name, "%" SCNd64 "-%" SCNd64 ".compact.parquet%n", &compact.first, &compact.last, &length) == 2 &&
+    } else if (sscanf(entry->name, "%" SCNd64 "-%" SCNd64 ".compact.parquet%n", &compact.first, &compact.last,
+                      &length) == 2 &&
                length == (int)strlen(entry->name)) {
-        names->compacts = mem_grow(names->compacts, names->n_compacts, &names->compacts_capacity, sizeof *names->compacts);
+        names->compacts = mem_grow(names->compacts, names->n_compacts, &names->compacts_capacity,
+                                   sizeof *names->compacts);
         names->compacts[names->n_compacts++] = compact;
     } else if (str_starts(entry->name, ".compact-")) {
         names->rest = mem_grow(names->rest, names->n_rest, &names->rest_capacity, sizeof *names->rest);
@@ -201,7 +207,8 @@ static int by_id(const void *a, const void *b)
 static int by_range(const void *a, const void *b)
 {
     const Compact *x = a, *y = b;
-    return x->first != y->first ? (x->first > y->first) - (x->first < y->first) : (x->last < y->last) - (x->last > y->last);
+    return x->first != y->first ? (x->first > y->first) - (x->first < y->first)
+                                : (x->last < y->last) - (x->last > y->last);
 }
 
 static Status delete_name(FilesLog *log, const char *name, Error *err)
@@ -259,7 +266,8 @@ static Status read_compact(FilesLog *log, DuckConn *conn, Compact *compact, Erro
     TRY(duck_query_stream(conn, text_str(&sql), &result, err));
     TRY(duck_result_next(result, &more, err));
     while (more) {
-        files_set_add_hash(log->seen, (FilesHash){(uint64_t)duck_result_i64(result, 0), (uint64_t)duck_result_i64(result, 1)});
+        files_set_add_hash(log->seen,
+                           (FilesHash){(uint64_t)duck_result_i64(result, 0), (uint64_t)duck_result_i64(result, 1)});
         compact->rows++;
         TRY(duck_result_next(result, &more, err));
     }
@@ -309,7 +317,8 @@ static Status read_entries(FilesLog *log, Names *names, Error *err)
             continue;
         }
         if (id != log->end + 1) {
-            rc = error_set(err, E_STREAM_CHECKPOINT, "%s/%s: entry %" PRId64 " is missing before %" PRId64, store_uri(log->store), log->dir, log->end + 1, id);
+            rc = error_set(err, E_STREAM_CHECKPOINT, "%s/%s: entry %" PRId64 " is missing before %" PRId64,
+                           store_uri(log->store), log->dir, log->end + 1, id);
             goto out;
         }
         TRY(read_entry(log, id, err));
@@ -374,7 +383,9 @@ static int64_t compacted_end(const FilesLog *log)
 Status files_log_range(const FilesLog *log, int64_t start, int64_t end, FilesEntry **out, size_t *n, Error *err)
 {
     if (end > log->end || start < compacted_end(log)) {
-        return error_set(err, E_SOURCE_DATA_LOSS, "%s/%s holds entries %" PRId64 " to %" PRId64 ", the checkpoint asks for %" PRId64 " to %" PRId64,
+        return error_set(err, E_SOURCE_DATA_LOSS,
+                         "%s/%s holds entries %" PRId64 " to %" PRId64 ", the checkpoint asks for %" PRId64
+                         " to %" PRId64,
                          store_uri(log->store), log->dir, compacted_end(log) + 1, log->end, start + 1, end);
     }
     FilesEntry *entries = mem_alloc((log->n + 1) * sizeof *entries);
@@ -402,7 +413,8 @@ typedef struct Rows {
 } Rows;
 
 static const DuckType VARCHAR = {.id = DUCK_VARCHAR}, BIGINT = {.id = DUCK_BIGINT};
-static const DuckColumnInfo COMPACT_COLUMNS[] = {{"path", &VARCHAR}, {"size", &BIGINT}, {"mtime_us", &BIGINT}, {"id", &BIGINT}, {"hash_high", &BIGINT}, {"hash_low", &BIGINT}};
+static const DuckColumnInfo COMPACT_COLUMNS[] = {{"path", &VARCHAR}, {"size", &BIGINT},      {"mtime_us", &BIGINT},
+                                                 {"id", &BIGINT},    {"hash_high", &BIGINT}, {"hash_low", &BIGINT}};
 enum { N_COMPACT_COLUMNS = sizeof COMPACT_COLUMNS / sizeof *COMPACT_COLUMNS };
 
 typedef struct RowsScan {
@@ -424,7 +436,8 @@ static Status rows_open(void *context, const size_t *wanted, size_t n_wanted, vo
 static void put_value(DuckColumn *column, size_t row, const FilesEntry *entry, size_t which)
 {
     FilesHash hash = files_hash(entry->item.path);
-    const int64_t numbers[] = {0, entry->item.size, entry->item.mtime_us, entry->id, (int64_t)hash.high, (int64_t)hash.low};
+    const int64_t numbers[] = {0,         entry->item.size,   entry->item.mtime_us,
+                               entry->id, (int64_t)hash.high, (int64_t)hash.low};
     if (which == 0) {
         duck_column_set_string(column, row, entry->item.path, strlen(entry->item.path));
     } else {
@@ -446,16 +459,24 @@ static Status rows_next(void *context, void *thread, DuckColumn *columns, size_t
     return OK;
 }
 
-static Status copy_compact(const FilesLog *log, const Compact *merged, size_t n_merged, const char *path, size_t n_entries, Error *err)
+static Status copy_compact(const FilesLog *log, const Compact *merged, size_t n_merged, const char *path,
+                           size_t n_entries, Error *err)
 {
     Rows rows = {log->entries, n_entries, 0};
     DuckConn *conn = NULL;
     Text sql = TEXT(1 << 20);
     Status rc;
-    uint64_t handle = duck_relation_register(log->duck, &(DuckRelation){.columns = COMPACT_COLUMNS, .n_columns = N_COMPACT_COLUMNS,
-        .rows_estimate = (int64_t)n_entries, .threads_max = 1, .open = rows_open, .next = rows_next, .close = mem_free, .context = &rows});
+    uint64_t handle = duck_relation_register(log->duck, &(DuckRelation){.columns = COMPACT_COLUMNS,
+                                                                        .n_columns = N_COMPACT_COLUMNS,
+                                                                        .rows_estimate = (int64_t)n_entries,
+                                                                        .threads_max = 1,
+                                                                        .open = rows_open,
+                                                                        .next = rows_next,
+                                                                        .close = mem_free,
+                                                                        .context = &rows});
 
-    text_printf(&sql, "COPY (SELECT path, size, mtime_us, id, hash_high, hash_low FROM freshet_relation(%" PRIu64 ")", handle);
+    text_printf(&sql, "COPY (SELECT path, size, mtime_us, id, hash_high, hash_low FROM freshet_relation(%" PRIu64 ")",
+                handle);
     for (size_t i = 0; i < n_merged; i++) {
         text_append(&sql, " UNION ALL SELECT path, size, mtime_us, id, hash_high, hash_low FROM read_parquet(");
         TRY(append_compact_path(log, &merged[i], &sql, err));
@@ -486,7 +507,8 @@ static void take_in(FilesLog *log, const Compact *compact, size_t n_merged, size
     memmove(log->entries, log->entries + n_entries, log->n * sizeof *log->entries);
 }
 
-static Status publish_compact(FilesLog *log, const char *temporary, const Compact *compact, size_t n_merged, size_t n_entries, Error *err)
+static Status publish_compact(FilesLog *log, const char *temporary, const Compact *compact, size_t n_merged,
+                              size_t n_entries, Error *err)
 {
     int64_t first_entry = compacted_end(log) + 1;
     Compact *merged = mem_alloc((n_merged + 1) * sizeof *merged);
@@ -524,7 +546,8 @@ static Status compact_entries(FilesLog *log, int64_t last, size_t n_entries, Err
     size_t n_merged = 0;
     Status rc;
 
-    while (n_merged < log->n_compacts && log->compacts[log->n_compacts - n_merged - 1].rows <= compact.rows * COMPACT_FACTOR) {
+    while (n_merged < log->n_compacts &&
+           log->compacts[log->n_compacts - n_merged - 1].rows <= compact.rows * COMPACT_FACTOR) {
         n_merged++;
         compact.first = log->compacts[log->n_compacts - n_merged].first;
         compact.rows += log->compacts[log->n_compacts - n_merged].rows;

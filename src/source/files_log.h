@@ -21,8 +21,8 @@ void files_log_close(FilesLog *log); /* NULL is fine */
 int64_t files_log_end(const FilesLog *log); /* the newest entry; -1: none */
 /* Writes the files as the next entry, durably. */
 Status files_log_append(FilesLog *log, const FilesItem *items, size_t n, Error *err);
-/* The files of the entries in (start, end], for the caller to mem_free; their paths live as long as the log. Entries beyond the newest, or
- * compacted ones, are E_SOURCE_DATA_LOSS: no batch needs them any more. */
+/* The files of the entries in (start, end], for the caller to mem_free; their paths live as long as the log. Entries
+ * beyond the newest, or compacted ones, are E_SOURCE_DATA_LOSS: no batch needs them any more. */
 Status files_log_range(const FilesLog *log, int64_t start, int64_t end, FilesEntry **out, size_t *n, Error *err);
 /* The same for what is not compacted yet of it: files whose batches may not be cleaned. */
 Status files_log_uncompacted(const FilesLog *log, int64_t start, int64_t end, FilesEntry **out, size_t *n, Error *err);

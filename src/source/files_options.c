@@ -9,47 +9,71 @@
 
 const StreamOptionSpec SOURCE_FILES_OPTIONS[] = {
     {"format", STREAM_OPTION_ENUM, "from the file names", "json|csv|parquet|text", 0, "What the files are."},
-    {"schema", STREAM_OPTION_TEXT, "inferred", NULL, 0, "The columns, as in CREATE TABLE: 'id BIGINT, at TIMESTAMPTZ'. Nothing is inferred then."},
-    {"schemaHints", STREAM_OPTION_TEXT, "none", NULL, 0, "Types of single columns that win over inference: 'day DATE, price.net DECIMAL(10,2)'."},
-    {"schemaEvolutionMode", STREAM_OPTION_ENUM, "addNewColumns; none with schema", "addNewColumns|rescue|failOnNewColumns|none", 0, "What happens when a file has a column that is not in the schema."},
-    {"inferColumnTypes", STREAM_OPTION_BOOL, "true", NULL, 0, "Infer types; false makes every column of json and csv files a string."},
-    {"rescuedDataColumn", STREAM_OPTION_TEXT, "_rescued_data when inferred", NULL, 0, "The column that keeps what does not fit the schema, as JSON."},
-    {"columnNameOfCorruptRecord", STREAM_OPTION_TEXT, "_corrupt_record", NULL, 0, "The column that keeps lines that cannot be read, if the schema has it."},
-    {"mode", STREAM_OPTION_ENUM, "PERMISSIVE", "PERMISSIVE|DROPMALFORMED|FAILFAST", 0, "Lines that cannot be read: kept as a row, dropped and counted, or an error."},
-    {"multiLine", STREAM_OPTION_BOOL, "false", NULL, 0, "json: a record may go over several lines, or a file be one array. csv: quoted line ends are always read."},
-    {"maxRecordBytes", STREAM_OPTION_BYTES, "64m", NULL, 4096, "A longer line is kept as corrupt, cut to its beginning."},
-    {"partitionColumns", STREAM_OPTION_TEXT, "none", NULL, 0, "Columns whose values stand in the path as name=value: 'year,month'."},
-    {"header", STREAM_OPTION_BOOL, "true when inferred, else told from the first line", NULL, 0, "csv: the first line holds the names of the columns."},
+    {"schema", STREAM_OPTION_TEXT, "inferred", NULL, 0,
+     "The columns, as in CREATE TABLE: 'id BIGINT, at TIMESTAMPTZ'. Nothing is inferred then."},
+    {"schemaHints", STREAM_OPTION_TEXT, "none", NULL, 0,
+     "Types of single columns that win over inference: 'day DATE, price.net DECIMAL(10,2)'."},
+    {"schemaEvolutionMode", STREAM_OPTION_ENUM, "addNewColumns; none with schema",
+     "addNewColumns|rescue|failOnNewColumns|none", 0,
+     "What happens when a file has a column that is not in the schema."},
+    {"inferColumnTypes", STREAM_OPTION_BOOL, "true", NULL, 0,
+     "Infer types; false makes every column of json and csv files a string."},
+    {"rescuedDataColumn", STREAM_OPTION_TEXT, "_rescued_data when inferred", NULL, 0,
+     "The column that keeps what does not fit the schema, as JSON."},
+    {"columnNameOfCorruptRecord", STREAM_OPTION_TEXT, "_corrupt_record", NULL, 0,
+     "The column that keeps lines that cannot be read, if the schema has it."},
+    {"mode", STREAM_OPTION_ENUM, "PERMISSIVE", "PERMISSIVE|DROPMALFORMED|FAILFAST", 0,
+     "Lines that cannot be read: kept as a row, dropped and counted, or an error."},
+    {"multiLine", STREAM_OPTION_BOOL, "false", NULL, 0,
+     "json: a record may go over several lines, or a file be one array. csv: quoted line ends are always read."},
+    {"maxRecordBytes", STREAM_OPTION_BYTES, "64m", NULL, 4096,
+     "A longer line is kept as corrupt, cut to its beginning."},
+    {"partitionColumns", STREAM_OPTION_TEXT, "none", NULL, 0,
+     "Columns whose values stand in the path as name=value: 'year,month'."},
+    {"header", STREAM_OPTION_BOOL, "true when inferred, else told from the first line", NULL, 0,
+     "csv: the first line holds the names of the columns."},
     {"sep", STREAM_OPTION_TEXT, ",", NULL, 0, "csv: what stands between fields; one byte."},
     {"delimiter", STREAM_OPTION_TEXT, ",", NULL, 0, "csv: the same as sep."},
     {"quote", STREAM_OPTION_TEXT, "\"", NULL, 0, "csv: what encloses fields; empty for none."},
-    {"escape", STREAM_OPTION_TEXT, "\\", NULL, 0, "csv: stands before a quote inside quotes; a doubled quote is always read."},
+    {"escape", STREAM_OPTION_TEXT, "\\", NULL, 0,
+     "csv: stands before a quote inside quotes; a doubled quote is always read."},
     {"comment", STREAM_OPTION_TEXT, "none", NULL, 0, "csv: lines that begin with it are passed over."},
-    {"nullValue", STREAM_OPTION_TEXT, "empty", NULL, 0, "csv: a field with this text is NULL; so is an empty one without quotes."},
+    {"nullValue", STREAM_OPTION_TEXT, "empty", NULL, 0,
+     "csv: a field with this text is NULL; so is an empty one without quotes."},
     {"emptyValue", STREAM_OPTION_TEXT, "empty", NULL, 0, "csv: what a quoted empty field is read as."},
     {"ignoreLeadingWhiteSpace", STREAM_OPTION_BOOL, "false", NULL, 0, "csv: blanks before a field are dropped."},
     {"ignoreTrailingWhiteSpace", STREAM_OPTION_BOOL, "false", NULL, 0, "csv: blanks behind a field are dropped."},
     {"dateFormat", STREAM_OPTION_TEXT, "ISO 8601", NULL, 0, "json, csv: Spark's pattern for dates: 'dd.MM.yyyy'."},
     {"timestampFormat", STREAM_OPTION_TEXT, "ISO 8601", NULL, 0, "json, csv: Spark's pattern for TIMESTAMPTZ columns."},
-    {"timestampNTZFormat", STREAM_OPTION_TEXT, "ISO 8601", NULL, 0, "json, csv: Spark's pattern for TIMESTAMP columns."},
+    {"timestampNTZFormat", STREAM_OPTION_TEXT, "ISO 8601", NULL, 0,
+     "json, csv: Spark's pattern for TIMESTAMP columns."},
     {"encoding", STREAM_OPTION_ENUM, "UTF-8", "UTF-8|utf8", 0, "Text files are UTF-8."},
     {"pathGlobFilter", STREAM_OPTION_TEXT, "none", NULL, 0, "Only files whose name matches: '*.json'."},
     {"fileNamePattern", STREAM_OPTION_TEXT, "none", NULL, 0, "The same as pathGlobFilter."},
     {"recursiveFileLookup", STREAM_OPTION_BOOL, "true", NULL, 0, "Folders inside the folder are read too."},
     {"modifiedAfter", STREAM_OPTION_TEXT, "none", NULL, 0, "Only files changed after this moment."},
     {"modifiedBefore", STREAM_OPTION_TEXT, "none", NULL, 0, "Only files changed before this moment."},
-    {"includeExistingFiles", STREAM_OPTION_BOOL, "true", NULL, 0, "false: files that are there at the first start are never read."},
+    {"includeExistingFiles", STREAM_OPTION_BOOL, "true", NULL, 0,
+     "false: files that are there at the first start are never read."},
     {"maxFilesPerTrigger", STREAM_OPTION_LONG, "1000", NULL, 1, "Files of one micro-batch at most."},
-    {"maxBytesPerTrigger", STREAM_OPTION_BYTES, "none", NULL, 1, "A micro-batch takes no further file once it has this much; at least one."},
-    {"maxFileAge", STREAM_OPTION_INTERVAL, "off", NULL, 0, "Files older than the newest one by more than this are never read."},
+    {"maxBytesPerTrigger", STREAM_OPTION_BYTES, "none", NULL, 1,
+     "A micro-batch takes no further file once it has this much; at least one."},
+    {"maxFileAge", STREAM_OPTION_INTERVAL, "off", NULL, 0,
+     "Files older than the newest one by more than this are never read."},
     {"latestFirst", STREAM_OPTION_BOOL, "false", NULL, 0, "The newest of the waiting files come first."},
-    {"ignoreMissingFiles", STREAM_OPTION_BOOL, "false", NULL, 0, "A file that was seen and has vanished is passed over instead of an error."},
-    {"ignoreCorruptFiles", STREAM_OPTION_BOOL, "false", NULL, 0, "What cannot be decompressed or read is passed over with a warning instead of an error."},
-    {"cleanSource", STREAM_OPTION_ENUM, "off", "off|archive|move|delete", 0, "What happens to a file once its rows are committed."},
-    {"sourceArchiveDir", STREAM_OPTION_TEXT, "none", NULL, 0, "cleanSource = archive: where files go, with their path below the source."},
+    {"ignoreMissingFiles", STREAM_OPTION_BOOL, "false", NULL, 0,
+     "A file that was seen and has vanished is passed over instead of an error."},
+    {"ignoreCorruptFiles", STREAM_OPTION_BOOL, "false", NULL, 0,
+     "What cannot be decompressed or read is passed over with a warning instead of an error."},
+    {"cleanSource", STREAM_OPTION_ENUM, "off", "off|archive|move|delete", 0,
+     "What happens to a file once its rows are committed."},
+    {"sourceArchiveDir", STREAM_OPTION_TEXT, "none", NULL, 0,
+     "cleanSource = archive: where files go, with their path below the source."},
     {"cleanSource.moveDestination", STREAM_OPTION_TEXT, "none", NULL, 0, "The same as sourceArchiveDir."},
-    {"backfillInterval", STREAM_OPTION_INTERVAL, "1 minute", NULL, 0, "How often the folder is listed although nobody said that something is new."},
-    {"freshet.files.settle", STREAM_OPTION_INTERVAL, "3 seconds", NULL, 0, "A file without its proper end is taken once it has not changed for so long."},
+    {"backfillInterval", STREAM_OPTION_INTERVAL, "1 minute", NULL, 0,
+     "How often the folder is listed although nobody said that something is new."},
+    {"freshet.files.settle", STREAM_OPTION_INTERVAL, "3 seconds", NULL, 0,
+     "A file without its proper end is taken once it has not changed for so long."},
     {"freshet.withMetadata", STREAM_OPTION_BOOL, "when the query names it", NULL, 0, "Adds the column _metadata."},
 };
 const size_t SOURCE_FILES_OPTIONS_COUNT = sizeof SOURCE_FILES_OPTIONS / sizeof *SOURCE_FILES_OPTIONS;
@@ -183,7 +207,9 @@ static Status read_csv_options(const Given *given, CsvDialect *csv, Error *err)
     TRY(read_pattern(given, "dateFormat", &csv->date, err));
     TRY(read_pattern(given, "timestampFormat", &csv->timestamp, err));
     TRY(read_pattern(given, "timestampNTZFormat", &csv->timestamp_ntz, err));
-    csv->header = find(given, "header") == NULL ? HEADER_AUTO : bool_of(given, "header", false) ? HEADER_YES : HEADER_NO;
+    csv->header = find(given, "header") == NULL     ? HEADER_AUTO
+                  : bool_of(given, "header", false) ? HEADER_YES
+                                                    : HEADER_NO;
     csv->null_value = text_of(given, "nullValue", "");
     csv->empty_value = text_of(given, "emptyValue", "");
     csv->trim_left = bool_of(given, "ignoreLeadingWhiteSpace", false);
@@ -280,7 +306,8 @@ Status files_options_read(const StreamOption *options, size_t n, Arena *arena, F
     Status rc;
 
     TRY(stream_options_check(given.options, n, SOURCE_FILES_OPTIONS, SOURCE_FILES_OPTIONS_COUNT, "read_files", err));
-    int format = enum_of(&given, "format", "json|csv|parquet|text"), mode = enum_of(&given, "mode", "PERMISSIVE|DROPMALFORMED|FAILFAST");
+    int format = enum_of(&given, "format", "json|csv|parquet|text"),
+        mode = enum_of(&given, "mode", "PERMISSIVE|DROPMALFORMED|FAILFAST");
     read.format = format >= 0 ? FORMATS[format] : FILES_ANY;
     read.mode = mode >= 0 ? MODES[mode] : MODE_PERMISSIVE;
     read.multi_line = bool_of(&given, "multiLine", false);

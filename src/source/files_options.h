@@ -36,17 +36,18 @@ typedef struct FilesOptions {
     int64_t record_bytes_max;
     CsvDialect csv;
     /* which files, and when */
-    const char *name_glob;                /* of the file name; NULL: all */
+    const char *name_glob; /* of the file name; NULL: all */
     bool recursive, include_existing, latest_first;
     bool ignore_missing, ignore_corrupt;
     int64_t modified_after_us, modified_before_us, max_age_us; /* INT64_MIN, INT64_MAX, INT64_MAX: off */
-    int64_t files_max, bytes_max;         /* per batch */
+    int64_t files_max, bytes_max;                              /* per batch */
     int64_t settle_us, backfill_us;
     FilesClean clean;
     const char *archive_dir;
 } FilesOptions;
 
-/* E_STREAM_OPTION for an unknown option, a value it cannot take, or two that exclude each other. All texts live in `arena`. */
+/* E_STREAM_OPTION for an unknown option, a value it cannot take, or two that exclude each other. All texts live in
+ * `arena`. */
 Status files_options_read(const StreamOption *options, size_t n, Arena *arena, FilesOptions *out, Error *err);
 
 #endif

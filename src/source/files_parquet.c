@@ -51,7 +51,9 @@ static Status describe(DuckConn *conn, const char *path, Arena *arena, DuckColum
     text_append(&sql, ", hive_partitioning = false)");
     Status rc = duck_describe(conn, text_str(&sql), arena, columns, n, &cause);
     text_free(&sql);
-    return rc == OK || rc == ERR_INTERRUPTED ? rc : error_set(err, E_SOURCE_FILE, "%s: cannot be read as Parquet: %s", path, cause.message);
+    return rc == OK || rc == ERR_INTERRUPTED
+               ? rc
+               : error_set(err, E_SOURCE_FILE, "%s: cannot be read as Parquet: %s", path, cause.message);
 }
 
 /* ---- schema ---- */
@@ -70,7 +72,8 @@ static void add_columns(DeltaSchemaBuilder *builder, const DeltaSchema *columns,
     }
 }
 
-Status files_parquet_schema(DuckConn *conn, const FilesOptions *options, const FilesItem *items, size_t n, DeltaSchema **out, Error *err)
+Status files_parquet_schema(DuckConn *conn, const FilesOptions *options, const FilesItem *items, size_t n,
+                            DeltaSchema **out, Error *err)
 {
     DeltaSchemaBuilder *builder = delta_schema_builder_new(NULL);
     Map *names = map_new();
@@ -137,7 +140,8 @@ static Status add_footer(DuckConn *conn, Groups *groups, const FilesItem *item, 
 
     text_append(&sql, "SELECT (SELECT num_rows FROM parquet_file_metadata(");
     append_path(&sql, item->path);
-    text_append(&sql, ")), md5(string_agg(concat_ws('|', name, type, type_length, repetition_type, num_children, converted_type, scale, precision, logical_type), ';')) "
+    text_append(&sql, ")), md5(string_agg(concat_ws('|', name, type, type_length, repetition_type, num_children, "
+                      "converted_type, scale, precision, logical_type), ';')) "
                       "FROM parquet_schema(");
     append_path(&sql, item->path);
     text_append_char(&sql, ')');
@@ -160,7 +164,8 @@ static Status add_footer(DuckConn *conn, Groups *groups, const FilesItem *item, 
     return rc;
 }
 
-static Status group_files(DuckConn *conn, const FilesOptions *options, const FilesItem *items, size_t n, Groups *groups, int64_t *files, int64_t *bytes, Error *err)
+static Status group_files(DuckConn *conn, const FilesOptions *options, const FilesItem *items, size_t n, Groups *groups,
+                          int64_t *files, int64_t *bytes, Error *err)
 {
     for (size_t i = 0; i < n; i++) {
         FilesItem item = items[i];
@@ -254,7 +259,8 @@ static void append_data(Text *sql, const Group *group, const DeltaField *field, 
 }
 
 /* A text for each file of the group, picked by the file a row is from. */
-static void append_per_file(Text *sql, const Group *group, void (*value)(const FilesItem *item, const char *name, Text *out), const char *name)
+static void append_per_file(Text *sql, const Group *group,
+                            void (*value)(const FilesItem *item, const char *name, Text *out), const char *name)
 {
     text_append(sql, "([");
     for (size_t i = 0; i < group->n; i++) {
@@ -352,7 +358,8 @@ static void append_rescued(Text *sql, const Group *group, const FilesColumns *co
     } else {
         text_printf(sql, "(SELECT CASE WHEN r <> '{}' THEN CAST(json_merge_patch(r, json_object('_file_path', ");
         append_per_file(sql, group, put_uri, NULL);
-        text_printf(sql, ")) AS VARCHAR) END FROM (SELECT json_merge_patch('{}', to_json(struct_pack(%s))) AS r))", text_str(&members));
+        text_printf(sql, ")) AS VARCHAR) END FROM (SELECT json_merge_patch('{}', to_json(struct_pack(%s))) AS r))",
+                    text_str(&members));
     }
     text_free(&members);
 }
@@ -362,9 +369,7 @@ static void append_column(Text *sql, const Group *group, const FilesColumns *col
     const DeltaField *field = &columns->schema->fields[c];
 
     switch (columns->roles[c]) {
-    case ROLE_DATA:
-        append_data(sql, group, field, arena);
-        break;
+    case ROLE_DATA: append_data(sql, group, field, arena); break;
     case ROLE_PARTITION:
         text_append(sql, "TRY_CAST(");
         append_per_file(sql, group, put_partition, field->name);
@@ -372,15 +377,9 @@ static void append_column(Text *sql, const Group *group, const FilesColumns *col
         delta_type_sql(field->type, sql);
         text_append_char(sql, ')');
         break;
-    case ROLE_RESCUED:
-        append_rescued(sql, group, columns, arena);
-        break;
-    case ROLE_METADATA:
-        append_metadata(sql, group);
-        break;
-    case ROLE_CORRUPT:
-        text_append(sql, "CAST(NULL AS VARCHAR)");
-        break;
+    case ROLE_RESCUED: append_rescued(sql, group, columns, arena); break;
+    case ROLE_METADATA: append_metadata(sql, group); break;
+    case ROLE_CORRUPT: text_append(sql, "CAST(NULL AS VARCHAR)"); break;
     }
     text_append(sql, " AS ");
     text_append_sql_name(sql, field->name);
@@ -410,8 +409,8 @@ static void append_nothing(Text *sql, const FilesColumns *columns)
     text_append(sql, " WHERE false");
 }
 
-Status files_parquet_relation(DuckConn *conn, const FilesOptions *options, const FilesColumns *columns, const FilesItem *items, size_t n,
-                              StreamRelation *out, Error *err)
+Status files_parquet_relation(DuckConn *conn, const FilesOptions *options, const FilesColumns *columns,
+                              const FilesItem *items, size_t n, StreamRelation *out, Error *err)
 {
     Groups groups = {.arena = arena_new(), .by_signature = map_new()};
     StreamRelation relation = {0};

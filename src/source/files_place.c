@@ -85,7 +85,8 @@ static Status expand_braces(FilesPlace *place, const char *text, Error *err)
     }
     for (const char *from = open + 1, *to; from <= close && rc == OK; from = to + 1) {
         to = alternative_end(from);
-        char *one = arena_printf(place->arena, "%.*s%.*s%s", (int)(open - text), text, (int)(to - from), from, close + 1);
+        char *one = arena_printf(place->arena, "%.*s%.*s%s", (int)(open - text), text, (int)(to - from), from,
+                                 close + 1);
         rc = expand_braces(place, one, err);
     }
     return rc;
@@ -284,7 +285,8 @@ static bool is_folder(const char *path, const struct dirent *entry)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* An entry that matches pattern parts before `part`; the folder was matched completely when part is behind the last one. */
+/* An entry that matches pattern parts before `part`; the folder was matched completely when part is behind the last
+ * one. */
 static Status visit_entry(Walk *w, const char *path, const struct dirent *entry, size_t part)
 {
     bool whole = part >= w->pattern->n;
@@ -346,7 +348,8 @@ static Status walk(Walk *w, const char *folder, size_t part)
     Status rc = OK;
 
     if (++w->depth > FOLDER_DEPTH_MAX) {
-        rc = error_set(w->err, E_LIMIT, "%s: folders more than %d levels deep; a link may lead back up", folder, FOLDER_DEPTH_MAX);
+        rc = error_set(w->err, E_LIMIT, "%s: folders more than %d levels deep; a link may lead back up", folder,
+                       FOLDER_DEPTH_MAX);
         goto out;
     }
     bool any = part < w->pattern->n && !w->place->literal && strcmp(w->pattern->parts[part], "**") == 0;
@@ -387,7 +390,8 @@ typedef struct Below {
 static bool below_known(void *context, const char *path)
 {
     const Below *b = context;
-    return !files_place_matches(b->place, path) || (b->visitor->known != NULL && b->visitor->known(b->visitor->context, path));
+    return !files_place_matches(b->place, path) ||
+           (b->visitor->known != NULL && b->visitor->known(b->visitor->context, path));
 }
 
 static void below_folder(void *context, const char *path)

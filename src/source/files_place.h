@@ -2,8 +2,9 @@
  *
  *   *  ?  [a-z]  [!x]   inside one name      **  any number of folders      {a,b}  either
  *
- * A folder, or a folder that a pattern matches, means the files in it and in its sub-folders (recursiveFileLookup). Names that begin with '_' or
- * '.' are hidden unless the pattern spells them out. A place that exists as it is written is no pattern.
+ * A folder, or a folder that a pattern matches, means the files in it and in its sub-folders (recursiveFileLookup).
+ * Names that begin with '_' or '.' are hidden unless the pattern spells them out. A place that exists as it is
+ * written is no pattern.
  */
 #ifndef FRESHET_SOURCE_FILES_PLACE_H
 #define FRESHET_SOURCE_FILES_PLACE_H
@@ -14,7 +15,8 @@
 
 typedef struct FilesPlace FilesPlace;
 
-/* A plain path, relative ones against the working directory, or a file: URI; anything else is E_STORE_URI. `options` must outlive it. */
+/* A plain path, relative ones against the working directory, or a file: URI; anything else is E_STORE_URI. `options`
+ * must outlive it. */
 Status files_place_new(const char *place, const FilesOptions *options, FilesPlace **out, Error *err);
 void files_place_free(FilesPlace *place); /* NULL is fine */
 /* The absolute path or pattern. */
@@ -33,7 +35,8 @@ typedef struct FilesVisitor {
     void *context;
 } FilesVisitor;
 
-/* Visits all that matches, in no order. What vanishes meanwhile is left out; a folder that cannot be read is an error. */
+/* Visits all that matches, in no order. What vanishes meanwhile is left out; a folder that cannot be read is an
+ * error. */
 Status files_place_list(const FilesPlace *place, const FilesVisitor *visitor, Error *err);
 /* The same for what lies below one folder that was visited before. */
 Status files_place_list_below(const FilesPlace *place, const char *folder, const FilesVisitor *visitor, Error *err);

@@ -51,15 +51,15 @@ typedef struct Thread {
     Run *run;
     Arena *arena;
     ValueNode root, *partitions;
-    DuckColumn metadata[4];  /* its fields, while a chunk is filled */
+    DuckColumn metadata[4];                 /* its fields, while a chunk is filled */
     DuckColumn *by_role[ROLE_METADATA + 1]; /* the chunk's column of a role; NULL: not wanted */
     LineInput input;
     JsonReader json;
     CsvReader csv;
     const ScanFile *file;
     LineBlock block;
-    bool block_is_last;      /* what is open at its end stays open */
-    const char *at;          /* the rest of the block */
+    bool block_is_last; /* what is open at its end stays open */
+    const char *at;     /* the rest of the block */
     int64_t misfits_before;
     int64_t rows, corrupt, rescued; /* of this chunk */
 } Thread;
@@ -181,14 +181,16 @@ static Status report_unknown(Thread *t, const char *name, Error *err)
     return ERR_INVALID;
 }
 
-/* The whole block is one thing that cannot be read: a piece of a line that is too long, or of a file that is no text. */
+/* The whole block is one thing that cannot be read: a piece of a line that is too long, or of a file that is no text.
+ * */
 static Status fill_unreadable(Thread *t, uint64_t *row, Error *err)
 {
     char why[128];
     snprintf(why, sizeof why, "the line is longer than %" PRId64 " bytes (maxRecordBytes); this is its beginning",
              t->run->scan->options->record_bytes_max);
     null_data(t, *row);
-    Status rc = put_broken(t, *row, t->at, (size_t)(t->block.end - t->at), t->block.foreign ? t->block.foreign : why, err);
+    Status rc = put_broken(t, *row, t->at, (size_t)(t->block.end - t->at), t->block.foreign ? t->block.foreign : why,
+                           err);
     put_ours(t, *row);
     *row += t->run->scan->options->mode == MODE_PERMISSIVE;
     t->at = t->block.end;
@@ -236,8 +238,7 @@ static Status fill_rows(Thread *t, uint64_t *row, Error *err)
             put_ours(t, *row);
             *row += permissive;
             break;
-        case RECORD_NONE:
-            break;
+        case RECORD_NONE: break;
         case RECORD_MORE:
             if (*row > 0) {
                 return OK; /* the rows so far borrow from the block: it moves only once they are gone */
@@ -245,8 +246,7 @@ static Status fill_rows(Thread *t, uint64_t *row, Error *err)
             t->block_is_last = !line_input_give_back(&t->input, &t->block, t->at);
             t->at = t->block_is_last ? t->at : t->block.end;
             break;
-        case RECORD_FAILED:
-            return error_status(err);
+        case RECORD_FAILED: return error_status(err);
         }
         if (rc == OK && unknown[0] != '\0') {
             rc = report_unknown(t, unknown, err);
@@ -271,7 +271,8 @@ static Status open_unit(Thread *t, const Unit *unit, Error *err)
 
 static bool passes_over(const FilesOptions *options, const Error *err)
 {
-    return (options->ignore_missing && err->id == E_IO_NOT_FOUND) || (options->ignore_corrupt && err->id == E_SOURCE_FILE);
+    return (options->ignore_missing && err->id == E_IO_NOT_FOUND) ||
+           (options->ignore_corrupt && err->id == E_SOURCE_FILE);
 }
 
 /* The next block that holds something; *more = false when all units are taken. */
@@ -321,20 +322,15 @@ static void bind_columns(Thread *t, DuckColumn *columns)
     for (size_t i = 0; i < run->n_wanted; i++) {
         size_t c = run->wanted[i];
         switch (all->roles[c]) {
-        case ROLE_DATA:
-            value_node_bind(&t->root.children[all->positions[c]], &columns[i]);
-            break;
-        case ROLE_PARTITION:
-            value_node_bind(&t->partitions[all->positions[c]], &columns[i]);
-            break;
+        case ROLE_DATA: value_node_bind(&t->root.children[all->positions[c]], &columns[i]); break;
+        case ROLE_PARTITION: value_node_bind(&t->partitions[all->positions[c]], &columns[i]); break;
         case ROLE_METADATA:
             for (size_t f = 0; f < sizeof t->metadata / sizeof *t->metadata; f++) {
                 t->metadata[f] = duck_column_child(&columns[i], f);
             }
             t->by_role[ROLE_METADATA] = &columns[i];
             break;
-        default:
-            t->by_role[all->roles[c]] = &columns[i];
+        default: t->by_role[all->roles[c]] = &columns[i];
         }
     }
 }
@@ -387,8 +383,10 @@ static bool wants_role(const Run *run, ColumnRole role)
 
 static void set_patterns(ValueNode *node, const CsvDialect *csv)
 {
-    node->pattern = node->type == DELTA_DATE ? csv->date : node->type == DELTA_TIMESTAMP ? csv->timestamp
-                  : node->type == DELTA_TIMESTAMP_NTZ ? csv->timestamp_ntz : NULL;
+    node->pattern = node->type == DELTA_DATE            ? csv->date
+                    : node->type == DELTA_TIMESTAMP     ? csv->timestamp
+                    : node->type == DELTA_TIMESTAMP_NTZ ? csv->timestamp_ntz
+                                                        : NULL;
     for (size_t i = 0; i < node->n_children; i++) {
         set_patterns(&node->children[i], csv);
     }
@@ -537,14 +535,16 @@ static int thread_count(const FilesScan *scan)
     return scan->n_units < 1 ? 1 : scan->n_units > THREADS_MAX ? THREADS_MAX : (int)scan->n_units;
 }
 
-Status files_scan_relation(Duck *duck, const FilesOptions *options, const FilesColumns *columns, const FilesItem *items, size_t n,
-                           FilesFindings *findings, StreamRelation *out, Error *err)
+Status files_scan_relation(Duck *duck, const FilesOptions *options, const FilesColumns *columns, const FilesItem *items,
+                           size_t n, FilesFindings *findings, StreamRelation *out, Error *err)
 {
     FilesScan *scan = mem_alloc(sizeof *scan);
-    StreamRelation relation = {.rows = -1, .rows_read = rows_read, .bad_rows = bad_rows, .owner = scan, .release = scan_release};
+    StreamRelation relation = {
+        .rows = -1, .rows_read = rows_read, .bad_rows = bad_rows, .owner = scan, .release = scan_release};
     Status rc = OK;
 
-    *scan = (FilesScan){.duck = duck, .options = options, .columns = columns, .findings = findings, .arena = arena_new()};
+    *scan = (FilesScan){
+        .duck = duck, .options = options, .columns = columns, .findings = findings, .arena = arena_new()};
     scan->files = arena_alloc(scan->arena, (n + 1) * sizeof *scan->files);
     for (size_t i = 0; i < n; i++) {
         TRY(add_file(scan, &items[i], err));
@@ -553,10 +553,16 @@ Status files_scan_relation(Duck *duck, const FilesOptions *options, const FilesC
         relation.files++;
         relation.bytes += scan->files[i].item.size;
     }
-    scan->handle = duck_relation_register(duck, &(DuckRelation){
-        .columns = columns->duck, .n_columns = columns->n, .rows_estimate = -1, .threads_max = thread_count(scan),
-        .open = run_open, .thread_open = thread_open, .next = scan_next, .thread_close = thread_close, .close = run_close,
-        .context = scan});
+    scan->handle = duck_relation_register(duck, &(DuckRelation){.columns = columns->duck,
+                                                                .n_columns = columns->n,
+                                                                .rows_estimate = -1,
+                                                                .threads_max = thread_count(scan),
+                                                                .open = run_open,
+                                                                .thread_open = thread_open,
+                                                                .next = scan_next,
+                                                                .thread_close = thread_close,
+                                                                .close = run_close,
+                                                                .context = scan});
     Text sql = TEXT(256);
     text_printf(&sql, "SELECT * FROM freshet_relation(%" PRIu64 ")", scan->handle);
     relation.sql = text_take(&sql);

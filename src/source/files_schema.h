@@ -1,6 +1,8 @@
-/* The schema of a file source, kept beside its log: sources/<i>/_schemas/<k>, "v1" and the schema's JSON; the highest k counts.
+/* The schema of a file source, kept beside its log: sources/<i>/_schemas/<k>, "v1" and the schema's JSON; the highest
+ * k counts.
  *
- * Only columns of the data are in it, and it only grows, at the end. So what was planned with an older one still reads the same rows.
+ * Only columns of the data are in it, and it only grows, at the end. So what was planned with an older one still
+ * reads the same rows.
  */
 #ifndef FRESHET_SOURCE_FILES_SCHEMA_H
 #define FRESHET_SOURCE_FILES_SCHEMA_H

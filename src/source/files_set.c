@@ -32,7 +32,8 @@ static uint64_t little_endian(const unsigned char *s, size_t n)
 
 FilesHash files_hash(const char *path)
 {
-    static const uint64_t K0 = 0x9E3779B97F4A7C15u, K1 = 0xD1B54A32D192ED03u, K2 = 0x8CB92BA72F3D8DD7u, K3 = 0xA24BAED4963EE407u;
+    static const uint64_t K0 = 0x9E3779B97F4A7C15u, K1 = 0xD1B54A32D192ED03u, K2 = 0x8CB92BA72F3D8DD7u,
+                          K3 = 0xA24BAED4963EE407u;
     const unsigned char *s = (const unsigned char *)path;
     size_t n = strlen(path);
     uint64_t a = fold(n + 1, K0), b = fold(n + 1, K1);
@@ -126,7 +127,8 @@ void files_set_remove(FilesSet *set, const char *path)
     FilesHash *slot = find(set, files_hash(path));
     *slot = (FilesHash){0};
     set->count--;
-    for (size_t i = ((size_t)(slot - set->slots) + 1) & (set->n_slots - 1); !is_empty(&set->slots[i]); i = (i + 1) & (set->n_slots - 1)) {
+    for (size_t i = ((size_t)(slot - set->slots) + 1) & (set->n_slots - 1); !is_empty(&set->slots[i]);
+         i = (i + 1) & (set->n_slots - 1)) {
         FilesHash moved = set->slots[i];
         set->slots[i] = (FilesHash){0};
         *find(set, moved) = moved;

@@ -1,4 +1,5 @@
-/* A set of paths that keeps 16 bytes of each: a hash of 128 bits stands for the path. For the million files a source has seen. */
+/* A set of paths that keeps 16 bytes of each: a hash of 128 bits stands for the path. For the million files a source
+ * has seen. */
 #ifndef FRESHET_SOURCE_FILES_SET_H
 #define FRESHET_SOURCE_FILES_SET_H
 

@@ -8,8 +8,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -17,7 +17,7 @@ enum { EVENT_BYTES = 64 << 10 };
 
 struct FilesWatch {
     int epoll, inotify, timer;
-    char **folders;  /* by watch descriptor */
+    char **folders; /* by watch descriptor */
     size_t n_folders, capacity;
     bool unreliable;
 };
@@ -77,7 +77,9 @@ void files_watch_folder(FilesWatch *watch, const char *path)
 
     if (wd < 0) {
         if (!watch->unreliable && errno != ENOENT) {
-            log_warning("%s cannot be watched (%s); it is listed every second instead. fs.inotify.max_user_watches may be too low", path, strerror(errno));
+            log_warning("%s cannot be watched (%s); it is listed every second instead. fs.inotify.max_user_watches may "
+                        "be too low",
+                        path, strerror(errno));
             watch->unreliable = true;
         }
         return;
@@ -101,7 +103,8 @@ void files_watch_timer(FilesWatch *watch, int64_t in_us)
     }
 }
 
-static void hand_over(FilesWatch *watch, const struct inotify_event *e, void (*event)(void *context, FilesEvent what, const char *path), void *context)
+static void hand_over(FilesWatch *watch, const struct inotify_event *e,
+                      void (*event)(void *context, FilesEvent what, const char *path), void *context)
 {
     const char *folder = e->wd >= 0 && (size_t)e->wd < watch->n_folders ? watch->folders[e->wd] : NULL;
 
@@ -119,7 +122,8 @@ static void hand_over(FilesWatch *watch, const struct inotify_event *e, void (*e
     text_free(&path);
 }
 
-void files_watch_drain(FilesWatch *watch, void (*event)(void *context, FilesEvent what, const char *path), void *context)
+void files_watch_drain(FilesWatch *watch, void (*event)(void *context, FilesEvent what, const char *path),
+                       void *context)
 {
     _Alignas(struct inotify_event) char buffer[EVENT_BYTES];
     uint64_t expirations;

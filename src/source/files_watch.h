@@ -1,7 +1,8 @@
-/* Being told of new files: inotify on the folders of a source, and a timer, behind one descriptor that becomes readable for either.
+/* Being told of new files: inotify on the folders of a source, and a timer, behind one descriptor that becomes
+ * readable for either.
  *
- * What is told is never the whole truth (the kernel's queue overflows, folders come and go, network file systems are silent): the source lists its
- * folders now and then all the same.
+ * What is told is never the whole truth (the kernel's queue overflows, folders come and go, network file systems are
+ * silent): the source lists its folders now and then all the same.
  */
 #ifndef FRESHET_SOURCE_FILES_WATCH_H
 #define FRESHET_SOURCE_FILES_WATCH_H
@@ -27,6 +28,7 @@ bool files_watch_reliable(const FilesWatch *watch);
 /* Makes the descriptor readable in so many microseconds; a later call replaces an earlier one; < 0: never. */
 void files_watch_timer(FilesWatch *watch, int64_t in_us);
 /* Hands over what has happened, and makes the descriptor unreadable. */
-void files_watch_drain(FilesWatch *watch, void (*event)(void *context, FilesEvent what, const char *path), void *context);
+void files_watch_drain(FilesWatch *watch, void (*event)(void *context, FilesEvent what, const char *path),
+                       void *context);
 
 #endif

@@ -15,9 +15,7 @@ static void in_string(JsonLines *lines, char c)
 static char outside(JsonLines *lines, char c)
 {
     switch (c) {
-    case '"':
-        lines->in_string = true;
-        return c;
+    case '"': lines->in_string = true; return c;
     case '[':
         if (lines->depth == 0 && !lines->in_array) {
             lines->in_array = true;
@@ -25,9 +23,7 @@ static char outside(JsonLines *lines, char c)
         }
         lines->depth++;
         return c;
-    case '{':
-        lines->depth++;
-        return c;
+    case '{': lines->depth++; return c;
     case ']':
         if (lines->depth == 0 && lines->in_array) {
             lines->in_array = false;
@@ -35,16 +31,11 @@ static char outside(JsonLines *lines, char c)
         }
         lines->depth -= lines->depth > 0;
         return c;
-    case '}':
-        lines->depth -= lines->depth > 0;
-        return c;
-    case ',':
-        return lines->depth == 0 && lines->in_array ? '\n' : c;
+    case '}': lines->depth -= lines->depth > 0; return c;
+    case ',': return lines->depth == 0 && lines->in_array ? '\n' : c;
     case '\n':
-    case '\r':
-        return lines->depth == 0 && !lines->in_array ? c : ' ';
-    default:
-        return c;
+    case '\r': return lines->depth == 0 && !lines->in_array ? c : ' ';
+    default: return c;
     }
 }
 

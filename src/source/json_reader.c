@@ -5,7 +5,8 @@
 #include "base/mem.h"
 #include "source/value_text.h"
 
-/* How a value met its node. After FIT reader->p is behind it; after MISFIT it is anywhere; BROKEN has set the fault, FAILED the error. */
+/* How a value met its node. After FIT reader->p is behind it; after MISFIT it is anywhere; BROKEN has set the fault,
+ * FAILED the error. */
 typedef enum Fit { FIT, MISFIT, BROKEN, FAILED } Fit;
 
 static Fit read_value(JsonReader *r, ValueNode *node, uint64_t row);
@@ -150,7 +151,8 @@ static Fit read_double(JsonReader *r, ValueNode *node, uint64_t row)
                    : MISFIT;
     }
     end = json_text_number(r->p, &r->fault);
-    if (end == NULL || !text_to_double(r->p, (size_t)(end - r->p), false, &value) || !value_put_double(node, row, value)) {
+    if (end == NULL || !text_to_double(r->p, (size_t)(end - r->p), false, &value) ||
+        !value_put_double(node, row, value)) {
         return MISFIT;
     }
     r->p = end;
@@ -207,15 +209,11 @@ static Fit read_as_text(JsonReader *r, ValueNode *node, uint64_t row)
         return BROKEN;
     }
     switch (node->type) {
-    case DELTA_DATE:
-        return value_date_text(node, row, text.s, text.n) ? FIT : MISFIT;
+    case DELTA_DATE: return value_date_text(node, row, text.s, text.n) ? FIT : MISFIT;
     case DELTA_TIMESTAMP:
-    case DELTA_TIMESTAMP_NTZ:
-        return value_timestamp_text(node, row, text.s, text.n) ? FIT : MISFIT;
-    case DELTA_BINARY:
-        return value_base64_text(node, row, text.s, text.n) ? FIT : MISFIT;
-    default:
-        return MISFIT;
+    case DELTA_TIMESTAMP_NTZ: return value_timestamp_text(node, row, text.s, text.n) ? FIT : MISFIT;
+    case DELTA_BINARY: return value_base64_text(node, row, text.s, text.n) ? FIT : MISFIT;
+    default: return MISFIT;
     }
 }
 
@@ -465,7 +463,8 @@ static Fit pass_comma(JsonReader *r, char close, bool *more)
 {
     r->p = json_text_space(r->p);
     if (*r->p != close && *r->p != ',') {
-        return broken(r, r->p, *r->p == '\n' ? "the line ends inside a value" : "expected ',' or the end of a list or map");
+        return broken(r, r->p,
+                      *r->p == '\n' ? "the line ends inside a value" : "expected ',' or the end of a list or map");
     }
     *more = *r->p == ',';
     r->p = *more ? json_text_space(r->p + 1) : r->p + 1;
@@ -524,7 +523,8 @@ static Fit read_list(JsonReader *r, ValueNode *node, uint64_t row)
     return FIT;
 }
 
-/* The entry from `first` on with this key, or node->size. Keys are few or the record is long: a scan of lengths and prefixes. */
+/* The entry from `first` on with this key, or node->size. Keys are few or the record is long: a scan of lengths and
+ * prefixes. */
 static uint64_t find_entry(const ValueNode *node, uint64_t first, const JsonString *key)
 {
     const DuckString *keys = node->children[0].column.data;
@@ -606,28 +606,19 @@ static Fit read_value(JsonReader *r, ValueNode *node, uint64_t row)
         return FIT;
     }
     switch (node->type) {
-    case DELTA_STRING:
-        return read_string(r, node, row);
+    case DELTA_STRING: return read_string(r, node, row);
     case DELTA_BYTE:
     case DELTA_SHORT:
     case DELTA_INTEGER:
-    case DELTA_LONG:
-        return read_integer(r, node, row);
+    case DELTA_LONG: return read_integer(r, node, row);
     case DELTA_FLOAT:
-    case DELTA_DOUBLE:
-        return read_double(r, node, row);
-    case DELTA_BOOLEAN:
-        return read_boolean(r, node, row);
-    case DELTA_DECIMAL:
-        return read_decimal(r, node, row);
-    case DELTA_STRUCT:
-        return read_object(r, node, row);
-    case DELTA_ARRAY:
-        return read_list(r, node, row);
-    case DELTA_MAP:
-        return read_map(r, node, row);
-    default:
-        return read_as_text(r, node, row);
+    case DELTA_DOUBLE: return read_double(r, node, row);
+    case DELTA_BOOLEAN: return read_boolean(r, node, row);
+    case DELTA_DECIMAL: return read_decimal(r, node, row);
+    case DELTA_STRUCT: return read_object(r, node, row);
+    case DELTA_ARRAY: return read_list(r, node, row);
+    case DELTA_MAP: return read_map(r, node, row);
+    default: return read_as_text(r, node, row);
     }
 }
 
@@ -652,8 +643,10 @@ RecordOutcome json_reader_record(JsonReader *r, const char **line, uint64_t row,
     }
     Fit fit = read_object(r, r->root, row);
     if (fit == MISFIT) {
-        fit = broken(r, r->p, *r->p == '[' ? "the line is an array, not an object (a file that is one array needs multiLine => true)"
-                                           : "the line is not a JSON object");
+        fit = broken(r, r->p,
+                     *r->p == '['
+                         ? "the line is an array, not an object (a file that is one array needs multiLine => true)"
+                         : "the line is not a JSON object");
     }
     if (fit == FIT) {
         r->p = json_text_space(r->p);

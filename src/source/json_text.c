@@ -46,12 +46,9 @@ static const char *check_escape(const char *p, JsonFault *fault)
     case 'f':
     case 'n':
     case 'r':
-    case 't':
-        return p + 2;
-    case 'u':
-        break;
-    default:
-        return json_text_fault(fault, p, "unknown escape in a string");
+    case 't': return p + 2;
+    case 'u': break;
+    default: return json_text_fault(fault, p, "unknown escape in a string");
     }
     int unit = hex4(p + 2);
     if (unit < 0) {
@@ -75,7 +72,8 @@ const char *json_text_string_slow(const char *start, const char *stop, unsigned 
 
     while (*stop != '"') {
         if (*stop != '\\') {
-            return json_text_fault(fault, stop, *stop == '\n' ? "the line ends inside a string" : "control character in a string");
+            return json_text_fault(fault, stop,
+                                   *stop == '\n' ? "the line ends inside a string" : "control character in a string");
         }
         escaped = true;
         stop = check_escape(stop, fault);
@@ -234,7 +232,10 @@ static const char *skip_container(const char *p, char close, int depth, JsonFaul
             return p + 1;
         }
         if (*p != ',') {
-            return json_text_fault(fault, p, *p == '\n' ? "the line ends inside a value" : object ? "expected ',' or '}'" : "expected ',' or ']'");
+            return json_text_fault(fault, p,
+                                   *p == '\n' ? "the line ends inside a value"
+                                   : object   ? "expected ',' or '}'"
+                                              : "expected ',' or ']'");
         }
         p = json_text_space(p + 1);
     }
@@ -244,20 +245,13 @@ const char *json_text_skip(const char *p, int depth, JsonFault *fault)
 {
     JsonString string;
     switch (*p) {
-    case '"':
-        return json_text_string(p, &string, fault);
-    case '{':
-        return skip_container(p, '}', depth, fault);
-    case '[':
-        return skip_container(p, ']', depth, fault);
-    case 't':
-        return skip_word(p, "true", 4, fault);
-    case 'f':
-        return skip_word(p, "false", 5, fault);
-    case 'n':
-        return skip_word(p, "null", 4, fault);
-    case '\n':
-        return json_text_fault(fault, p, "the line ends where a value should be");
+    case '"': return json_text_string(p, &string, fault);
+    case '{': return skip_container(p, '}', depth, fault);
+    case '[': return skip_container(p, ']', depth, fault);
+    case 't': return skip_word(p, "true", 4, fault);
+    case 'f': return skip_word(p, "false", 5, fault);
+    case 'n': return skip_word(p, "null", 4, fault);
+    case '\n': return json_text_fault(fault, p, "the line ends where a value should be");
     default:
         if (*p == '-' || (*p >= '0' && *p <= '9')) {
             return json_text_number(p, fault);

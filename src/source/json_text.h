@@ -1,8 +1,8 @@
 /* JSON as text: finding where a value ends and whether it is one, without building anything.
  *
  * A record is one line. Every text handed in ends with '\n' (legal nowhere inside a record, so every loop stops there)
- * followed by at least JSON_PAD readable bytes (so that sixteen bytes may be looked at anywhere). White space is therefore
- * blank, tab and carriage return.
+ * followed by at least JSON_PAD readable bytes (so that sixteen bytes may be looked at anywhere). White space is
+ * therefore blank, tab and carriage return.
  */
 #ifndef FRESHET_SOURCE_JSON_TEXT_H
 #define FRESHET_SOURCE_JSON_TEXT_H
@@ -43,8 +43,8 @@ static inline bool json_text_ends(char c)
     return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-/* The first byte from p on that a string cannot just pass over: quote, backslash or control character. *high collects whether
- * bytes above 0x7f were passed. */
+/* The first byte from p on that a string cannot just pass over: quote, backslash or control character. *high collects
+ * whether bytes above 0x7f were passed. */
 static inline const char *json_text_stop(const char *p, unsigned *high)
 {
 #if defined(__SSE2__)
@@ -80,9 +80,11 @@ typedef struct JsonString {
 } JsonString;
 
 /* The rest of json_text_string once `stop` is not the plain end of a plain string. */
-const char *json_text_string_slow(const char *start, const char *stop, unsigned high, JsonString *out, JsonFault *fault);
+const char *json_text_string_slow(const char *start, const char *stop, unsigned high, JsonString *out,
+                                  JsonFault *fault);
 
-/* Reads a string: p at the opening quote, returns behind the closing one, NULL when it is broken. Escapes and UTF-8 are checked. */
+/* Reads a string: p at the opening quote, returns behind the closing one, NULL when it is broken. Escapes and UTF-8
+ * are checked. */
 static inline const char *json_text_string(const char *p, JsonString *out, JsonFault *fault)
 {
     unsigned high = 0;
@@ -94,7 +96,8 @@ static inline const char *json_text_string(const char *p, JsonString *out, JsonF
     return json_text_string_slow(start, stop, high, out, fault);
 }
 
-/* Writes the string with its escapes resolved to `out` (room for n bytes); returns its length. The string was checked before. */
+/* Writes the string with its escapes resolved to `out` (room for n bytes); returns its length. The string was checked
+ * before. */
 size_t json_text_unescape(const char *s, size_t n, char *out);
 
 /* Behind a number that follows JSON's grammar; NULL and a fault otherwise. */

@@ -108,7 +108,9 @@ static const char *foreign_kind(const char *s, size_t n)
         {"PAR1", 4, "the file is Parquet, not text"},
         {"PK\x03\x04", 4, "the file is a zip archive, not text"},
         {"BZh", 3, "the file is compressed with bzip2, only gzip and zstd are read"},
-        {"\xfd" "7zXZ", 5, "the file is compressed with xz, only gzip and zstd are read"},
+        {"\xfd"
+         "7zXZ",
+         5, "the file is compressed with xz, only gzip and zstd are read"},
         {"Obj\x01", 4, "the file is Avro, not text"},
         {"ORC", 3, "the file is ORC, not text"},
     };
@@ -138,7 +140,8 @@ static bool begin_file(LineInput *in, LineBlock *block)
     return true;
 }
 
-/* How far the block goes: to the last line end in the buffer that is not behind the part; 0 when no line is complete. */
+/* How far the block goes: to the last line end in the buffer that is not behind the part; 0 when no line is complete.
+ * */
 static size_t block_length(const LineInput *in)
 {
     const char *start = in->buffer + in->begin;

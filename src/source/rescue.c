@@ -104,7 +104,8 @@ void rescue_append_bytes(Text *out, const char *bytes, size_t n)
     }
 }
 
-void rescue_corrupt(Rescue *rescue, const char *line, size_t n, const char *reason, const char *file_uri, int64_t line_number)
+void rescue_corrupt(Rescue *rescue, const char *line, size_t n, const char *reason, const char *file_uri,
+                    int64_t line_number)
 {
     Text readable = TEXT(rescue->json.max);
 

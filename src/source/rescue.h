@@ -2,7 +2,8 @@
  *
  *   {"price":"abc","props":{"colour":"red"},"items":{"1":{"qty":[]}},"_file_path":"file:/in/a.json"}
  *
- * Fields stand under the path they had; inside a list the element's position (from 0) is the key. A record that could not be read at all is
+ * Fields stand under the path they had; inside a list the element's position (from 0) is the key. A record that could
+ * not be read at all is
  *   {"_corrupt_record":"<the line>","_reason":"...","_file_path":"...","_line":7}
  * where bytes that are not UTF-8 are written as \xNN, and a line beyond the limit is cut to its beginning.
  */
@@ -25,9 +26,9 @@ typedef struct RescueStep {
 } RescueStep;
 
 typedef struct Rescue {
-    Text json;                 /* empty: nothing rescued */
+    Text json; /* empty: nothing rescued */
     RescueStep path[RESCUE_DEPTH];
-    size_t depth, open;        /* steps entered; how many of them are open objects in `json` */
+    size_t depth, open; /* steps entered; how many of them are open objects in `json` */
 } Rescue;
 
 void rescue_init(Rescue *rescue, size_t bytes_max);
@@ -47,7 +48,8 @@ void rescue_add_text(Rescue *rescue, RescueStep step, const char *text, size_t n
 bool rescue_end(Rescue *rescue, const char *file_uri);
 
 /* The object of a record that could not be read; line 0 = unknown. */
-void rescue_corrupt(Rescue *rescue, const char *line, size_t n, const char *reason, const char *file_uri, int64_t line_number);
+void rescue_corrupt(Rescue *rescue, const char *line, size_t n, const char *reason, const char *file_uri,
+                    int64_t line_number);
 /* Appends bytes as UTF-8: what is not becomes \xNN. */
 void rescue_append_bytes(Text *out, const char *bytes, size_t n);
 

@@ -96,7 +96,8 @@ static bool copy_brackets(TypeText *t, const char *word)
 
 static const char *spark_word(const char *word)
 {
-    static const char *const WORDS[][2] = {{"BYTE", "TINYINT"}, {"TIMESTAMP_NTZ", "TIMESTAMP"}, {"TIMESTAMP_LTZ", "TIMESTAMPTZ"}};
+    static const char *const WORDS[][2] = {
+        {"BYTE", "TINYINT"}, {"TIMESTAMP_NTZ", "TIMESTAMP"}, {"TIMESTAMP_LTZ", "TIMESTAMPTZ"}};
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
         if (str_ieq(word, WORDS[i][0])) {
             return WORDS[i][1];
@@ -177,7 +178,8 @@ static Status bad_schema(const char *option, const char *text, const char *at, E
     return ERR_INVALID;
 }
 
-static Status add_column(DuckConn *conn, const char *option, const char *name, Text *type, DeltaSchemaBuilder *builder, Error *err)
+static Status add_column(DuckConn *conn, const char *option, const char *name, Text *type, DeltaSchemaBuilder *builder,
+                         Error *err)
 {
     Arena *arena = arena_new();
     Text sql = TEXT(SCHEMA_TEXT_MAX);
@@ -190,7 +192,8 @@ static Status add_column(DuckConn *conn, const char *option, const char *name, T
     text_printf(&sql, "SELECT CAST(NULL AS %s) AS c", text_str(type));
     Error cause = ERROR_NONE;
     if (duck_describe(conn, text_str(&sql), arena, &columns, &n, &cause) != OK) {
-        rc = error_set(err, E_STREAM_OPTION, "option %s: column %s: \"%s\" is not a type", option, name, text_str(type));
+        rc = error_set(err, E_STREAM_OPTION, "option %s: column %s: \"%s\" is not a type", option, name,
+                       text_str(type));
         goto out;
     }
     TRY(delta_type_from_duck(columns[0].type, name, arena, &delta, err));
@@ -215,7 +218,8 @@ Status schema_text_parse(DuckConn *conn, const char *option, const char *text, D
         TypeText copy = {.p = p, .out = &type};
         good = good && copy_type(&copy) && strchr(text_str(&type), ';') == NULL;
         p = copy.p;
-        rc = good ? add_column(conn, option, text_str(&name), &type, builder, err) : bad_schema(option, text, start, err);
+        rc = good ? add_column(conn, option, text_str(&name), &type, builder, err)
+                  : bad_schema(option, text, start, err);
         text_free(&name);
         text_free(&type);
         if (rc == OK && *p != ',') {
@@ -236,7 +240,8 @@ Status schema_text_parse(DuckConn *conn, const char *option, const char *text, D
 /* ---- hints ---- */
 
 /* The fields with one more, or with the one at `path` in another type. */
-static const DeltaField *hinted(const DeltaField *fields, size_t n, const char *path, const DeltaType *type, Arena *arena, size_t *n_out)
+static const DeltaField *hinted(const DeltaField *fields, size_t n, const char *path, const DeltaType *type,
+                                Arena *arena, size_t *n_out)
 {
     size_t length = strcspn(path, ".");
     DeltaField *out = arena_alloc(arena, (n + 1) * sizeof *out);
@@ -259,7 +264,8 @@ static const DeltaField *hinted(const DeltaField *fields, size_t n, const char *
     bool nested = i < n && fields[i].type->id == DELTA_STRUCT;
     DeltaType *inner = arena_alloc(arena, sizeof *inner);
     *inner = (DeltaType){.id = DELTA_STRUCT};
-    inner->fields = hinted(nested ? fields[i].type->fields : NULL, nested ? fields[i].type->n_fields : 0, path + length + 1, type, arena, &inner->n_fields);
+    inner->fields = hinted(nested ? fields[i].type->fields : NULL, nested ? fields[i].type->n_fields : 0,
+                           path + length + 1, type, arena, &inner->n_fields);
     out[i].type = inner;
     return out;
 }

@@ -5,10 +5,18 @@
 #include "source/json_text.h"
 #include "source/value_text.h"
 
-enum { SEEN_BOOLEAN = 1, SEEN_LONG = 2, SEEN_REAL = 4, SEEN_WIDE = 8, SEEN_STRING = 16, SEEN_OBJECT = 32, SEEN_ARRAY = 64 };
+enum {
+    SEEN_BOOLEAN = 1,
+    SEEN_LONG = 2,
+    SEEN_REAL = 4,
+    SEEN_WIDE = 8,
+    SEEN_STRING = 16,
+    SEEN_OBJECT = 32,
+    SEEN_ARRAY = 64
+};
 
-static const DeltaType STRING_TYPE = {.id = DELTA_STRING}, LONG_TYPE = {.id = DELTA_LONG}, DOUBLE_TYPE = {.id = DELTA_DOUBLE},
-                       BOOLEAN_TYPE = {.id = DELTA_BOOLEAN};
+static const DeltaType STRING_TYPE = {.id = DELTA_STRING}, LONG_TYPE = {.id = DELTA_LONG},
+                       DOUBLE_TYPE = {.id = DELTA_DOUBLE}, BOOLEAN_TYPE = {.id = DELTA_BOOLEAN};
 
 static void shape_free(void *p)
 {
@@ -110,7 +118,8 @@ static const char *add_container(Shapes *shapes, Shape *shape, const char *p, in
     }
     p = json_text_space(p + 1);
     while (*p != '}' && *p != ']') {
-        p = object ? add_member(shapes, shape, p, depth + 1) : add_value(shapes, shape ? shape->element : NULL, p, depth + 1);
+        p = object ? add_member(shapes, shape, p, depth + 1)
+                   : add_value(shapes, shape ? shape->element : NULL, p, depth + 1);
         p = json_text_space(p);
         if (*p == ',') {
             p = json_text_space(p + 1);
@@ -127,8 +136,7 @@ static const char *add_value(Shapes *shapes, Shape *shape, const char *p, int de
 
     switch (*p) {
     case '{':
-    case '[':
-        return add_container(shapes, shape, p, depth);
+    case '[': return add_container(shapes, shape, p, depth);
     case '"':
         kind = SEEN_STRING;
         p = json_text_string(p, &string, &fault);
@@ -141,11 +149,8 @@ static const char *add_value(Shapes *shapes, Shape *shape, const char *p, int de
         kind = SEEN_BOOLEAN;
         p += 5;
         break;
-    case 'n':
-        p += 4;
-        break;
-    default:
-        return add_number(shape, p);
+    case 'n': p += 4; break;
+    default: return add_number(shape, p);
     }
     if (shape != NULL) {
         shape->kinds |= kind;
@@ -203,7 +208,8 @@ static const DeltaType *struct_of(const Shape *shape, Arena *arena)
 
     *type = (DeltaType){.id = DELTA_STRUCT, .fields = fields};
     for (size_t i = 0; map_next(shape->fields, &i, &name, &field);) {
-        fields[type->n_fields++] = (DeltaField){.name = arena_strdup(arena, name), .type = type_of(field, arena), .nullable = true, .metadata = "{}"};
+        fields[type->n_fields++] = (DeltaField){
+            .name = arena_strdup(arena, name), .type = type_of(field, arena), .nullable = true, .metadata = "{}"};
     }
     return type;
 }
@@ -220,19 +226,13 @@ static const DeltaType *list_of(const DeltaType *element, Arena *arena)
 static const DeltaType *type_of(const Shape *shape, Arena *arena)
 {
     switch (shape->kinds) {
-    case SEEN_BOOLEAN:
-        return &BOOLEAN_TYPE;
-    case SEEN_LONG:
-        return &LONG_TYPE;
+    case SEEN_BOOLEAN: return &BOOLEAN_TYPE;
+    case SEEN_LONG: return &LONG_TYPE;
     case SEEN_REAL:
-    case SEEN_REAL | SEEN_LONG:
-        return &DOUBLE_TYPE;
-    case SEEN_OBJECT:
-        return shape->fields ? struct_of(shape, arena) : &STRING_TYPE;
-    case SEEN_ARRAY:
-        return list_of(type_of(shape->element, arena), arena);
-    default:
-        return &STRING_TYPE;
+    case SEEN_REAL | SEEN_LONG: return &DOUBLE_TYPE;
+    case SEEN_OBJECT: return shape->fields ? struct_of(shape, arena) : &STRING_TYPE;
+    case SEEN_ARRAY: return list_of(type_of(shape->element, arena), arena);
+    default: return &STRING_TYPE;
     }
 }
 
@@ -279,7 +279,8 @@ static const DeltaType *extend_struct(const DeltaType *type, const Shape *shape,
     }
     for (size_t i = 0; shape->fields && map_next(shape->fields, &i, &name, &field);) {
         if (find_field(type->fields, type->n_fields, name) == NULL) {
-            fields[n++] = (DeltaField){.name = arena_strdup(arena, name), .type = type_of(field, arena), .nullable = true, .metadata = "{}"};
+            fields[n++] = (DeltaField){
+                .name = arena_strdup(arena, name), .type = type_of(field, arena), .nullable = true, .metadata = "{}"};
         }
     }
     if (n == type->n_fields && !changed) {
@@ -312,7 +313,8 @@ static bool is_one_of(const char *name, const char *const *names, size_t n)
     return false;
 }
 
-DeltaSchema *shapes_extend(const Shapes *shapes, const DeltaSchema *base, bool strings, const char *const *reserved, size_t n_reserved)
+DeltaSchema *shapes_extend(const Shapes *shapes, const DeltaSchema *base, bool strings, const char *const *reserved,
+                           size_t n_reserved)
 {
     Arena *arena = arena_new();
     const DeltaType record = {.id = DELTA_STRUCT, .fields = base->fields, .n_fields = base->n_fields};
@@ -326,7 +328,8 @@ DeltaSchema *shapes_extend(const Shapes *shapes, const DeltaSchema *base, bool s
         if (is_new && is_one_of(field->name, reserved, n_reserved)) {
             continue;
         }
-        delta_schema_builder_add(builder, field->name, is_new && strings ? &STRING_TYPE : field->type, true, field->metadata);
+        delta_schema_builder_add(builder, field->name, is_new && strings ? &STRING_TYPE : field->type, true,
+                                 field->metadata);
         changed = changed || is_new || field->type != base->fields[i].type;
     }
     DeltaSchema *schema = delta_schema_builder_finish(builder);

@@ -173,8 +173,7 @@ static bool take_item(const TimePattern *p, int i, const char **s, const char *e
     int64_t ignored;
 
     switch (item.letter) {
-    case 0:
-        return *s < end && (unsigned char)*(*s)++ == item.count;
+    case 0: return *s < end && (unsigned char)*(*s)++ == item.count;
     case 'y':
     case 'u':
         if (!take_digits(s, end, least, tight ? least : item.count == 2 ? 2 : 6, &f->year)) {
@@ -184,22 +183,15 @@ static bool take_item(const TimePattern *p, int i, const char **s, const char *e
         return true;
     case 'M':
     case 'L':
-        return item.count >= 3 ? take_name(s, end, MONTHS, 12, item.count > 3, &f->month) : take_digits(s, end, least, most, &f->month);
-    case 'd':
-        return take_digits(s, end, least, most, &f->day);
-    case 'h':
-        f->half_day = true;
-        return take_digits(s, end, least, most, &f->hour);
-    case 'H':
-        return take_digits(s, end, least, most, &f->hour);
-    case 'm':
-        return take_digits(s, end, least, most, &f->minute);
-    case 's':
-        return take_digits(s, end, least, most, &f->second);
-    case 'S':
-        return take_fraction(s, end, &f->micros);
-    case 'E':
-        return take_name(s, end, DAYS, 7, item.count > 3, &ignored);
+        return item.count >= 3 ? take_name(s, end, MONTHS, 12, item.count > 3, &f->month)
+                               : take_digits(s, end, least, most, &f->month);
+    case 'd': return take_digits(s, end, least, most, &f->day);
+    case 'h': f->half_day = true; return take_digits(s, end, least, most, &f->hour);
+    case 'H': return take_digits(s, end, least, most, &f->hour);
+    case 'm': return take_digits(s, end, least, most, &f->minute);
+    case 's': return take_digits(s, end, least, most, &f->second);
+    case 'S': return take_fraction(s, end, &f->micros);
+    case 'E': return take_name(s, end, DAYS, 7, item.count > 3, &ignored);
     case 'a':
         if (end - *s < 2 || ((*s)[1] | 0x20) != 'm' || strchr("aApP", **s) == NULL) {
             return false;
@@ -207,8 +199,7 @@ static bool take_item(const TimePattern *p, int i, const char **s, const char *e
         f->pm = (**s | 0x20) == 'p';
         *s += 2;
         return true;
-    default:
-        return take_zone(s, end, f);
+    default: return take_zone(s, end, f);
     }
 }
 
@@ -262,7 +253,8 @@ bool time_pattern_parse(const TimePattern *pattern, const char *s, size_t n, int
     if (f.half_day) {
         f.hour = f.hour % 12 + (f.pm ? 12 : 0);
     }
-    int64_t seconds = days_from_civil(f.year, f.month, f.day) * 86400 + f.hour * 3600 + f.minute * 60 + f.second - f.zone_s;
+    int64_t seconds = days_from_civil(f.year, f.month, f.day) * 86400 + f.hour * 3600 + f.minute * 60 + f.second -
+                      f.zone_s;
     *us = seconds * 1000000 + f.micros;
     *has_zone = f.has_zone;
     return true;

@@ -1,7 +1,9 @@
 /* Spark's patterns for dates and times ("yyyy-MM-dd HH:mm:ss[.SSS]XXX"), for reading.
  *
- *   y u year   M month (MMM, MMMM: English names)   d day   H hour 0-23   h hour 1-12 with a   m minute   s second   S fraction
- *   X x Z O V z   zone: Z, UTC, GMT, +hh, +hhmm, +hh:mm   a AM, PM   E weekday (read over)   '...' literal   [...] optional
+ *   y u year   M month (MMM, MMMM: English names)   d day   H hour 0-23   h hour 1-12 with a   m minute   s second  
+ *   S fraction
+ *   X x Z O V z   zone: Z, UTC, GMT, +hh, +hhmm, +hh:mm   a AM, PM   E weekday (read over)   '...' literal   [...]
+ *   optional
  *
  * A run of one letter takes a number of any width, a longer run that many digits or more when no digit letter follows.
  */

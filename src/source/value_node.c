@@ -141,7 +141,8 @@ void value_node_settle(ValueNode *node)
 uint32_t value_node_field(const ValueNode *node, const char *name, size_t n)
 {
     const ValueKeys *keys = node->keys;
-    for (size_t slot = hash_bytes(name, n) & (keys->n_slots - 1); keys->slots[slot] != 0; slot = (slot + 1) & (keys->n_slots - 1)) {
+    for (size_t slot = hash_bytes(name, n) & (keys->n_slots - 1); keys->slots[slot] != 0;
+         slot = (slot + 1) & (keys->n_slots - 1)) {
         uint32_t field = keys->slots[slot] - 1;
         if (keys->fields[field].n_name == n && memcmp(keys->names[field], name, n) == 0) {
             return field;

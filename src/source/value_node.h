@@ -1,8 +1,8 @@
 /* Where a parsed value goes: the columns of one chunk as a tree that follows the schema.
  *
- * A tree belongs to one thread. It is made from the Delta types once, bound to the vectors of a chunk before the chunk is
- * filled, and told about nulls row by row. A node that is not `wanted` has no vector: values are checked against its type
- * and then forgotten.
+ * A tree belongs to one thread. It is made from the Delta types once, bound to the vectors of a chunk before the
+ * chunk is filled, and told about nulls row by row. A node that is not `wanted` has no vector: values are checked
+ * against its type and then forgotten.
  */
 #ifndef FRESHET_SOURCE_VALUE_NODE_H
 #define FRESHET_SOURCE_VALUE_NODE_H
@@ -18,13 +18,13 @@ struct ValueNode {
     DeltaTypeId type;
     uint8_t precision, scale; /* DECIMAL */
     bool wanted;
-    bool in_list;             /* below a list: the null bits of its rows are not reset for every chunk */
+    bool in_list; /* below a list: the null bits of its rows are not reset for every chunk */
     DuckColumn column;
-    DuckColumn entry;         /* MAP: the STRUCT(key, value) of its entries */
-    uint64_t size, capacity;  /* ARRAY, MAP: entries of the child in use, and room */
-    ValueNode *children;      /* STRUCT: fields in order; ARRAY: the element; MAP: key, value */
+    DuckColumn entry;        /* MAP: the STRUCT(key, value) of its entries */
+    uint64_t size, capacity; /* ARRAY, MAP: entries of the child in use, and room */
+    ValueNode *children;     /* STRUCT: fields in order; ARRAY: the element; MAP: key, value */
     size_t n_children;
-    ValueKeys *keys;          /* STRUCT */
+    ValueKeys *keys;            /* STRUCT */
     const TimePattern *pattern; /* DATE, TIMESTAMP: how text is read; NULL = ISO 8601 */
 };
 
@@ -34,16 +34,16 @@ typedef struct ValueKey {
     uint32_t n_quoted;  /* 0: the name has bytes that JSON escapes, never compared as it stands */
     uint32_t mask;      /* its first 16 bytes as a bit mask; out of reach when it is longer or not to be compared */
     uint32_t n_name;
-    uint32_t next;      /* the field that came after this one the last time */
+    uint32_t next; /* the field that came after this one the last time */
 } ValueKey;
 
 struct ValueKeys {
-    ValueKey *fields;   /* n_children, then one more whose `next` is the first field of a record */
+    ValueKey *fields; /* n_children, then one more whose `next` is the first field of a record */
     const char **names;
-    uint32_t *slots;    /* hash table of field + 1 */
-    size_t n_slots;     /* a power of two */
-    uint64_t *seen;     /* bit per field: met in the record being read */
-    size_t n_seen;      /* words */
+    uint32_t *slots; /* hash table of field + 1 */
+    size_t n_slots;  /* a power of two */
+    uint64_t *seen;  /* bit per field: met in the record being read */
+    size_t n_seen;   /* words */
 };
 
 enum { VALUE_KEY_PAD = 16, VALUE_KEY_NEVER = 1 << 16 };

@@ -116,8 +116,8 @@ static bool special_double(const char *s, size_t n, double *out)
         const char *text;
         double value;
     } SPECIAL[] = {
-        {"NaN", NAN},       {"Infinity", INFINITY}, {"+Infinity", INFINITY},   {"INF", INFINITY},
-        {"Inf", INFINITY},  {"+INF", INFINITY},     {"-Infinity", -INFINITY}, {"-INF", -INFINITY}, {"-Inf", -INFINITY},
+        {"NaN", NAN},       {"Infinity", INFINITY},   {"+Infinity", INFINITY}, {"INF", INFINITY},   {"Inf", INFINITY},
+        {"+INF", INFINITY}, {"-Infinity", -INFINITY}, {"-INF", -INFINITY},     {"-Inf", -INFINITY},
     };
     for (size_t i = 0; i < sizeof SPECIAL / sizeof *SPECIAL; i++) {
         if (strlen(SPECIAL[i].text) == n && memcmp(SPECIAL[i].text, s, n) == 0) {
@@ -150,14 +150,10 @@ bool text_to_double(const char *s, size_t n, bool special, double *out)
 bool value_fits_i64(const ValueNode *node, int64_t value)
 {
     switch (node->type) {
-    case DELTA_BYTE:
-        return value >= INT8_MIN && value <= INT8_MAX;
-    case DELTA_SHORT:
-        return value >= INT16_MIN && value <= INT16_MAX;
-    case DELTA_INTEGER:
-        return value >= INT32_MIN && value <= INT32_MAX;
-    default:
-        return true;
+    case DELTA_BYTE: return value >= INT8_MIN && value <= INT8_MAX;
+    case DELTA_SHORT: return value >= INT16_MIN && value <= INT16_MAX;
+    case DELTA_INTEGER: return value >= INT32_MIN && value <= INT32_MAX;
+    default: return true;
     }
 }
 
@@ -168,18 +164,11 @@ void value_put_i64(ValueNode *node, uint64_t row, int64_t value)
     }
     value_mark_valid(node, row);
     switch (node->type) {
-    case DELTA_BYTE:
-        ((int8_t *)node->column.data)[row] = (int8_t)value;
-        break;
-    case DELTA_SHORT:
-        ((int16_t *)node->column.data)[row] = (int16_t)value;
-        break;
+    case DELTA_BYTE: ((int8_t *)node->column.data)[row] = (int8_t)value; break;
+    case DELTA_SHORT: ((int16_t *)node->column.data)[row] = (int16_t)value; break;
     case DELTA_INTEGER:
-    case DELTA_DATE:
-        ((int32_t *)node->column.data)[row] = (int32_t)value;
-        break;
-    default:
-        ((int64_t *)node->column.data)[row] = value;
+    case DELTA_DATE: ((int32_t *)node->column.data)[row] = (int32_t)value; break;
+    default: ((int64_t *)node->column.data)[row] = value;
     }
 }
 
@@ -376,11 +365,8 @@ bool value_plain_text(ValueNode *node, uint64_t row, const char *s, size_t n)
 
     switch (node->type) {
     case DELTA_STRING:
-    case DELTA_BINARY:
-        value_borrow_string(node, row, s, n);
-        return true;
-    case DELTA_BOOLEAN:
-        return plain_boolean(node, row, s, n);
+    case DELTA_BINARY: value_borrow_string(node, row, s, n); return true;
+    case DELTA_BOOLEAN: return plain_boolean(node, row, s, n);
     case DELTA_BYTE:
     case DELTA_SHORT:
     case DELTA_INTEGER:
@@ -391,16 +377,11 @@ bool value_plain_text(ValueNode *node, uint64_t row, const char *s, size_t n)
         value_put_i64(node, row, whole);
         return true;
     case DELTA_FLOAT:
-    case DELTA_DOUBLE:
-        return text_to_double(s, n, true, &real) && value_put_double(node, row, real);
-    case DELTA_DECIMAL:
-        return value_decimal_text(node, row, s, n);
-    case DELTA_DATE:
-        return value_date_text(node, row, s, n);
+    case DELTA_DOUBLE: return text_to_double(s, n, true, &real) && value_put_double(node, row, real);
+    case DELTA_DECIMAL: return value_decimal_text(node, row, s, n);
+    case DELTA_DATE: return value_date_text(node, row, s, n);
     case DELTA_TIMESTAMP:
-    case DELTA_TIMESTAMP_NTZ:
-        return value_timestamp_text(node, row, s, n);
-    default:
-        return false;
+    case DELTA_TIMESTAMP_NTZ: return value_timestamp_text(node, row, s, n);
+    default: return false;
     }
 }

@@ -1,8 +1,9 @@
-/* The judge of the JSON reader: jansson reads every line too, and both must agree on what is JSON, on every value, and on what
- * is rescued. Used by the unit test (random records) and by the fuzz target.
+/* The judge of the JSON reader: jansson reads every line too, and both must agree on what is JSON, on every value,
+ * and on what is rescued. Used by the unit test (random records) and by the fuzz target.
  *
- * Where the two are meant to differ the line is not judged: numbers beyond a double (jansson refuses them, here they do not
- * fit), nesting between our limit and jansson's, keys with a NUL. Of a record with a key that comes twice only the values count.
+ * Where the two are meant to differ the line is not judged: numbers beyond a double (jansson refuses them, here they
+ * do not fit), nesting between our limit and jansson's, keys with a NUL. Of a record with a key that comes twice only
+ * the values count.
  */
 #ifndef FRESHET_TESTS_JSON_JUDGE_H
 #define FRESHET_TESTS_JSON_JUDGE_H
@@ -46,7 +47,8 @@ static const char JUDGE_SCHEMA[] =
     "{\"name\":\"s\",\"type\":\"string\",\"nullable\":true,\"metadata\":{}},"
     "{\"name\":\"l\",\"type\":{\"type\":\"array\",\"elementType\":\"string\",\"containsNull\":true},\"nullable\":true,"
     "\"metadata\":{}}]},\"containsNull\":true},\"nullable\":true,\"metadata\":{}},"
-    "{\"name\":\"m\",\"type\":{\"type\":\"map\",\"keyType\":\"string\",\"valueType\":\"long\",\"valueContainsNull\":true},"
+    "{\"name\":\"m\",\"type\":{\"type\":\"map\",\"keyType\":\"string\",\"valueType\":\"long\",\"valueContainsNull\":"
+    "true},"
     "\"nullable\":true,\"metadata\":{}}]}";
 
 static void judge_must(Status rc, const Error *err, const char *what)
@@ -64,11 +66,15 @@ static void judge_open(Judge *judge)
 
     *judge = (Judge){.arena = arena_new()};
     snprintf(judge->path, sizeof judge->path, "/tmp/freshet-judge-%ld.json", (long)getpid());
-    judge_must(duck_open(&(DuckConfig){.memory_limit_bytes = INT64_C(1) << 30, .threads = 1}, &judge->duck, &err), &err, "open");
+    judge_must(duck_open(&(DuckConfig){.memory_limit_bytes = INT64_C(1) << 30, .threads = 1}, &judge->duck, &err), &err,
+               "open");
     judge_must(duck_connect(judge->duck, &judge->conn, &err), &err, "connect");
     judge_must(delta_schema_parse(JUDGE_SCHEMA, &schema, &err), &err, "schema");
-    judge->options = (FilesOptions){.format = FILES_JSON, .rescued_column = "_rescued_data", .corrupt_column = "_corrupt_record",
-                                    .evolution = EVOLVE_RESCUE, .record_bytes_max = 64 << 20};
+    judge->options = (FilesOptions){.format = FILES_JSON,
+                                    .rescued_column = "_rescued_data",
+                                    .corrupt_column = "_corrupt_record",
+                                    .evolution = EVOLVE_RESCUE,
+                                    .record_bytes_max = 64 << 20};
     judge_must(files_columns_init(&judge->columns, schema, &judge->options, judge->arena, &err), &err, "columns");
     delta_schema_unref(schema);
 }
@@ -95,7 +101,8 @@ static void wanted_object(const DeltaField *fields, size_t n, const json_t *have
     for (size_t i = 0; i < n; i++) {
         json_object_set_new(out, fields[i].name, json_null());
     }
-    json_object_keylen_foreach((json_t *)(uintptr_t)have, key, key_n, value) {
+    json_object_keylen_foreach((json_t *)(uintptr_t)have, key, key_n, value)
+    {
         const DeltaField *field = NULL;
         for (size_t i = 0; i < n && field == NULL; i++) {
             field = strlen(fields[i].name) == key_n && memcmp(fields[i].name, key, key_n) == 0 ? &fields[i] : NULL;
@@ -136,7 +143,8 @@ static json_t *wanted_map(const DeltaType *type, const json_t *have, json_t *res
     json_t *map = json_object(), *value;
     const char *key;
     size_t key_n;
-    json_object_keylen_foreach((json_t *)(uintptr_t)have, key, key_n, value) {
+    json_object_keylen_foreach((json_t *)(uintptr_t)have, key, key_n, value)
+    {
         json_t *fits = NULL, *rest = NULL;
         if (!wanted_value(type, value, &fits, &rest)) {
             fits = json_null();
@@ -152,7 +160,8 @@ static json_t *wanted_map(const DeltaType *type, const json_t *have, json_t *res
 
 static bool wanted_special(const json_t *have, json_t **value)
 {
-    static const char *const NAMES[] = {"NaN", "Infinity", "+Infinity", "-Infinity", "INF", "Inf", "+INF", "-INF", "-Inf"};
+    static const char *const NAMES[] = {"NaN", "Infinity", "+Infinity", "-Infinity", "INF",
+                                        "Inf", "+INF",     "-INF",      "-Inf"};
     for (size_t i = 0; json_is_string(have) && i < sizeof NAMES / sizeof *NAMES; i++) {
         if (strcmp(json_string_value(have), NAMES[i]) == 0 && strlen(NAMES[i]) == json_string_length(have)) {
             *value = json_string(NAMES[i]);
@@ -172,8 +181,9 @@ static bool wanted_value(const DeltaType *type, const json_t *have, json_t **val
         *value = json_null();
     } else if (type->id == DELTA_BOOLEAN && json_is_boolean(have)) {
         *value = json_incref((json_t *)(uintptr_t)have);
-    } else if (json_is_integer(have) && (type->id == DELTA_LONG || (type->id == DELTA_INTEGER && json_integer_value(have) >= INT32_MIN &&
-                                                                    json_integer_value(have) <= INT32_MAX))) {
+    } else if (json_is_integer(have) &&
+               (type->id == DELTA_LONG || (type->id == DELTA_INTEGER && json_integer_value(have) >= INT32_MIN &&
+                                           json_integer_value(have) <= INT32_MAX))) {
         *value = json_incref((json_t *)(uintptr_t)have);
     } else if (type->id == DELTA_DOUBLE && json_is_number(have)) {
         *value = json_real(json_number_value(have));
@@ -206,7 +216,8 @@ static bool same_text(const json_t *want, const json_t *have)
     if (json_is_string(want)) {
         return json_equal(want, have);
     }
-    json_t *parsed = json_loadb(json_string_value(have), json_string_length(have), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    json_t *parsed = json_loadb(json_string_value(have), json_string_length(have), JSON_DECODE_ANY | JSON_ALLOW_NUL,
+                                NULL);
     bool equal = parsed != NULL && json_equal(want, parsed);
     json_decref(parsed);
     return equal;
@@ -228,12 +239,11 @@ static bool same(const DeltaType *type, const json_t *want, const json_t *have)
         return json_is_null(want) && (have == NULL || json_is_null(have));
     }
     switch (type->id) {
-    case DELTA_STRING:
-        return same_text(want, have);
+    case DELTA_STRING: return same_text(want, have);
     case DELTA_DOUBLE:
-        return json_is_number(have) ? json_is_number(want) && json_number_value(want) == json_number_value(have) : json_is_string(want);
-    case DELTA_STRUCT:
-        return same_fields(type->fields, type->n_fields, want, have);
+        return json_is_number(have) ? json_is_number(want) && json_number_value(want) == json_number_value(have)
+                                    : json_is_string(want);
+    case DELTA_STRUCT: return same_fields(type->fields, type->n_fields, want, have);
     case DELTA_ARRAY:
         if (json_array_size(want) != json_array_size(have)) {
             return false;
@@ -244,8 +254,7 @@ static bool same(const DeltaType *type, const json_t *want, const json_t *have)
             }
         }
         return true;
-    default:
-        return json_equal(want, have);
+    default: return json_equal(want, have);
     }
 }
 
@@ -293,19 +302,23 @@ static void judge_row(Judge *judge, DuckResult *result, const char *line, size_t
     json_error_t error;
     json_t *want = json_loadb(line, n, JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
     char *rescued = duck_result_text_dup(result, judge->columns.n_data);
-    bool corrupt = rescued != NULL && strstr(rescued, "{\"_corrupt_record\":") == rescued && strstr(rescued, "\"_reason\":") != NULL;
+    bool corrupt = rescued != NULL && strstr(rescued, "{\"_corrupt_record\":") == rescued &&
+                   strstr(rescued, "\"_reason\":") != NULL;
     enum json_error_code code = want == NULL ? json_error_code(&error) : json_error_unknown;
 
-    if (code == json_error_numeric_overflow || code == json_error_null_byte_in_key || (corrupt && strstr(rescued, "nested too deeply"))) {
+    if (code == json_error_numeric_overflow || code == json_error_null_byte_in_key ||
+        (corrupt && strstr(rescued, "nested too deeply"))) {
         goto out;
     }
     if (json_is_object(want) == corrupt) {
-        judge_fail(line, n, corrupt ? "a good record is corrupt" : "a bad record is read", want, rescued ? rescued : "-");
+        judge_fail(line, n, corrupt ? "a good record is corrupt" : "a bad record is read", want,
+                   rescued ? rescued : "-");
     }
     if (corrupt) {
         goto out;
     }
-    json_t *fits = json_object(), *rest = json_object(), *once = json_loadb(line, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+    json_t *fits = json_object(), *rest = json_object(),
+           *once = json_loadb(line, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
     wanted_object(judge->columns.data, judge->columns.n_data, want, fits, rest);
     for (size_t i = 0; i < judge->columns.n_data; i++) {
         const DeltaField *field = &judge->columns.data[i];
@@ -337,7 +350,8 @@ static bool judge_blank(const char *line, size_t n)
     return true;
 }
 
-/* Reads the bytes as a file, after one line of our own (so that they are not taken for something else); aborts where the two disagree. */
+/* Reads the bytes as a file, after one line of our own (so that they are not taken for something else); aborts where
+ * the two disagree. */
 static void judge_text(Judge *judge, const char *bytes, size_t n)
 {
     Error err = ERROR_NONE;
@@ -351,7 +365,8 @@ static void judge_text(Judge *judge, const char *bytes, size_t n)
     text_append_n(&file, bytes, n);
     judge_must(file_write(judge->path, file.data, file.length, &err), &err, "write");
     FilesItem item = {.path = judge->path, .size = 0};
-    judge_must(files_scan_relation(judge->duck, &judge->options, &judge->columns, &item, 1, &findings, &relation, &err), &err, "relation");
+    judge_must(files_scan_relation(judge->duck, &judge->options, &judge->columns, &item, 1, &findings, &relation, &err),
+               &err, "relation");
     judge_must(duck_query(judge->conn, relation.sql, &result, &err), &err, "query");
     for (const char *at = file.data, *end = file.data + file.length; at < end;) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
