@@ -3,6 +3,7 @@
 
 #include "pipeline/pipeline_int.h"
 #include "session/columns.h"
+#include "session/metadata.h"
 #include "session/relation.h"
 #include "sink/sinks.h"
 #include "source/sources.h"
@@ -197,6 +198,9 @@ static Status open_function_source(const QueryLeaf *leaf, const StreamSourceCont
         goto out;
     }
     StreamOption *options = function_options(leaf, 1, arena, &n);
+    if (metadata_is_named(leaf->text, relation->span)) {
+        options[n++] = metadata_option();
+    }
     TRY(source_files_open(context, relation->arguments[0].value, options, n, out, err));
 out:
     return rc;

@@ -4,6 +4,7 @@
 
 #include "delta/changes.h"
 #include "delta/scan.h"
+#include "session/metadata.h"
 #include "source/sources.h"
 
 bool relation_is_table(void *warehouse, const char *schema, const char *name)
@@ -227,6 +228,9 @@ static Status resolve_files(Duck *duck, DuckConn *conn, const SqlText *text, con
     StreamOption *with = relation_options(arena, text, relation->options, relation->n_options);
     memcpy(options, arguments, (relation->n_arguments - 1) * sizeof *options);
     memcpy(options + relation->n_arguments - 1, with, relation->n_options * sizeof *options);
+    if (metadata_is_named(text, relation->span)) {
+        options[n++] = metadata_option();
+    }
     TRY(source_files_relation(duck, conn, relation->arguments[0].value, options, n, out, &listing, err));
     if (pin != NULL) {
         *pin = listing;

@@ -7,11 +7,9 @@
  * The schema is given, or inferred from the first files and kept (files_schema.h). It grows in two ways, both durable
  * before anything is read with it:
  *   latest() looks at the head of each file it takes; a new column there ends the batch before that file, or, if it
- *   is the first one,
- *            extends the schema at once and has the flow planned anew;
+ *            is the first one, extends the schema at once and has the flow planned anew;
  *   learnt() a new column deeper in a file ends the statement that meets it; then all files of the batch are looked
- *   through, the schema
- *            is extended, and the flow runs the same batch again. So no row is there twice or never.
+ *            through, the schema is extended, and the flow runs the same batch again. So no row is there twice or never.
  */
 #include <inttypes.h>
 #include <string.h>

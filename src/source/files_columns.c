@@ -134,7 +134,7 @@ static void add_ours(FilesColumns *c, DeltaSchemaBuilder *builder, const DeltaSc
     if (options->rescued_column != NULL) {
         add(c, builder, &(DeltaField){.name = options->rescued_column, .type = &STRING_TYPE}, ROLE_RESCUED, 0);
     }
-    if (options->with_metadata) {
+    if (options->with_metadata && delta_schema_find(data, "_metadata") == NULL) {
         add(c, builder, &(DeltaField){.name = "_metadata", .type = &METADATA_TYPE}, ROLE_METADATA, 0);
     }
 }

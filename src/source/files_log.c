@@ -1,8 +1,7 @@
 /* The log of a file source, in the checkpoint's sources/<i>:
  *
  *   <id>                              one entry, as Spark writes it: "v1", then a line for each file
- *                                       {"path":"file:///in/a.json","timestamp":<mtime,
- *                                       ms>,"batchId":<id>,"size":<bytes>}
+ *                                       {"path":"file:///in/a.json","timestamp":<ms>,"batchId":<id>,"size":<bytes>}
  *   <first>-<last>.compact.parquet    the entries of those ids: path VARCHAR, size BIGINT, mtime_us BIGINT, id BIGINT,
  *                                       hash_high, hash_low BIGINT (files_set.h)
  *
