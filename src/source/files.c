@@ -328,13 +328,15 @@ static Status files_latest(StreamSource *source, DuckConn *conn, const char *sta
                        store_uri(s->checkpoint), s->dir, files_log_end(s->log), from);
         goto out;
     }
+    if (files_log_end(s->log) == from) {
+        TRY(look(s, err));
+        if (unlimited) {
+            files_finder_settle(s->finder);
+        }
+    }
     if (files_log_end(s->log) > from) {
         *end = offset_text(files_log_end(s->log));
         goto out;
-    }
-    TRY(look(s, err));
-    if (unlimited) {
-        files_finder_settle(s->finder);
     }
     const FilesItem *items = files_finder_pending(s->finder, &n_pending);
     if (n_pending == 0) {

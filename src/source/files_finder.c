@@ -40,6 +40,7 @@ struct FilesFinder {
     Event *events;
     size_t n_events, events_capacity;
     bool relist, frozen;
+    bool rootless;                   /* when it was listed last, the place did not exist */
     int64_t listed_us, list_cost_us; /* monotonic time of the last listing, and how long it took */
     int64_t newest_us;               /* the newest time of a file, for maxFileAge */
 };
@@ -297,7 +298,7 @@ static Status handle_events(FilesFinder *f, Error *err)
 
 static int64_t list_interval(const FilesFinder *f)
 {
-    if (!files_watch_reliable(f->watch) || !files_place_exists(f->place)) {
+    if (!files_watch_reliable(f->watch) || f->rootless) {
         return f->list_cost_us * LIST_SHARE > POLL_US ? f->list_cost_us * LIST_SHARE : POLL_US;
     }
     return f->options->backfill_us > f->list_cost_us * LIST_SHARE ? f->options->backfill_us
@@ -308,6 +309,7 @@ static Status list_all(FilesFinder *f, Error *err)
 {
     FilesVisitor visitor = {is_known, watch_folder, found, f};
     int64_t start_us = clock_mono_us();
+    f->rootless = !files_place_exists(f->place);
     Status rc = files_place_list(f->place, &visitor, err);
     if (rc == OK) {
         f->listed_us = clock_mono_us();

@@ -135,11 +135,10 @@ out:
 static Status read_entry(FilesLog *log, int64_t id, Error *err)
 {
     Text key = TEXT(4096), text = TEXT(ENTRY_BYTES_MAX);
-    JsonSource source = {.name = NULL, .first_line = 1};
+    JsonSource source = {.name = "entry", .first_line = 1};
     Status rc;
 
     entry_key(log, id, &key);
-    source.name = text_str(&key);
     TRY(store_read(log->store, text_str(&key), ENTRY_BYTES_MAX, &text, NULL, err));
     if (strncmp(text_str(&text), "v1", 2) != 0 || (text.data[2] != '\n' && text.data[2] != '\0')) {
         rc = error_set(err, E_STREAM_CHECKPOINT, "%s/%s does not begin with v1", store_uri(log->store), text_str(&key));
@@ -150,6 +149,9 @@ static Status read_entry(FilesLog *log, int64_t id, Error *err)
         source.first_line++;
         if (n > 0) {
             rc = read_line(log, line, n, &source, id, err);
+        }
+        if (rc != OK) {
+            error_context(err, "%s/%s", store_uri(log->store), text_str(&key));
         }
         line += n;
     }

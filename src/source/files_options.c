@@ -74,7 +74,8 @@ const StreamOptionSpec SOURCE_FILES_OPTIONS[] = {
      "How often the folder is listed although nobody said that something is new."},
     {"freshet.files.settle", STREAM_OPTION_INTERVAL, "3 seconds", NULL, 0,
      "A file without its proper end is taken once it has not changed for so long."},
-    {"freshet.withMetadata", STREAM_OPTION_BOOL, "when the query names it", NULL, 0, "Adds the column _metadata: file_path, file_name, file_size, file_modification_time."},
+    {"freshet.withMetadata", STREAM_OPTION_BOOL, "when the query names it", NULL, 0,
+     "Adds the column _metadata: file_path, file_name, file_size, file_modification_time."},
 };
 const size_t SOURCE_FILES_OPTIONS_COUNT = sizeof SOURCE_FILES_OPTIONS / sizeof *SOURCE_FILES_OPTIONS;
 

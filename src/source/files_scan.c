@@ -58,8 +58,9 @@ typedef struct Thread {
     CsvReader csv;
     const ScanFile *file;
     LineBlock block;
-    bool block_is_last; /* what is open at its end stays open */
-    const char *at;     /* the rest of the block */
+    bool block_is_last;   /* what is open at its end stays open */
+    const char *at;       /* the rest of the block */
+    bool reports_unknown; /* a field that the schema lacks ends the statement */
     int64_t misfits_before;
     int64_t rows, corrupt, rescued; /* of this chunk */
 } Thread;
@@ -169,28 +170,34 @@ static void null_data(Thread *t, uint64_t row)
 
 /* ---- blocks ---- */
 
-static Status report_unknown(Thread *t, const char *name, Error *err)
+static Status report_unknown(const Thread *t, const char *name, Error *err)
 {
-    const FilesScan *scan = t->run->scan;
-    if (name[0] == '\0' || (scan->options->evolution != EVOLVE_ADD && scan->options->evolution != EVOLVE_FAIL)) {
-        return OK;
-    }
-    atomic_store(&scan->findings->unknown_column, true);
+    atomic_store(&t->run->scan->findings->unknown_column, true);
     error_set(err, E_SOURCE_NEW_COLUMN, "%s: the field \"%s\" is not in the schema", t->file->item.path, name);
     error_hint(err, "schemaEvolutionMode => 'addNewColumns' takes it up, 'rescue' keeps it in the rescued data");
     return ERR_INVALID;
 }
 
-/* The whole block is one thing that cannot be read: a piece of a line that is too long, or of a file that is no text.
- * */
-static Status fill_unreadable(Thread *t, uint64_t *row, Error *err)
+static bool is_too_long(const Thread *t, const char *start, const char *end)
+{
+    return end - start > t->run->scan->options->record_bytes_max;
+}
+
+/* A line that is too long, read or not, or the first bytes of a file that is no text: its beginning is kept. */
+static Status put_unreadable(Thread *t, uint64_t row, const char *start, const char *end, Error *err)
 {
     char why[128];
+    size_t n = (size_t)(end - start);
+
     snprintf(why, sizeof why, "the line is longer than %" PRId64 " bytes (maxRecordBytes); this is its beginning",
              t->run->scan->options->record_bytes_max);
-    null_data(t, *row);
-    Status rc = put_broken(t, *row, t->at, (size_t)(t->block.end - t->at), t->block.foreign ? t->block.foreign : why,
-                           err);
+    null_data(t, row);
+    return put_broken(t, row, start, n > LINE_SAMPLE ? LINE_SAMPLE : n, t->block.foreign ? t->block.foreign : why, err);
+}
+
+static Status fill_unreadable(Thread *t, uint64_t *row, Error *err)
+{
+    Status rc = put_unreadable(t, *row, t->at, t->block.end, err);
     put_ours(t, *row);
     *row += t->run->scan->options->mode == MODE_PERMISSIVE;
     t->at = t->block.end;
@@ -218,37 +225,51 @@ static RecordOutcome read_record(Thread *t, uint64_t row, Error *err)
     return valid ? RECORD_READ : RECORD_BROKEN;
 }
 
+static Status put_corrupt(Thread *t, uint64_t row, const char *start, Error *err)
+{
+    const char *why = is_csv(t) ? t->csv.why : t->json.fault.why;
+    return is_too_long(t, start, t->at) ? put_unreadable(t, row, start, t->at, err)
+                                        : put_broken(t, row, start, (size_t)(t->at - start), why, err);
+}
+
+/* The record goes on behind the block: the next one begins with it, once the rows so far are gone, which borrow from
+ * this one. */
+static bool ask_for_more(Thread *t, uint64_t row)
+{
+    if (row > 0) {
+        return true;
+    }
+    t->block_is_last = !line_input_give_back(&t->input, &t->block, t->at);
+    t->at = t->block_is_last ? t->at : t->block.end;
+    return false;
+}
+
 /* Rows from the block, until it or the chunk is at its end. */
 static Status fill_rows(Thread *t, uint64_t *row, Error *err)
 {
     const char *unknown = is_csv(t) ? t->csv.unknown : t->json.unknown;
-    bool permissive = t->run->scan->options->mode == MODE_PERMISSIVE;
+    FilesMode mode = t->run->scan->options->mode;
     Status rc = OK;
 
     while (t->at < t->block.end && *row < DUCK_VECTOR_ROWS && rc == OK) {
         const char *start = t->at;
-        switch (read_record(t, *row, err)) {
-        case RECORD_READ:
+        RecordOutcome outcome = read_record(t, *row, err);
+        if (outcome == RECORD_FAILED) {
+            return error_status(err);
+        }
+        if (outcome == RECORD_MORE && ask_for_more(t, *row)) {
+            return OK;
+        }
+        if (outcome == RECORD_READ && !is_too_long(t, start, t->at)) {
             put_read(t, *row);
             put_ours(t, *row);
             ++*row;
-            break;
-        case RECORD_BROKEN:
-            rc = put_broken(t, *row, start, (size_t)(t->at - start), is_csv(t) ? t->csv.why : t->json.fault.why, err);
+        } else if (outcome == RECORD_READ || outcome == RECORD_BROKEN) {
+            rc = put_corrupt(t, *row, start, err);
             put_ours(t, *row);
-            *row += permissive;
-            break;
-        case RECORD_NONE: break;
-        case RECORD_MORE:
-            if (*row > 0) {
-                return OK; /* the rows so far borrow from the block: it moves only once they are gone */
-            }
-            t->block_is_last = !line_input_give_back(&t->input, &t->block, t->at);
-            t->at = t->block_is_last ? t->at : t->block.end;
-            break;
-        case RECORD_FAILED: return error_status(err);
+            *row += mode == MODE_PERMISSIVE;
         }
-        if (rc == OK && unknown[0] != '\0') {
+        if (t->reports_unknown && unknown[0] != '\0' && rc == OK) {
             rc = report_unknown(t, unknown, err);
         }
     }
@@ -403,6 +424,7 @@ static Status thread_open(void *scan, void **thread, Error *err)
 
     (void)err;
     t->run = run;
+    t->reports_unknown = s->options->evolution == EVOLVE_ADD || s->options->evolution == EVOLVE_FAIL;
     t->arena = arena_new();
     value_node_init_fields(&t->root, columns->data, columns->n_data, t->arena);
     set_patterns(&t->root, &s->options->csv);

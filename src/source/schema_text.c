@@ -121,6 +121,19 @@ static bool copy_parentheses(TypeText *t)
     return true;
 }
 
+/* A string in single quotes: of COMMENT, which is cut off later. */
+static bool copy_string(TypeText *t)
+{
+    const char *end = strchr(t->p + 1, '\'');
+    if (end == NULL) {
+        return false;
+    }
+    text_append_char(t->out, ' ');
+    text_append_n(t->out, t->p, (size_t)(end + 1 - t->p));
+    t->p = end + 1;
+    return true;
+}
+
 /* Words, then (…) or <…>, then any number of []; ends at a comma, '>' or the end. */
 static bool copy_type(TypeText *t)
 {
@@ -130,8 +143,8 @@ static bool copy_type(TypeText *t)
         return false;
     }
     for (copy_space(t); *t->p && *t->p != ',' && *t->p != '>'; copy_space(t)) {
-        if (*t->p == '(') {
-            if (!copy_parentheses(t)) {
+        if (*t->p == '(' || *t->p == '\'') {
+            if (!(*t->p == '(' ? copy_parentheses : copy_string)(t)) {
                 return false;
             }
         } else if (*t->p == '[' || *t->p == ']' || isdigit((unsigned char)*t->p)) {
