@@ -36,6 +36,7 @@ typedef struct Write {
     DeltaTable *table;
     DuckConn *conn;
     Arena *arena;
+    const char *query;         /* the caller's */
     const DeltaSchema *schema; /* as it will be */
     const char *const *partition_columns;
     size_t n_partition_columns;
@@ -373,7 +374,11 @@ static Status copy(Write *w, const char *rows, const DeltaWriteOptions *options,
                           .codec = codec(w),
                           .field_ids = w->mapped ? text_str(&ids) : NULL,
                           .file_bytes_max = options->file_bytes_max};
-    TRY(parquet_write(w->conn, &write, w->arena, &w->files, &w->n_files, err));
+    if ((rc = parquet_write(w->conn, &write, w->arena, &w->files, &w->n_files, err)) != OK) {
+        const char *query = strstr(text_str(&sql), w->query);
+        duck_error_rebase(w->conn, query ? query - text_str(&sql) : 0, query ? (int64_t)strlen(w->query) : -1);
+        goto out;
+    }
     w->keys = arena_alloc(w->arena, (w->n_files + 1) * sizeof *w->keys);
     for (size_t i = 0; i < w->n_files; i++) {
         const char *path = w->files[i].path;
@@ -487,7 +492,7 @@ Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *quer
 {
     static const DeltaWriteOptions DEFAULTS = {0};
     Status rc = OK;
-    Write w = {.txn = txn, .table = delta_transaction_table(txn), .conn = conn, .arena = arena_new()};
+    Write w = {.txn = txn, .table = delta_transaction_table(txn), .conn = conn, .arena = arena_new(), .query = query};
     Text rows = TEXT(TEXT_SQL_MAX);
     bool handed_over = false;
 

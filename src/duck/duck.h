@@ -75,5 +75,8 @@ double duck_progress(DuckConn *conn);
 /* Errors carry DuckDB's message; parse and bind errors also its byte offset into the statement that was run.
  * Returns -1 when the last error on this connection had no position. */
 int64_t duck_error_position(const DuckConn *conn);
+/* For who ran a statement around a caller's text, which stood `ahead` bytes into it and had `length`: from here on the
+ * position counts in that text, and there is none when it lies outside. */
+void duck_error_rebase(DuckConn *conn, int64_t ahead, int64_t length);
 
 #endif

@@ -162,6 +162,12 @@ int64_t duck_error_position(const DuckConn *conn)
     return conn->error_position;
 }
 
+void duck_error_rebase(DuckConn *conn, int64_t ahead, int64_t length)
+{
+    int64_t position = conn->error_position - ahead;
+    conn->error_position = conn->error_position >= 0 && position >= 0 && position <= length ? position : -1;
+}
+
 void duck_interrupt(DuckConn *conn)
 {
     duckdb_interrupt(conn->handle);

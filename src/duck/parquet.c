@@ -336,9 +336,8 @@ Status parquet_write(DuckConn *conn, const ParquetWrite *write, Arena *arena, Pa
     rc = duck_query(conn, text_str(&sql), &result, err);
     if (rc == OK) {
         rc = read_files(result, write, arena, files, n, err);
-    } else if (conn->error_position >= 0) {
-        int64_t position = conn->error_position - (int64_t)strlen(COPY_LEAD);
-        conn->error_position = position >= 0 && position <= (int64_t)strlen(write->query) ? position : -1;
+    } else {
+        duck_error_rebase(conn, (int64_t)strlen(COPY_LEAD), (int64_t)strlen(write->query));
     }
     if (rc != OK) {
         clean_up(write, text_str(&target), token);

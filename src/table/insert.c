@@ -1,5 +1,7 @@
 #include "table/insert.h"
 
+#include <string.h>
+
 /* The query with its columns named like the targets they go to, by position. */
 static Status name_by_position(DuckConn *conn, const TableInsert *insert, const DeltaSchema *schema, Text *out,
                                Error *err)
@@ -68,7 +70,11 @@ Status table_insert(DeltaTable *table, DuckConn *conn, const TableInsert *insert
     }
     describe_operation(txn, insert);
     DeltaWriteOptions options = {.merge_schema = insert->merge_schema, .overwrite_schema = insert->overwrite_schema};
-    TRY(delta_write_query(txn, conn, text_str(&query), &options, &written, err));
+    if ((rc = delta_write_query(txn, conn, text_str(&query), &options, &written, err)) != OK) {
+        const char *own = strstr(text_str(&query), insert->query);
+        duck_error_rebase(conn, own ? own - text_str(&query) : 0, own ? (int64_t)strlen(insert->query) : -1);
+        goto out;
+    }
     TRY(delta_transaction_commit(txn, &version, err));
     delta_table_maintain(table, conn);
     *rows = written.rows;

@@ -259,21 +259,18 @@ static void test_delta_write__typed_partitions(void **state)
 static void test_delta_write__refuses_rows(void **state)
 {
     (void)state;
-    static const char SCHEMA[] =
-        STRUCT(
-            FIELD("id", "\"long\"", "false", "") "," PLAIN("small", "\"integer\"") "," FIELD(
-                "name", "\"string\"",
-                "true", "\"__CHAR_VARCHAR_TYPE_STRING\":\"varchar(3)\"") "," FIELD("n", "\"integer\"", "true",
-                                                                                   "\"delta.invariants\":\"{"
-                                                                                   "\\\"expression\\\":{"
-                                                                                   "\\\"expression\\\":\\\"n > "
-                                                                                   "3\\\"}}\"") "," PLAIN("s",
-                                                                                                          STRUCT(FIELD(
-                                                                                                              "x",
-                                                                                                              "\"long"
-                                                                                                              "\"",
-                                                                                                              "false",
-                                                                                                              ""))));
+    static const char SCHEMA[] = STRUCT(
+        FIELD("id", "\"long\"", "false", "") "," PLAIN("small", "\"integer\"") "," FIELD(
+            "name", "\"string\"", "true",
+            "\"__CHAR_VARCHAR_TYPE_STRING\":\"varchar(3)\"") "," FIELD("n", "\"integer\"", "true",
+                                                                       "\"delta.invariants\":\"{"
+                                                                       "\\\"expression\\\":{"
+                                                                       "\\\"expression\\\":\\\"n > "
+                                                                       "3\\\"}}\"") "," PLAIN("s", STRUCT(FIELD("x",
+                                                                                                                "\"long"
+                                                                                                                "\"",
+                                                                                                                "false",
+                                                                                                                ""))));
     static const struct {
         const char *query;
         ErrorId id;
@@ -445,6 +442,20 @@ static void test_delta_write__defaults_and_void(void **state)
     log_fixture_free(f);
 }
 
+/* DuckDB saw a longer statement; the place is told in what the caller wrote. */
+static void test_delta_write__errors_keep_their_place(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Error err = ERROR_NONE;
+
+    assert_error(append(f, "SELECT CAST(x AS INTEGER) AS a FROM (VALUES ('1'), ('q')) v(x)", NULL, &err), E_SQL_RUN);
+    assert_int_equal(duck_error_position(f->conn), 7);
+    assert_error(append(f, "SELECT nobody AS a", NULL, &err), E_SQL_BIND);
+    assert_int_equal(duck_error_position(f->conn), 7);
+    log_fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_delta_write__failure_leaves_nothing),
         cmocka_unit_test(test_delta_write__overwrite),
         cmocka_unit_test(test_delta_write__defaults_and_void),
+        cmocka_unit_test(test_delta_write__errors_keep_their_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
