@@ -131,7 +131,7 @@ static Status read_compaction(Load *l, const DeltaLogFile *file, DeltaCommit **o
     commit->version = file->name.end;
     commit->arena = arena_new();
     snprintf(key, sizeof key, "%s/%s", DELTA_LOG_DIR, file->text);
-    TRY(delta_log_read_actions(l->table->store, key, commit->arena, &actions, &commit->n_actions, &commit->timestamp,
+    TRY(delta_log_read_actions(l->table->store, key, commit->arena, &actions, &commit->n_actions, &commit->file_time,
                                err));
     commit->actions = actions;
     *out = commit;
@@ -233,21 +233,21 @@ out:
 }
 
 /* File time of the target, and its in-commit timestamp where no commit was read for it. */
-static Status find_time(Load *l, int64_t *mtime_ms, Error *err)
+static Status find_time(Load *l, DeltaSnapshotParts *parts, Error *err)
 {
     const DeltaLogFile *file = delta_listing_commit(l->listing, l->target);
     DeltaCommitInfo info;
     bool found = false;
     Status rc = OK;
 
-    *mtime_ms = file != NULL ? file->mtime_ms : 0;
     if (l->tail != NULL || file == NULL) {
         return OK;
     }
+    parts->timestamp = parts->file_time = file->mtime_ms;
     Arena *arena = arena_new();
     TRY(delta_log_read_info(l->table->store, l->target, arena, &info, &found, err));
     if (found && info.in_commit_timestamp >= 0) {
-        *mtime_ms = info.in_commit_timestamp;
+        parts->timestamp = info.in_commit_timestamp;
     }
 out:
     arena_free(arena);
@@ -274,7 +274,7 @@ static Status load(Load *l, DeltaSnapshot **out, Error *err)
         goto out;
     }
     TRY(read_commits(l, after, err));
-    TRY(find_time(l, &parts.mtime_ms, err));
+    TRY(find_time(l, &parts, err));
     parts.version = l->target;
     parts.checkpoint = l->checkpoint;
     parts.tail = l->tail;

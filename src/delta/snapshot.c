@@ -95,11 +95,13 @@ Status delta_snapshot_build(DeltaTable *table, const DeltaSnapshotParts *parts, 
     pthread_mutex_init(&s->lock, NULL);
     s->table = table;
     s->version = parts->version;
-    s->timestamp = parts->mtime_ms;
+    s->timestamp = parts->timestamp;
+    s->file_time = parts->file_time;
     s->checkpoint = parts->checkpoint;
     s->tail = parts->tail;
     if (s->tail != NULL && s->tail->commit->version == s->version) {
         s->timestamp = s->tail->commit->timestamp;
+        s->file_time = s->tail->commit->file_time;
     }
     if (previous != NULL) {
         s->protocol = previous->protocol;

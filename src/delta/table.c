@@ -7,13 +7,17 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "delta/log/hint.h"
 #include "delta/log/path.h"
 #include "delta/scan.h"
 #include "delta/table_int.h"
 
-enum { TAIL_LOOK = 32 }; /* commits between two looks for a newer checkpoint */
+enum {
+    TAIL_LOOK = 32,      /* commits between two looks for a newer checkpoint */
+    GAP_LOOK_MS = 30000, /* between two looks for commits behind a missing one */
+};
 
 /* ---- the handles of the process ---- */
 
@@ -293,6 +297,82 @@ static void set_newest(DeltaTable *table, DeltaSnapshot *snapshot)
     table->seen = snapshot->version > table->seen ? snapshot->version : table->seen;
 }
 
+/* Is the newest commit still the file that was read? If not, the table was removed, and perhaps made anew. */
+static Status is_replaced(const DeltaTable *table, bool *replaced, Error *err)
+{
+    char key[DELTA_LOG_NAME_MAX];
+    StoreInfo info;
+    Error failed = ERROR_NONE;
+
+    *replaced = false;
+    if (table->newest->file_time == 0) {
+        return OK;
+    }
+    delta_log_commit_name(table->newest->version, key);
+    Status rc = store_info(table->store, key, &info, &failed);
+    if (rc != OK && rc != ERR_NOT_FOUND) {
+        if (err != NULL) {
+            *err = failed;
+        }
+        return rc;
+    }
+    *replaced = rc == ERR_NOT_FOUND || info.mtime_ms != table->newest->file_time;
+    return OK;
+}
+
+/* The next commit is missing; are there later ones? Looked for now and then, since it lists the log. */
+static Status check_gap(DeltaTable *table, Error *err)
+{
+    char key[DELTA_LOG_NAME_MAX];
+    int64_t next = -1, now = clock_mono_us() / 1000, missing = table->newest->version + 1;
+    Status rc = OK;
+
+    if (now - table->gap_looked_ms < GAP_LOOK_MS) {
+        return OK;
+    }
+    table->gap_looked_ms = now;
+    delta_log_commit_name(table->newest->version, key);
+    TRY(store_list(table->store, DELTA_LOG_DIR, strrchr(key, '/') + 1, find_commit, &next, err));
+    if (next > missing) {
+        rc = error_set(err, E_DELTA_GAP, "version %" PRId64 " is missing in the log, there is a version %" PRId64,
+                       missing, next);
+    }
+out:
+    return rc;
+}
+
+/* Nothing is new: make sure that this is so. */
+static Status check_unchanged(DeltaTable *table, DuckConn *conn, Error *err)
+{
+    DeltaSnapshot *snapshot;
+    bool replaced;
+    Status rc = OK;
+
+    TRY(is_replaced(table, &replaced, err));
+    if (!replaced) {
+        TRY(check_gap(table, err));
+        goto out;
+    }
+    int64_t seen = table->seen;
+    char *id = mem_strdup(table->newest->metadata->id);
+    table->seen = -1;
+    rc = delta_snapshot_load(table, conn, -1, &snapshot, err);
+    if (rc == OK && snapshot->version < seen && strcmp(snapshot->metadata->id, id) == 0) {
+        rc = error_set(err, E_DELTA_GAP,
+                       "version %" PRId64 " has been read before, but the newest in the log is %" PRId64, seen,
+                       snapshot->version);
+        delta_snapshot_release(snapshot);
+    }
+    mem_free(id);
+    if (rc == OK) {
+        set_newest(table, snapshot);
+    } else {
+        table->seen = seen;
+    }
+out:
+    return rc;
+}
+
 static Status refresh(DeltaTable *table, DuckConn *conn, Error *err)
 {
     DeltaSnapshot *snapshot = NULL, *old = table->newest;
@@ -307,6 +387,7 @@ static Status refresh(DeltaTable *table, DuckConn *conn, Error *err)
     TRY(read_new_commits(table, &parts.tail, &parts.version, err));
     if (parts.version == old->version) {
         delta_commit_node_unref(parts.tail);
+        TRY(check_unchanged(table, conn, err));
         goto out;
     }
     if (should_rebase(table, parts.tail)) {

@@ -79,6 +79,7 @@ Status delta_snapshot_each_file(const DeltaSnapshot *snapshot, DuckConn *conn, D
 typedef struct DeltaCommit {
     int64_t version;
     int64_t timestamp;          /* ms: file time (not yet made monotonic) or in-commit */
+    int64_t file_time;          /* ms: file time */
     const DeltaAction *actions; /* in log order; unknown ones left out */
     size_t n_actions;
     Arena *arena;

@@ -22,6 +22,7 @@ struct DeltaTable {
     pthread_mutex_t lock;       /* of what follows; held while a refresh reads the log */
     DeltaSnapshot *newest;      /* NULL before the first load */
     int64_t seen;               /* newest version this process has seen; -1 */
+    int64_t gap_looked_ms;      /* monotonic time of the last look for commits behind a missing one */
     _Atomic bool maintained;    /* somebody is at it */
     _Atomic int64_t cleaned_ms; /* monotonic time of the last look at the old end of the log; 0 = none */
 };
@@ -30,6 +31,7 @@ struct DeltaSnapshot {
     _Atomic int references;
     DeltaTable *table;
     int64_t version, timestamp;
+    int64_t file_time;             /* ms: of the commit's file; 0 = there is only a checkpoint of this version */
     DeltaCheckpoint *checkpoint;   /* NULL: the log from version 0 */
     DeltaCommitNode *tail;         /* commits after it, newest first; NULL when there are none */
     const DeltaMetadata *metadata; /* in the checkpoint or the tail */
@@ -44,7 +46,7 @@ struct DeltaSnapshot {
 /* What a snapshot is made of; delta_snapshot_build takes the references over, also on failure. `previous` (may be NULL)
  * is a snapshot with the same checkpoint whose tail is below this one: what did not change since is shared. */
 typedef struct DeltaSnapshotParts {
-    int64_t version, mtime_ms;
+    int64_t version, timestamp, file_time; /* the times: where the tail does not reach the version */
     DeltaCheckpoint *checkpoint;
     DeltaCommitNode *tail;
     DeltaSnapshot *previous;

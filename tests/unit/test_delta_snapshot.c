@@ -145,6 +145,40 @@ static void test_delta_snapshot__never_goes_back(void **state)
     assert_error(delta_table_snapshot(f->table, f->conn, &snapshot, &err), E_DELTA_GAP);
 }
 
+static void test_delta_snapshot__made_anew_at_the_same_place(void **state)
+{
+    LogFixture *f = *state;
+    Error err = ERROR_NONE;
+    DeltaSnapshot *snapshot;
+    char log[128];
+
+    log_fixture_commit(f, 0, LOG_PROTOCOL LOG_METADATA LOG_ADD("a"));
+    log_fixture_commit(f, 1, LOG_ADD("b"));
+    assert_newest(f, "1: a b");
+    snprintf(log, sizeof log, "%s/_delta_log", f->dir);
+    assert_ok(file_remove_tree(log, &err));
+    assert_error(delta_table_snapshot(f->table, f->conn, &snapshot, &err), E_DELTA_NOT_A_TABLE);
+    log_fixture_commit(
+        f, 0,
+        LOG_PROTOCOL "{\"metaData\":{\"id\":\"another\",\"format\":{\"provider\":\"parquet\"},\"partitionColumns\":[],"
+                     "\"configuration\":{}}}\n" LOG_ADD("c"));
+    assert_newest(f, "0: c");
+}
+
+static void test_delta_snapshot__a_commit_never_came(void **state)
+{
+    LogFixture *f = *state;
+    Error err = ERROR_NONE;
+    DeltaSnapshot *snapshot;
+
+    log_fixture_commit(f, 0, LOG_PROTOCOL LOG_METADATA);
+    assert_newest(f, "0: ");
+    log_fixture_commit(f, 2, LOG_ADD("b"));
+    assert_error(delta_table_snapshot(f->table, f->conn, &snapshot, &err), E_DELTA_GAP);
+    log_fixture_commit(f, 1, LOG_ADD("a"));
+    assert_newest(f, "2: a b");
+}
+
 static void test_delta_snapshot__one_handle_a_place(void **state)
 {
     LogFixture *f = *state;
@@ -358,6 +392,8 @@ int main(void)
         WITH_TABLE(test_delta_snapshot__outlives_the_handle),
         WITH_TABLE(test_delta_snapshot__has_newer),
         WITH_TABLE(test_delta_snapshot__never_goes_back),
+        WITH_TABLE(test_delta_snapshot__made_anew_at_the_same_place),
+        WITH_TABLE(test_delta_snapshot__a_commit_never_came),
         WITH_TABLE(test_delta_snapshot__one_handle_a_place),
         WITH_TABLE(test_delta_snapshot__protocol_gate),
         cmocka_unit_test(test_delta_protocol__legacy_features),

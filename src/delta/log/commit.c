@@ -135,8 +135,9 @@ Status delta_commit_read(DeltaTable *table, int64_t version, DeltaCommit **out, 
     commit->arena = arena_new();
     delta_log_commit_name(version, key);
     TRY(delta_log_read_actions(delta_table_store(table), key, commit->arena, &actions, &commit->n_actions,
-                               &commit->timestamp, err));
+                               &commit->file_time, err));
     commit->actions = actions;
+    commit->timestamp = commit->file_time;
     const DeltaCommitInfo *info = delta_commit_info(commit);
     if (info != NULL && info->in_commit_timestamp >= 0) {
         commit->timestamp = info->in_commit_timestamp;
