@@ -5,6 +5,7 @@
  *
  * - Partition values are exact. A NULL partition matches no comparison.
  * - Statistics are bounds: truncated strings, and timestamps cut to milliseconds (so a maximum gets one of slack).
+ * - Old writers cut a maximum and put U+FFFD at its end, which characters beyond U+FFFF still sort above: no bound.
  * - DuckDB reads JSON numbers that are no 64-bit integers as doubles, so bounds of wide decimals get that much slack.
  * - NaN sorts above every number and some writers leave it out of the maximum, so nothing is concluded from a maximum
  * of floating point numbers but that equal values lie below it.
@@ -180,7 +181,7 @@ static void bound_sql(const DeltaType *type, size_t fact, int index, Text *out)
 
     snprintf(raw, sizeof raw, "freshet_f%zu[%d]", fact, index);
     if (type->id == DELTA_STRING) {
-        text_append(out, raw);
+        text_printf(out, index == 2 ? "CASE WHEN NOT suffix(%s, chr(65533)) THEN %s END" : "%s", raw, raw);
         return;
     }
     if (is_float(type)) { /* NaN and infinities say nothing */

@@ -1,23 +1,16 @@
-#include "delta_fixture.h"
+#include "delta_rows.h"
 
 #include "base/failpoint.h"
 #include "delta/scan.h"
 #include "delta/write.h"
 
-#define FIELD(name, type, nullable, metadata) \
-    "{\"name\":\"" name "\",\"type\":" type ",\"nullable\":" nullable ",\"metadata\":{" metadata "}}"
-#define PLAIN(name, type) FIELD(name, type, "true", "")
-#define STRUCT(fields)    "{\"type\":\"struct\",\"fields\":[" fields "]}"
-
 /* Version 0 of a table with this schema; features for whatever the tests use. */
-static void create(LogFixture *f, const char *schema, const char *partition_columns, const char *configuration)
+static void create(LogFixture *f, const char *fields, const char *partition_columns, const char *configuration)
 {
     Text text = TEXT(1 << 20);
+
     text_append(&text, "{\"protocol\":{\"minReaderVersion\":2,\"minWriterVersion\":5}}\n");
-    text_append(&text,
-                "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\",\"options\":{}},\"schemaString\":");
-    text_append_json_string(&text, schema);
-    text_printf(&text, ",\"partitionColumns\":[%s],\"configuration\":{%s}}}\n", partition_columns, configuration);
+    append_metadata(&text, fields, partition_columns, configuration);
     log_fixture_commit(f, 0, text_str(&text));
     text_free(&text);
 }
@@ -89,26 +82,19 @@ static char *asked(LogFixture *f, const char *question)
     Error err = ERROR_NONE;
     DeltaSnapshot *snapshot = NULL;
     DeltaScan *scan = NULL;
-    DuckResult *result = NULL;
-    Text sql = TEXT(1 << 20), out = TEXT(1 << 20);
-    bool more = false;
+    Text sql = TEXT(1 << 20);
 
     assert_ok(delta_table_snapshot(f->table, f->conn, &snapshot, &err));
     assert_ok(delta_scan_snapshot(snapshot, f->conn, NULL, 0, &scan, &err));
     text_printf(&sql, "WITH t AS (%s) %s", delta_scan_sql(scan), question);
-    assert_ok(duck_query(f->conn, text_str(&sql), &result, &err));
-    while (duck_result_next(result, &more, &err) == OK && more) {
-        for (size_t i = 0; i < duck_result_columns(result); i++) {
-            text_append(&out, i ? " " : "");
-            duck_result_json(result, i, &out);
-        }
-        text_append_char(&out, '\n');
+    char *rows = rows_of(f, text_str(&sql), &err);
+    if (!rows) {
+        fail_msg("%s: %s", question, err.message);
     }
-    duck_result_free(result);
     delta_scan_free(scan);
     delta_snapshot_unref(snapshot);
     text_free(&sql);
-    return text_take(&out);
+    return rows;
 }
 
 #define assert_answer(f, question, expected)      \
@@ -259,18 +245,12 @@ static void test_delta_write__typed_partitions(void **state)
 static void test_delta_write__refuses_rows(void **state)
 {
     (void)state;
-    static const char SCHEMA[] = STRUCT(
-        FIELD("id", "\"long\"", "false", "") "," PLAIN("small", "\"integer\"") "," FIELD(
-            "name", "\"string\"", "true",
-            "\"__CHAR_VARCHAR_TYPE_STRING\":\"varchar(3)\"") "," FIELD("n", "\"integer\"", "true",
-                                                                       "\"delta.invariants\":\"{"
-                                                                       "\\\"expression\\\":{"
-                                                                       "\\\"expression\\\":\\\"n > "
-                                                                       "3\\\"}}\"") "," PLAIN("s", STRUCT(FIELD("x",
-                                                                                                                "\"long"
-                                                                                                                "\"",
-                                                                                                                "false",
-                                                                                                                ""))));
+    static const char FIELDS[] =
+        "{'name':'id','type':'long','nullable':false}; small integer; "
+        "{'name':'name','type':'string','metadata':{'__CHAR_VARCHAR_TYPE_STRING':'varchar(3)'}}; "
+        "{'name':'n','type':'integer','metadata':{'delta.invariants':'{\\'expression\\':{\\'expression\\':\\'n > "
+        "3\\'}}'}}; "
+        "s {'type':'struct','fields':[{'name':'x','type':'long','nullable':false}]}";
     static const struct {
         const char *query;
         ErrorId id;
@@ -299,7 +279,7 @@ static void test_delta_write__refuses_rows(void **state)
     };
     LogFixture *f = log_fixture_new();
 
-    create(f, SCHEMA, "", "\"delta.constraints.positive\":\"`small` > 0\"");
+    create(f, FIELDS, "", "'delta.constraints.positive':'`small` > 0'");
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         Error err = ERROR_NONE;
         assert_int_not_equal(append(f, CASES[i].query, NULL, &err), OK);
@@ -324,16 +304,16 @@ static void test_delta_write__refuses_what_it_cannot_evaluate(void **state)
     static const struct {
         const char *metadata, *configuration;
     } CASES[] = {
-        {"", "\"delta.constraints.c\":\"spark_only(id) > 0\""},
-        {"", "\"delta.constraints.c\":\"id > 1L\""},
-        {"", "\"delta.constraints.c\":\"nobody > 1\""},
-        {"\"delta.generationExpression\":\"1\"", ""},
+        {"", "'delta.constraints.c':'spark_only(id) > 0'"},
+        {"", "'delta.constraints.c':'id > 1L'"},
+        {"", "'delta.constraints.c':'nobody > 1'"},
+        {"'delta.generationExpression':'1'", ""},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         LogFixture *f = log_fixture_new();
         Error err = ERROR_NONE;
         Text schema = TEXT(1000);
-        text_printf(&schema, STRUCT(FIELD("id", "\"long\"", "true", "%s")), CASES[i].metadata);
+        text_printf(&schema, "{'name':'id','type':'long','metadata':{%s}}", CASES[i].metadata);
         create(f, text_str(&schema), "", CASES[i].configuration);
         assert_error(append(f, "SELECT 5 AS id", NULL, &err), E_DELTA_PROTOCOL_WRITE);
         assert_int_equal(count_files(f), 0);
@@ -432,13 +412,10 @@ static void test_delta_write__defaults_and_void(void **state)
     LogFixture *f = log_fixture_new();
     Error err = ERROR_NONE;
 
-    create(f,
-           STRUCT(PLAIN("id", "\"long\"") "," FIELD("d", "\"string\"", "true",
-                                                    "\"CURRENT_DEFAULT\":\"'it''s'\"") "," PLAIN("v", "\"void\"")),
-           "", "");
+    create(f, "id long; {'name':'d','type':'string','metadata':{'CURRENT_DEFAULT':'\\'it is\\''}}; v void", "", "");
     assert_ok(append(f, "SELECT 1 AS id", NULL, &err));
     assert_ok(append(f, "SELECT 2 AS id, NULL::VARCHAR AS d", NULL, &err));
-    assert_answer(f, "SELECT * FROM t ORDER BY id", "1 \"it's\" null\n2 null null\n");
+    assert_answer(f, "SELECT * FROM t ORDER BY id", "1 \"it is\" null\n2 null null\n");
     log_fixture_free(f);
 }
 
