@@ -21,6 +21,7 @@ AS SELECT DISTINCT event_id, event_type, user_id, country, revenue FROM silver.c
 
 -- gold: the report
 CREATE MATERIALIZED VIEW gold.countries
+TBLPROPERTIES ('freshet.trigger' = '2 seconds')
 AS SELECT country, count(*) AS events, count(DISTINCT user_id) AS users,
           count(*) FILTER (event_type = 'purchase') AS purchases, sum(revenue) AS revenue
 FROM clicks_once

@@ -54,7 +54,8 @@ static void append_totals(Text *out, const PipelineFlowView *flow)
 
     if (flow->is_view) {
         text_append_count(out, status->rows_out);
-        text_printf(out, " rows, refreshed %lld times", (long long)status->batches);
+        text_printf(out, " rows, refreshed %lld %s", (long long)status->batches,
+                    status->batches == 1 ? "time" : "times");
     } else {
         text_append_count(out, status->batches);
         text_append(out, status->batches == 1 ? " batch, " : " batches, ");
