@@ -53,6 +53,9 @@ SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end);
 /* The user's token at an offset of the rewritten text; what an edit replaced for bytes that the user did not write. */
 SqlSpan sql_query_token(const SqlQuery *query, size_t offset);
 
+/* Edits that keep the column _metadata of read_files out of every `*` (hidden.c). `relations`: SqlRelation. */
+void sql_hide_metadata(const SqlQuery *query, const SqlTokens *tokens, const SqlList *relations, SqlList *edits);
+
 /* ---- one relation (relation.c) ---- */
 
 typedef enum SqlRelationClass {
