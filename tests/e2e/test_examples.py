@@ -154,6 +154,23 @@ def test_full_refresh(example, read_delta):
     assert total == sum(gross for _, gross in rows)
 
 
+def test_medallion(example, read_delta):
+    page = example("medallion")
+    page.run()
+    rows = lines_of(page.folder / "landing")
+    usable = [row for row in rows if row.get("event_type") not in (None, "heartbeat") and "user_id" in row]
+    warehouse = page.folder / "warehouse"
+    assert len(read_delta(warehouse / "bronze/clicks", "event_id")) == len(rows) == 20000
+    assert read_delta(warehouse / "silver/clicks", "event_id") == sorted((row["event_id"],) for row in usable)
+    once = {row["event_id"]: row for row in usable}.values()
+    expected = {}
+    for row in once:
+        events, revenue = expected.get(row["country"], (0, Decimal(0)))
+        expected[row["country"]] = (events + 1, revenue + Decimal(str(row["revenue"])))
+    gold = read_delta(warehouse / "gold/countries", "country", "events", "revenue")
+    assert {country: (events, revenue) for country, events, revenue in gold} == expected
+
+
 GOLD_IN_ONE_QUERY = """
 SELECT country, date_trunc('month', sold_at)::DATE, count(DISTINCT invoice_no), count(DISTINCT customer_id),
        sum(quantity)::BIGINT, sum(quantity * unit_price)
