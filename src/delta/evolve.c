@@ -9,7 +9,7 @@
 
 typedef struct Reconcile {
     Arena *arena;
-    bool merge;
+    DeltaMerge merge;
 } Reconcile;
 
 static Status extra_column(const char *path, Error *err)
@@ -54,7 +54,7 @@ static Status merge_struct(const Reconcile *r, const DeltaType *table, const Duc
         const DuckTypeMember *member = &from->members[m];
         const char *inner = arena_printf(r->arena, "%s.%s", path, member->name);
         const DeltaType *type = NULL;
-        if (delta_field_find(fields, n, member->name)) {
+        if (delta_field_find(fields, n, member->name) || r->merge == DELTA_MERGE_COLUMNS) {
             continue;
         }
         if (!r->merge) {
@@ -215,7 +215,7 @@ out:
     return rc;
 }
 
-Status delta_schema_reconcile(const DeltaSchema *table, const DuckColumnInfo *columns, size_t n, bool merge,
+Status delta_schema_reconcile(const DeltaSchema *table, const DuckColumnInfo *columns, size_t n, DeltaMerge merge,
                               Text *select, DeltaSchema **evolved, Error *err)
 {
     Status rc = OK;

@@ -17,9 +17,24 @@
 #include "duck/type.h"
 
 typedef enum DeltaTypeId {
-    DELTA_BOOLEAN, DELTA_BYTE, DELTA_SHORT, DELTA_INTEGER, DELTA_LONG, DELTA_FLOAT, DELTA_DOUBLE, DELTA_DECIMAL,
-    DELTA_STRING, DELTA_BINARY, DELTA_DATE, DELTA_TIMESTAMP, DELTA_TIMESTAMP_NTZ, DELTA_VARIANT, DELTA_VOID,
-    DELTA_STRUCT, DELTA_ARRAY, DELTA_MAP,
+    DELTA_BOOLEAN,
+    DELTA_BYTE,
+    DELTA_SHORT,
+    DELTA_INTEGER,
+    DELTA_LONG,
+    DELTA_FLOAT,
+    DELTA_DOUBLE,
+    DELTA_DECIMAL,
+    DELTA_STRING,
+    DELTA_BINARY,
+    DELTA_DATE,
+    DELTA_TIMESTAMP,
+    DELTA_TIMESTAMP_NTZ,
+    DELTA_VARIANT,
+    DELTA_VOID,
+    DELTA_STRUCT,
+    DELTA_ARRAY,
+    DELTA_MAP,
 } DeltaTypeId;
 
 typedef struct DeltaType DeltaType;
@@ -34,8 +49,8 @@ typedef struct DeltaField {
 
 struct DeltaType {
     DeltaTypeId id;
-    uint8_t precision, scale;   /* DECIMAL */
-    const DeltaField *fields;   /* STRUCT; ARRAY: one field "element"; MAP: "key" and "value" (nullable = containsNull) */
+    uint8_t precision, scale; /* DECIMAL */
+    const DeltaField *fields; /* STRUCT; ARRAY: one field "element"; MAP: "key" and "value" (nullable = containsNull) */
     size_t n_fields;
 };
 
@@ -71,7 +86,8 @@ Status delta_schema_from_columns(const DuckColumnInfo *columns, size_t n, DeltaS
 void delta_type_sql(const DeltaType *type, Text *out);
 /* "long", "decimal(10,2)", "struct<a:long>": for messages. */
 void delta_type_name(const DeltaType *type, Text *out);
-bool delta_type_equal(const DeltaType *a, const DeltaType *b); /* names of struct fields without case; nullability ignored */
+bool delta_type_equal(const DeltaType *a,
+                      const DeltaType *b); /* names of struct fields without case; nullability ignored */
 /* Field by name without case; NULL when there is none. */
 const DeltaField *delta_schema_find(const DeltaSchema *schema, const char *name);
 
@@ -81,12 +97,18 @@ Status delta_schema_check_names(const DeltaSchema *schema, const char *column_ma
 
 /* ---- writing into a table: enforcement and evolution (reference 11.6) ---- */
 
-/* How the columns of a query become those of a table: `select` receives "expr AS "name", ..." over the query's column names,
- * in the table's column order, with the casts (missing nullable columns become typed NULLs, strings of CHAR(n) stay). With `merge`, new columns and nested
- * fields are appended to *evolved (nullable); otherwise an extra column is DELTA_METADATA_MISMATCH with a hint (mergeSchema).
- * *evolved is NULL when the schema does not change. */
-Status delta_schema_reconcile(const DeltaSchema *table, const DuckColumnInfo *columns, size_t n, bool merge, Text *select,
-                              DeltaSchema **evolved, Error *err);
+/* What becomes of columns and nested fields that the query has and the table has not. */
+typedef enum DeltaMerge {
+    DELTA_MERGE_NONE,    /* DELTA_METADATA_MISMATCH with a hint (mergeSchema) */
+    DELTA_MERGE_ALL,     /* they are appended, nullable */
+    DELTA_MERGE_COLUMNS, /* columns are appended; fields inside a column the table has are left out */
+} DeltaMerge;
+
+/* How the columns of a query become those of a table: `select` receives "expr AS "name", ..." over the query's column
+ * names, in the table's column order, with the casts (missing nullable columns become typed NULLs, strings of CHAR(n)
+ * stay). *evolved is the grown schema; NULL when it does not change. */
+Status delta_schema_reconcile(const DeltaSchema *table, const DuckColumnInfo *columns, size_t n, DeltaMerge merge,
+                              Text *select, DeltaSchema **evolved, Error *err);
 
 /* Is a reader that was planned with `read` able to take data of `data` (reference 16.8 step 2)? Names the first difference in *err. */
 Status delta_schema_check_read(const DeltaSchema *read, const DeltaSchema *data, Error *err);

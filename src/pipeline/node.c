@@ -71,8 +71,8 @@ out:
     return rc;
 }
 
-static Status open_sink(Pipeline *pipeline, const Node *node, DuckConn *conn, Arena *arena, StreamSink **out,
-                        Error *err)
+static Status open_sink(Pipeline *pipeline, const Node *node, const NodeQuery *query, DuckConn *conn, Arena *arena,
+                        StreamSink **out, Error *err)
 {
     Status rc = OK;
     const SqlStatement *statement = node->target->statement;
@@ -94,7 +94,7 @@ static Status open_sink(Pipeline *pipeline, const Node *node, DuckConn *conn, Ar
         .property_values = target.values,
         .n_properties = target.n_properties,
         .comment = statement->comment,
-        .merge_schema = true,
+        .merge_schema = query->selects_star ? DELTA_MERGE_ALL : DELTA_MERGE_COLUMNS,
         .flow = node->name,
     };
     TRY(sink_delta_open(table, &spec, out, err));
@@ -427,7 +427,7 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
     TRY(node_target(pipeline, node, false, &target, err));
     spec.target_id = delta_table_uri(target);
     TRY(open_leaves(pipeline, query, checkpoint, arena, &spec, err));
-    TRY(open_sink(pipeline, node, conn, arena, &spec.sink, err));
+    TRY(open_sink(pipeline, node, query, conn, arena, &spec.sink, err));
     TRY(flow_open(&spec, out, err));
     spec.n_inputs = 0; /* the flow's now */
     spec.sink = NULL;

@@ -112,6 +112,7 @@ typedef struct NodeQuery {
     size_t n_leaves, leaves_capacity;
     bool uses_time;
     bool uses_random;
+    bool selects_star; /* SELECT *: what the input gains, the target gains */
 } NodeQuery;
 
 /* Expands views and checks what streams may do: E_PIPELINE_STATEFUL for a query that would have to remember. Fixes the

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pipeline/pipeline_int.h"
+#include "sql/lexer.h"
 
 /* While one node is expanded. */
 typedef struct Expansion {
@@ -154,6 +155,29 @@ out:
     return rc;
 }
 
+/* Is there a star among the columns of the query's own text: SELECT *, a.*, or FROM without SELECT? */
+static Status find_star(const SqlText *text, SqlSpan span, bool *out, Error *err)
+{
+    Status rc = OK;
+    SqlTokens tokens = {0};
+    bool select = false;
+
+    *out = false;
+    TRY(sql_lex(text, span, &tokens, err));
+    for (size_t i = 0; i < tokens.count; i++) {
+        const SqlToken *token = &tokens.items[i], *before = i > 0 ? token - 1 : NULL;
+        select = select || sql_token_is_word(token, SQL_W_SELECT);
+        if (sql_token_is_op(token, '*') && before != NULL) {
+            *out = *out || sql_token_is_word(before, SQL_W_SELECT) || sql_token_is_op(before, ',') ||
+                   sql_token_is_op(before, '.');
+        }
+    }
+    *out = *out || !select;
+out:
+    sql_tokens_fini(&tokens);
+    return rc;
+}
+
 /* A streaming table reads a stream, a materialized view does not. */
 static Status check_kind(const Node *node, bool streams, Error *err)
 {
@@ -182,6 +206,7 @@ Status node_query_make(Pipeline *pipeline, DuckConn *conn, const Node *node, Nod
     query->node = node;
     TRY(expand(&expansion, node->text, node->query, node->statement->query, 0, &streams, &body, err));
     TRY(check_kind(node, streams, err));
+    TRY(find_star(node->text, node->statement->query, &query->selects_star, err));
     if (expansion.prefix.length > 0) {
         text_printf(&sql, "%s SELECT * FROM (", text_str(&expansion.prefix));
         query->body = sql.length;

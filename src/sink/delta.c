@@ -24,7 +24,7 @@ typedef struct DeltaSink {
     char **keys, **values;
     size_t n_properties;
     char *comment, *flow;
-    bool merge_schema;
+    DeltaMerge merge_schema;
 } DeltaSink;
 
 /* ---- creating and adopting ---- */
@@ -160,6 +160,26 @@ out:
     return rc;
 }
 
+/* Fields inside a column that the query names itself do not extend the table: says so, once per plan. */
+static void warn_left_out(const DeltaSink *sink, const DeltaSchema *table, const DuckColumnInfo *columns, size_t n)
+{
+    DeltaSchema *own = NULL, *all = NULL;
+    Text select = TEXT(TEXT_SQL_MAX), other = TEXT(TEXT_SQL_MAX);
+
+    if (sink->merge_schema == DELTA_MERGE_COLUMNS &&
+        delta_schema_reconcile(table, columns, n, DELTA_MERGE_ALL, &select, &all, NULL) == OK && all &&
+        delta_schema_reconcile(table, columns, n, DELTA_MERGE_COLUMNS, &other, &own, NULL) == OK &&
+        !(own && delta_schema_equal(own, all))) {
+        log_warning("flow=%s fields inside columns are left out that %s does not have, because the query names its "
+                    "columns; SELECT * would extend the table",
+                    sink->flow, delta_table_uri(sink->table));
+    }
+    delta_schema_unref(own);
+    delta_schema_unref(all);
+    text_free(&select);
+    text_free(&other);
+}
+
 static Status adopt(DeltaSink *sink, DuckConn *conn, const DuckColumnInfo *columns, size_t n, Error *err)
 {
     DeltaSnapshot *snapshot = NULL;
@@ -173,6 +193,7 @@ static Status adopt(DeltaSink *sink, DuckConn *conn, const DuckColumnInfo *colum
     TRY(check_declared(sink, delta_snapshot_schema(snapshot), err));
     TRY(delta_schema_reconcile(delta_snapshot_schema(snapshot), columns, n, sink->merge_schema, &select, &evolved,
                                err));
+    warn_left_out(sink, delta_snapshot_schema(snapshot), columns, n);
     TRY(update_properties(sink, conn, snapshot, err));
 out:
     if (rc != OK && err) {

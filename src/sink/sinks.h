@@ -13,8 +13,8 @@ typedef struct SinkDeltaSpec {
     const char *const *property_keys, *const *property_values; /* stored in the table */
     size_t n_properties;
     const char *comment;
-    bool merge_schema; /* new columns of the query extend the table (sources that evolve; default true) */
-    const char *flow;  /* for commitInfo and messages */
+    DeltaMerge merge_schema; /* do new columns of the query extend the table? */
+    const char *flow;        /* for commitInfo and messages */
 } SinkDeltaSpec;
 
 /* Append to a Delta table with txn (reference 17.1). `table` is referenced, spec copied. */
