@@ -17,10 +17,11 @@ def record(number):
 
 
 class Shape:
-    """`steps`: for each run the number of files it is fed and further arguments. `tables`: folder -> columns and filter."""
+    """`steps`: for each run the number of files it is fed and further arguments. `tables`: folder -> columns and filter.
+    `only`: kill at failpoints whose names begin so, where a shape is there for their sake."""
 
-    def __init__(self, name, pipeline, steps, tables, feed=None, between=None):
-        self.name, self.steps, self.tables = name, steps, tables
+    def __init__(self, name, pipeline, steps, tables, feed=None, between=None, per_file=5, only=""):
+        self.name, self.steps, self.tables, self.per_file, self.only = name, steps, tables, per_file, only
         self.pipeline, self.make, self.between = pipeline, feed or record, between
 
     def begin(self, folder):
@@ -32,8 +33,6 @@ class Shape:
 
 
 class Scenario:
-    PER_FILE = 5
-
     def __init__(self, shape, folder):
         self.shape, self.landing, self.warehouse = shape, folder / "landing", folder / "warehouse"
         self.landing.mkdir(parents=True)
@@ -45,7 +44,7 @@ class Scenario:
     def feed(self, files):
         """Drops files that appear complete, each a little older than the next."""
         for _ in range(files):
-            new = [self.shape.make(len(self.records) + i) for i in range(self.PER_FILE)]
+            new = [self.shape.make(len(self.records) + i) for i in range(self.shape.per_file)]
             name = f"f{len(self.records):06d}.json"
             aside = self.landing.parent / name
             aside.write_text("".join(json.dumps(line) + "\n" for line in new))
@@ -101,4 +100,14 @@ SHAPES = [
     Shape("care", """
           CREATE STREAMING TABLE bronze TBLPROPERTIES ('delta.checkpointInterval' = '2') AS SELECT id, name FROM """ + FILES + ";",
           [(4, ()), (4, ())], {"default/bronze": (("id", "name"), everything)}, between=age_the_log),
+    Shape("view", f"""
+          CREATE STREAMING TABLE bronze AS SELECT id, name FROM {FILES};
+          CREATE MATERIALIZED VIEW gold AS SELECT id, name FROM bronze;""",
+          [(2, ()), (2, ())],
+          {"default/bronze": (("id", "name"), everything), "default/gold": (("id", "name"), everything)}),
+    Shape("clean", "CREATE STREAMING TABLE bronze AS SELECT id, name FROM " + FILES.replace(
+              ")", ", cleanSource => 'archive', sourceArchiveDir => '{landing}-read')") + ";",
+          [(3, ()), (3, ())], {"default/bronze": (("id", "name"), everything)}, only="source."),
+    Shape("long_log", f"CREATE STREAMING TABLE bronze AS SELECT id, name FROM {FILES};",
+          [(70, ()), (5, ())], {"default/bronze": (("id", "name"), everything)}, per_file=1, only="source.compact."),
 ]

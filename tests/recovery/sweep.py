@@ -52,14 +52,15 @@ def trace(freshet, shape, folder):
     return scenario, counts
 
 
-def kill_points(counts):
+def kill_points(counts, only=""):
     """(step, failpoint, hit) for the first, the second and the last time each failpoint is passed, in whichever step passes it most."""
     best = {}
     for step, names in enumerate(counts):
         for name, hits in names.items():
             if hits > best.get(name, (0, 0))[0]:
                 best[name] = (hits, step)
-    return [(step, name, hit) for name, (hits, step) in sorted(best.items()) for hit in sorted({1, min(2, hits), hits})]
+    return [(step, name, hit) for name, (hits, step) in sorted(best.items())
+            if name.startswith(only) for hit in sorted({1, min(2, hits), hits})]
 
 
 def judge(scenario, read_delta, what):

@@ -15,7 +15,7 @@ def test_killed_at_every_failpoint(freshet, read_delta, lint, tmp_path, shape, p
     scenario, counts = trace(freshet, shape, tmp_path / "trace")
     judge(scenario, read_delta, "undisturbed")
     kills = 0
-    for number, (step, name, hit) in enumerate(kill_points(counts)):
+    for number, (step, name, hit) in enumerate(kill_points(counts, shape.only)):
         if number % PARTS != part:
             continue
         folder = tmp_path / f"{number}"
@@ -29,7 +29,6 @@ def test_killed_at_every_failpoint(freshet, read_delta, lint, tmp_path, shape, p
         kills += deaths
         shutil.rmtree(folder)
     print(f"{shape}, part {part + 1} of {PARTS}: {kills} kills survived")
-    assert kills > 0
 
 
 def test_no_failpoint_is_left_out(freshet, tmp_path):
