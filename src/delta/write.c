@@ -272,29 +272,47 @@ out:
     return rc;
 }
 
-/* FIELD_IDS {...} of a table with column mapping. */
-static void field_ids(const Write *w, const DeltaField *fields, size_t n, bool top, Text *out)
+/* The ids of what lies inside a type, as members of a FIELD_IDS literal; lists and maps have parts without ids. */
+static void inner_ids(const Write *w, const DeltaType *type, Text *out)
 {
     bool any = false;
 
-    text_append(out, top ? "{" : "");
-    for (size_t i = 0; i < n; i++) {
-        const DeltaField *field = &fields[i];
-        if (field->field_id == 0 || is_void(field->type) || (top && !w->materialize && is_partition(w, field))) {
-            continue;
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const DeltaField *field = &type->fields[i];
+        bool has_id = type->id == DELTA_STRUCT && field->field_id > 0;
+        Text inner = TEXT(TEXT_SQL_MAX);
+        if (!is_void(field->type)) {
+            inner_ids(w, field->type, &inner);
         }
-        text_append(out, any || !top ? ", " : "");
-        text_append_sql_name(out, stored_name(w, field));
-        if (field->type->id == DELTA_STRUCT) {
-            text_printf(out, ": {__duckdb_field_id: %d", field->field_id);
-            field_ids(w, field->type->fields, field->type->n_fields, false, out);
+        if (!is_void(field->type) && (has_id || inner.length > 0)) {
+            text_append(out, any ? ", " : "");
+            text_append_sql_name(out, stored_name(w, field));
+            text_append(out, ": {");
+            if (has_id) {
+                text_printf(out, "__duckdb_field_id: %d%s", field->field_id, inner.length > 0 ? ", " : "");
+            }
+            text_append(out, text_str(&inner));
             text_append(out, "}");
-        } else {
-            text_printf(out, ": %d", field->field_id);
+            any = true;
         }
-        any = true;
+        text_free(&inner);
     }
-    text_append(out, top ? "}" : "");
+}
+
+/* FIELD_IDS {...} of a table with column mapping. */
+static void field_ids(const Write *w, Text *out)
+{
+    DeltaField *stored = arena_alloc(w->arena, (w->schema->n_fields + 1) * sizeof *stored);
+    DeltaType row = {.id = DELTA_STRUCT, .fields = stored};
+
+    for (size_t i = 0; i < w->schema->n_fields; i++) {
+        if (w->materialize || !is_partition(w, &w->schema->fields[i])) {
+            stored[row.n_fields++] = w->schema->fields[i];
+        }
+    }
+    text_append(out, "{");
+    inner_ids(w, &row, out);
+    text_append(out, "}");
 }
 
 static const char *codec(const Write *w)
@@ -364,7 +382,7 @@ static Status copy(Write *w, const char *rows, const DeltaWriteOptions *options,
         partition_by[i] = partition_text_name(w, i);
     }
     if (w->mapped) {
-        field_ids(w, w->schema->fields, w->schema->n_fields, true, &ids);
+        field_ids(w, &ids);
     }
     ParquetWrite write = {.query = text_str(&sql),
                           .folder = text_str(&folder),

@@ -406,6 +406,51 @@ static void test_delta_write__overwrite(void **state)
     log_fixture_free(f);
 }
 
+/* A field with id n that is stored as "col-n". */
+#define MAPPED(name, type, n)                                                                        \
+    "{'name':'" name "','type':" type ",'metadata':{'delta.columnMapping.physicalName':'col-" n "'," \
+    "'delta.columnMapping.id':" n "}}"
+#define LIST_OF(fields) "{'type':'array','elementType':{'type':'struct','fields':[" fields "]}}"
+
+/* clang-format off */
+static const char MAPPED_FIELDS[] =
+    MAPPED("my id", "'long'", "1") "; "
+    MAPPED("s", "{'type':'struct','fields':[" MAPPED("n", "'long'", "3") "]}", "2") "; "
+    MAPPED("p", "'string'", "4") "; "
+    MAPPED("l", LIST_OF(MAPPED("q", "'long'", "6")), "5") "; "
+    MAPPED("m", "{'type':'map','keyType':'string','valueType':" LIST_OF(MAPPED("z", "'long'", "8")) "}", "7");
+/* clang-format on */
+
+static void test_delta_write__column_mapping(void **state)
+{
+    (void)state;
+    LogFixture *f = log_fixture_new();
+    Error err = ERROR_NONE;
+    Text sql = TEXT(4096);
+    Job grow = {.query = "SELECT 2 AS \"my id\", {'n': 4, 'new,': 5} AS s, 'x' AS p",
+                .options = {.merge_schema = true}};
+
+    create(f, MAPPED_FIELDS, "'p'", "'delta.columnMapping.mode':'name','delta.columnMapping.maxColumnId':'8'");
+    assert_ok(append(f,
+                     "SELECT 1 AS \"my id\", {'n': 2} AS s, 'part' AS p, [{'q': 3}] AS l, MAP {'k': [{'z': 7}]} AS m",
+                     NULL, &err));
+    assert_answer(f, "SELECT * FROM t", "1 {\"n\":2} \"part\" [{\"q\":3}] {\"k\":[{\"z\":7}]}\n");
+    char *facts = log_facts(f, "partition_values::VARCHAR || stats");
+    assert_contains(facts, "{col-4=part}{\"numRecords\":1,\"minValues\":{\"col-1\":1,\"col-2\":{\"col-3\":2}}");
+    mem_free(facts);
+    text_printf(&sql,
+                "SELECT string_agg(name || coalesce(':' || field_id, ''), ' ') FROM parquet_schema('%s/**/*.parquet')",
+                f->dir);
+    char *names = rows_of(f, text_str(&sql), &err);
+    assert_string_equal(names, "\"duckdb_schema col-1:1 col-2:2 col-3:3 col-5:5 list element col-6:6 col-7:7 key_value "
+                               "key value list element col-8:8\"\n");
+    mem_free(names);
+    assert_ok(run(f, &grow, NULL, &err));
+    assert_answer(f, "SELECT \"my id\", s FROM t ORDER BY 1", "1 {\"n\":2,\"new,\":null}\n2 {\"n\":4,\"new,\":5}\n");
+    text_free(&sql);
+    log_fixture_free(f);
+}
+
 static void test_delta_write__defaults_and_void(void **state)
 {
     (void)state;
@@ -446,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_delta_write__no_rows_no_files),
         cmocka_unit_test(test_delta_write__failure_leaves_nothing),
         cmocka_unit_test(test_delta_write__overwrite),
+        cmocka_unit_test(test_delta_write__column_mapping),
         cmocka_unit_test(test_delta_write__defaults_and_void),
         cmocka_unit_test(test_delta_write__errors_keep_their_place),
     };
