@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "duck/type.h"
 #include "session/relation.h"
 #include "session/session_int.h"
 #include "sql/statement_dml.h"
@@ -94,8 +95,8 @@ out:
 
 /* ---- expressions ---- */
 
-/* Binds what stands behind `lead`; an error points to it. */
-static Status bind(Dml *d, const char *lead, SqlSpan span, const char *tail, Error *err)
+/* Binds what stands behind `lead`; an error points to it. *type: of the first column. */
+static Status bind(Dml *d, const char *lead, SqlSpan span, const char *tail, DuckTypeId *type, Error *err)
 {
     Status rc = OK;
     Text sql = TEXT(TEXT_SQL_MAX);
@@ -110,15 +111,25 @@ static Status bind(Dml *d, const char *lead, SqlSpan span, const char *tail, Err
         int64_t at = duck_error_position(session_conn(d->session)) - (int64_t)strlen(lead);
         bool inside = at >= 0 && (size_t)at < span.end - span.begin;
         sql_query_place(d->query, (int64_t)span.begin + (inside ? at : 0), err);
+        goto out;
     }
+    *type = columns[0].type->id;
+out:
     text_free(&sql);
     return rc;
 }
 
-/* Binds a value or condition over `from`. */
-static Status bind_expression(Dml *d, SqlSpan span, bool condition, const char *from, Error *err)
+/* Binds an expression over the FROM items `from`. */
+static Status bind_value(Dml *d, SqlSpan span, const char *from, DuckTypeId *type, Error *err)
 {
-    return bind(d, "SELECT (", span, arena_printf(d->arena, "\n)%s FROM %s", condition ? "::BOOLEAN" : "", from), err);
+    return bind(d, "SELECT (", span, arena_printf(d->arena, "\n) FROM %s", from), type, err);
+}
+
+static Status bind_condition(Dml *d, SqlSpan span, const char *from, Error *err)
+{
+    DuckTypeId type;
+
+    return bind(d, "SELECT (", span, arena_printf(d->arena, "\n)::BOOLEAN FROM %s", from), &type, err);
 }
 
 /* What the condition demands of the target alone. `others`: further FROM items ("" or ", ..."). */
@@ -148,7 +159,7 @@ static Status read_condition(Dml *d, TableCondition *out, Error *err)
 
     *out = (TableCondition){.alias = d->body.alias};
     if (d->body.has_where) {
-        TRY(bind_expression(d, d->body.where, true, d->target, err));
+        TRY(bind_condition(d, d->body.where, d->target, err));
         out->text = slice(d, d->body.where);
         out->sql = arena_printf(d->arena, "(%s\n)::BOOLEAN", out->text);
         find_predicates(d, "", out);
@@ -166,7 +177,9 @@ static Status read_assignments(Dml *d, const SqlAssignment *set, size_t n, const
     for (size_t i = 0; i < n; i++) {
         made[i].column = set[i].column;
         if (!set[i].is_default) {
-            TRY(bind_expression(d, set[i].value, false, from, err));
+            DuckTypeId type;
+            TRY(bind_value(d, set[i].value, from, &type, err));
+            made[i].untyped = type == DUCK_NULL;
             made[i].expression = slice(d, set[i].value);
         }
     }
@@ -244,7 +257,7 @@ static Status read_clause(Dml *d, const SqlMergeClause *clause, TableMergeClause
                                                                : arena_printf(d->arena, "%s, %s", d->target, d->source);
 
     if (clause->has_condition) {
-        TRY(bind_expression(d, clause->condition, true, from, err));
+        TRY(bind_condition(d, clause->condition, from, err));
     }
     TRY(read_assignments(d, clause->set, clause->n_set, from, &set, err));
     *out = (TableMergeClause){
@@ -263,11 +276,12 @@ static Status read_merge(Dml *d, TableMerge *out, Error *err)
 {
     Status rc = OK;
     const SqlDml *body = &d->body;
+    DuckTypeId type;
     TableMergeClause *clauses = arena_alloc(d->arena, (body->n_clauses + 1) * sizeof *clauses);
 
-    TRY(bind(d, "SELECT * FROM ", body->source, "", err));
+    TRY(bind(d, "SELECT * FROM ", body->source, "", &type, err));
     d->source = slice(d, body->source);
-    TRY(bind_expression(d, body->on, true, arena_printf(d->arena, "%s, %s", d->target, d->source), err));
+    TRY(bind_condition(d, body->on, arena_printf(d->arena, "%s, %s", d->target, d->source), err));
     for (size_t i = 0; i < body->n_clauses; i++) {
         TRY(read_clause(d, &body->clauses[i], &clauses[i], err));
     }

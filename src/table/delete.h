@@ -11,6 +11,7 @@ Status table_delete(DeltaTable *table, DuckConn *conn, const TableCondition *whe
 typedef struct TableAssignment {
     const char *column;
     const char *expression; /* SQL over the old row; NULL: the column's default */
+    bool untyped;           /* the expression is NULL whatever happens, so DuckDB has no type for it */
 } TableAssignment;
 
 /* One commit, none when no row matches. All expressions see the row as it was. */

@@ -79,6 +79,15 @@ static Status assign_default(Merge *m, size_t column, Clause *clause, Error *err
     return rc;
 }
 
+static void assign_typed(Merge *m, size_t column, const char *expression, Clause *clause)
+{
+    Text value = TEXT(1 << 20);
+
+    table_rows_typed(&m->w->schema->fields[column], expression, &value);
+    clause->values[column] = arena_strdup(m->w->arena, text_str(&value));
+    text_free(&value);
+}
+
 static Status assign_named(Merge *m, Clause *clause, Error *err)
 {
     Status rc = OK;
@@ -96,7 +105,9 @@ static Status assign_named(Merge *m, Clause *clause, Error *err)
         if (clause->values[column] != NULL) {
             TRY(error_set(err, E_DELTA_SCHEMA, "column \"%s\" is assigned twice", schema->fields[column].name));
         }
-        if (is->set[i].expression != NULL) {
+        if (is->set[i].expression != NULL && is->set[i].untyped) {
+            assign_typed(m, column, is->set[i].expression, clause);
+        } else if (is->set[i].expression != NULL) {
             clause->values[column] = is->set[i].expression;
         } else {
             TRY(assign_default(m, column, clause, err));

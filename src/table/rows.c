@@ -40,23 +40,32 @@ out:
     return rc;
 }
 
+void table_rows_typed(const DeltaField *field, const char *expression, Text *out)
+{
+    text_printf(out, "CAST((%s) AS ", expression);
+    delta_type_sql(field->type, out);
+    text_append(out, ")");
+}
+
 Status table_rows_default(const DeltaField *field, Text *out, Error *err)
 {
     Status rc = OK;
     json_t *metadata = NULL;
     const char *expression = NULL;
     JsonSource source = {.name = "the metadata of a column"};
+    Text sql = TEXT(1 << 20);
 
     TRY(json_parse_object(field->metadata, strlen(field->metadata), &source, &metadata, err));
     TRY(json_opt_string(metadata, "CURRENT_DEFAULT", &expression, err));
-    if (expression == NULL) {
-        text_append(out, "NULL");
-    } else if (!delta_spark_sql(expression, out)) {
+    if (expression != NULL && !delta_spark_sql(expression, &sql)) {
         rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "the default of column \"%s\" cannot be evaluated: %s", field->name,
                        expression);
         error_hint(err, "give the column a value in the statement");
+        goto out;
     }
+    table_rows_typed(field, expression != NULL ? text_str(&sql) : "NULL", out);
 out:
+    text_free(&sql);
     json_decref(metadata);
     return rc;
 }

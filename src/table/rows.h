@@ -10,9 +10,11 @@ void table_rows_shape(const DeltaSchema *schema, Text *out);
 /* Appends the query with every column of the schema, in its order and of its types; columns the query lacks are NULL.
  * E_DELTA_SCHEMA when a value cannot be stored in its column. */
 Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *query, Text *out, Error *err);
-/* Appends what a column is when a statement does not give it: its default as SQL of DuckDB's, or NULL.
+/* Appends what a column is when a statement does not give it: its default as SQL of DuckDB's, or NULL, of its type.
  * E_DELTA_PROTOCOL_WRITE for a default that DuckDB cannot read. */
 Status table_rows_default(const DeltaField *field, Text *out, Error *err);
+/* Appends an expression that only ever gives NULL as one of the column's type. */
+void table_rows_typed(const DeltaField *field, const char *expression, Text *out);
 /* Column by name without case; E_DELTA_SCHEMA with the nearest name as hint. */
 Status table_rows_column(const DeltaSchema *schema, const char *name, size_t *index, Error *err);
 

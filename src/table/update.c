@@ -6,9 +6,8 @@
 #include "table/delete.h"
 #include "table/rows.h"
 
-/* "CREATE ... AS SELECT address, old columns, new values FROM candidates WHERE condition" */
-static void changes_table_sql(const TableRewrite *w, const TableCondition *where, const char *const *assigned,
-                              Text *out)
+/* The statement that keeps address, old columns and new values of the rows that match. */
+static void changes_sql(const TableRewrite *w, const TableCondition *where, const char *const *assigned, Text *out)
 {
     Text alias = TEXT(1 << 16);
 
@@ -74,7 +73,9 @@ static Status resolve_assignments(TableRewrite *w, const TableAssignment *set, s
             TRY(error_set(err, E_DELTA_SCHEMA, "column \"%s\" is assigned twice", set[i].column));
         }
         text_clear(&expression);
-        if (set[i].expression != NULL) {
+        if (set[i].expression != NULL && set[i].untyped) {
+            table_rows_typed(&w->schema->fields[column], set[i].expression, &expression);
+        } else if (set[i].expression != NULL) {
             text_append(&expression, set[i].expression);
         } else {
             TRY(table_rows_default(&w->schema->fields[column], &expression, err));
@@ -112,7 +113,7 @@ Status table_update(DeltaTable *table, DuckConn *conn, const TableCondition *whe
     const char **assigned = arena_alloc(w->arena, (w->schema->n_fields + 1) * sizeof *assigned);
     TRY(resolve_assignments(w, set, n_set, assigned, err));
     TRY(table_rewrite_scan(w, where->predicates, where->n_predicates, err));
-    changes_table_sql(w, where, assigned, &sql);
+    changes_sql(w, where, assigned, &sql);
     TRY(duck_exec(conn, text_str(&sql), err));
     TRY(table_rewrite_mark(w, "SELECT freshet_file, freshet_row FROM freshet_changes", &n, err));
     if (n > 0) {
