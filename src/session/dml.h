@@ -1,4 +1,4 @@
-/* Runners of the statements that change rows: DELETE, UPDATE, MERGE. Each gives one row that counts the rows it changed. */
+/* Runners of the statements that change tables. DELETE, UPDATE and MERGE (dml.c) give one row that counts the rows they changed. */
 #ifndef FRESHET_SESSION_DML_H
 #define FRESHET_SESSION_DML_H
 
@@ -10,5 +10,11 @@ Status session_run_update(Session *session, const SqlText *text, const SqlStatem
                           Error *err);
 Status session_run_merge(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                          Error *err);
+
+/* alter.c: ALTER TABLE gives no rows, RESTORE one with its metrics. */
+Status session_run_alter(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                         Error *err);
+Status session_run_restore(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                           Error *err);
 
 #endif

@@ -123,7 +123,7 @@ static void table_relation_free(void *owner)
 }
 
 /* The moment of TIMESTAMP AS OF: any constant expression of SQL. */
-static Status evaluate_time(DuckConn *conn, const char *expression, int64_t *ms, Error *err)
+Status relation_time(DuckConn *conn, const char *expression, int64_t *ms, Error *err)
 {
     Status rc = OK;
     Text sql = TEXT(1 << 16);
@@ -162,7 +162,7 @@ static Status wanted_version(DeltaTable *table, DuckConn *conn, const SqlRelatio
             rc = error_set(err, E_DELTA_VERSION, "%s is not a version: it has to be a number from 0", text);
         }
     } else if (relation->timestamp_as_of != NULL) {
-        TRY(evaluate_time(conn, relation->timestamp_as_of, &ms, err));
+        TRY(relation_time(conn, relation->timestamp_as_of, &ms, err));
         TRY(delta_table_version_at(table, conn, ms, version, err));
     }
 out:
@@ -272,7 +272,7 @@ static Status changes_bound(DeltaTable *table, DuckConn *conn, const SqlOption *
         goto out;
     }
     text_append_sql_string(&quoted, bound->value);
-    TRY(evaluate_time(conn, text_str(&quoted), &ms, err));
+    TRY(relation_time(conn, text_str(&quoted), &ms, err));
     TRY(first ? delta_table_version_from(table, conn, ms, version, err)
               : delta_table_version_at(table, conn, ms, version, err));
 out:

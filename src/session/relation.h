@@ -25,6 +25,9 @@ Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const 
 Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
                       DeltaTable **out, Error *err);
 
+/* The moment a constant expression means, in ms. */
+Status relation_time(DuckConn *conn, const char *expression, int64_t *ms, Error *err);
+
 /* The predicates of a query as those of a scan, in `arena`. */
 DeltaPredicate *relation_predicates(Arena *arena, const SqlPredicate *predicates, size_t n);
 

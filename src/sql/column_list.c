@@ -206,21 +206,29 @@ static Status parse_entry(SqlCursor *inside, SqlStatementKind kind, SqlList *col
     return rc;
 }
 
-Status sql_parse_column_list(SqlCursor *c, SqlStatement *out, Error *err)
+Status sql_parse_columns(SqlCursor *c, SqlStatement *out, Error *err)
 {
     SqlList columns = SQL_LIST(SqlColumn), expectations = SQL_LIST(SqlExpectation);
-    SqlCursor inside = *c;
     Status rc = OK;
-    TRY(cursor_expect_op(&inside, '(', "before the columns", err));
-    inside.end = c->tokens[c->at].match;
     do {
-        TRY(parse_entry(&inside, out->kind, &columns, &expectations, err));
-    } while (cursor_accept_op(&inside, ','));
-    c->at = inside.end + 1;
+        TRY(parse_entry(c, out->kind, &columns, &expectations, err));
+    } while (cursor_accept_op(c, ','));
     out->columns = sql_list_take(&columns, c->arena, &out->n_columns);
     out->expectations = sql_list_take(&expectations, c->arena, &out->n_expectations);
 out:
     sql_list_fini(&columns);
     sql_list_fini(&expectations);
+    return rc;
+}
+
+Status sql_parse_column_list(SqlCursor *c, SqlStatement *out, Error *err)
+{
+    SqlCursor inside = *c;
+    Status rc = OK;
+    TRY(cursor_expect_op(&inside, '(', "before the columns", err));
+    inside.end = c->tokens[c->at].match;
+    TRY(sql_parse_columns(&inside, out, err));
+    c->at = inside.end + 1;
+out:
     return rc;
 }

@@ -33,6 +33,8 @@ Status sql_parse_clauses(SqlCursor *c, SqlStatement *out, Error *err);
 void sql_hint_clause(const SqlCursor *c, SqlStatementKind kind, Error *err);
 /* ( columns and expectations ); column_list.c */
 Status sql_parse_column_list(SqlCursor *c, SqlStatement *out, Error *err);
+/* The same without brackets, up to the end. */
+Status sql_parse_columns(SqlCursor *c, SqlStatement *out, Error *err);
 
 /* Sets the query to what is left, which must not be empty. */
 Status sql_take_query(SqlCursor *c, SqlStatement *out, Error *err);

@@ -1,0 +1,144 @@
+#include <inttypes.h>
+
+#include "session/columns.h"
+#include "session/dml.h"
+#include "session/relation.h"
+#include "session/session_int.h"
+#include "sql/statement_alter.h"
+#include "table/alter.h"
+#include "table/restore.h"
+
+/* ---- ALTER TABLE ---- */
+
+/* What needs column mapping, which freshet reads but does not write. */
+static Status refuse_mapping(const SqlText *text, const SqlStatement *statement, const char *what, Error *err)
+{
+    Status rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "%s needs column mapping, which this version does not write",
+                          what);
+
+    error_hint(err, "CREATE OR REPLACE TABLE t AS SELECT ... FROM t writes the rows anew under other columns");
+    sql_error_place(err, text, statement->rest_span);
+    return rc;
+}
+
+static const TableProperty *alter_properties(const SqlAlter *alter, Arena *arena)
+{
+    TableProperty *properties = arena_alloc(arena, (alter->n_properties + 1) * sizeof *properties);
+    bool unset = alter->kind == SQL_ALTER_UNSET_PROPERTIES;
+
+    for (size_t i = 0; i < alter->n_properties; i++) {
+        properties[i] = (TableProperty){alter->properties[i].key, unset ? NULL : alter->properties[i].value};
+    }
+    return properties;
+}
+
+Status session_run_alter(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                         Error *err)
+{
+    static const TableAlterKind KINDS[] = {
+        [SQL_ALTER_ADD_COLUMNS] = TABLE_ALTER_ADD_COLUMNS,
+        [SQL_ALTER_COLUMN_TYPE] = TABLE_ALTER_COLUMN_TYPE,
+        [SQL_ALTER_COLUMN_COMMENT] = TABLE_ALTER_COLUMN_COMMENT,
+        [SQL_ALTER_COLUMN_NOT_NULL] = TABLE_ALTER_COLUMN_NOT_NULL,
+        [SQL_ALTER_COLUMN_NULLABLE] = TABLE_ALTER_COLUMN_NULLABLE,
+        [SQL_ALTER_SET_PROPERTIES] = TABLE_ALTER_PROPERTIES,
+        [SQL_ALTER_UNSET_PROPERTIES] = TABLE_ALTER_PROPERTIES,
+        [SQL_ALTER_ADD_CONSTRAINT] = TABLE_ALTER_ADD_CONSTRAINT,
+        [SQL_ALTER_DROP_CONSTRAINT] = TABLE_ALTER_DROP_CONSTRAINT,
+    };
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DeltaTable *table = NULL;
+    DeltaSchema *columns = NULL;
+    SqlAlter alter;
+    (void)result;
+
+    TRY(sql_alter_parse(text, statement->rest_span, arena, &alter, err));
+    if (alter.kind == SQL_ALTER_RENAME_COLUMN || alter.kind == SQL_ALTER_DROP_COLUMNS) {
+        TRY(refuse_mapping(text, statement,
+                           alter.kind == SQL_ALTER_DROP_COLUMNS ? "dropping a column" : "renaming a column", err));
+    }
+    rc = session_target(session, text, &statement->target, &table, err);
+    if (rc == ERR_NOT_FOUND && statement->if_exists) {
+        error_clear(err);
+        rc = OK;
+        goto out;
+    }
+    if (rc != OK) {
+        goto out;
+    }
+    if (alter.n_columns > 0) {
+        TRY(columns_schema(session_conn(session), text, alter.columns, alter.n_columns, &columns, err));
+    }
+    TableAlter change = {
+        .kind = KINDS[alter.kind],
+        .columns = columns,
+        .name = alter.name,
+        .comment = alter.comment,
+        .condition = alter.condition,
+        .properties = alter_properties(&alter, arena),
+        .n_properties = alter.n_properties,
+        .if_exists = alter.if_exists,
+        .if_not_exists = alter.if_not_exists,
+    };
+    rc = table_alter(table, session_conn(session), &change, err);
+    if (rc != OK && err != NULL && err->place.line == 0) {
+        sql_error_place(err, text, statement->rest_span);
+    }
+out:
+    delta_schema_unref(columns);
+    delta_table_close(table);
+    arena_free(arena);
+    return rc;
+}
+
+/* ---- RESTORE ---- */
+
+static Status restored_version(Session *session, DeltaTable *table, const SqlRestore *restore, int64_t *version,
+                               Error *err)
+{
+    Status rc = OK;
+    int64_t ms = 0;
+
+    if (restore->timestamp != NULL) {
+        TRY(relation_time(session_conn(session), restore->timestamp, &ms, err));
+        TRY(delta_table_version_at(table, session_conn(session), ms, version, err));
+    } else if (!str_parse_i64(restore->version, version) || *version < 0) {
+        rc = error_set(err, E_DELTA_VERSION, "%s is not a version: it has to be a number from 0", restore->version);
+    }
+out:
+    return rc;
+}
+
+Status session_run_restore(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                           Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DeltaTable *table = NULL;
+    SqlRestore restore = {0};
+    TableRestore done = {0};
+    int64_t version = 0;
+    Text sql = TEXT(4096);
+
+    TRY(sql_restore_parse(text, statement->rest_span, arena, &restore, err));
+    TRY(session_target(session, text, &statement->target, &table, err));
+    TRY(restored_version(session, table, &restore, &version, err));
+    TRY(table_restore(table, session_conn(session), version, restore.timestamp, &done, err));
+    text_printf(&sql,
+                "SELECT %" PRId64 "::BIGINT AS table_size_after_restore, %" PRId64
+                "::BIGINT AS num_of_files_after_restore, %" PRId64 "::BIGINT AS num_removed_files, %" PRId64
+                "::BIGINT AS num_restored_files, %" PRId64 "::BIGINT AS removed_files_size, %" PRId64
+                "::BIGINT AS restored_files_size",
+                done.bytes_after, done.files_after, done.files_removed, done.files_restored, done.bytes_removed,
+                done.bytes_restored);
+    TRY(duck_query(session_conn(session), text_str(&sql), result, err));
+out:
+    if (rc != OK && err != NULL && err->place.line == 0) {
+        sql_error_place(err, text, statement->rest_span);
+    }
+    text_free(&sql);
+    delta_table_close(table);
+    arena_free(arena);
+    return rc;
+}

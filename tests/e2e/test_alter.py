@@ -1,0 +1,89 @@
+"""ALTER TABLE and RESTORE."""
+import json
+
+import pytest
+
+
+@pytest.fixture
+def sql(freshet, warehouse):
+    def run(statements, *flags, check=0):
+        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
+
+    return run
+
+
+@pytest.fixture
+def rows(sql):
+    def run(statements):
+        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
+
+    return run
+
+
+def test_columns(sql, rows, warehouse, read_delta):
+    sql("CREATE TABLE t (a INT); INSERT INTO t VALUES (1)")
+    sql("ALTER TABLE t ADD COLUMN b STRING COMMENT 'second', c DECIMAL(10,2); ALTER TABLE t ADD COLUMNS (d BIGINT)")
+    sql("INSERT INTO t VALUES (2, 'x', 1.5, 7)")
+    assert rows("SELECT * FROM t ORDER BY a") == [{"a": 1, "b": None, "c": None, "d": None}, {"a": 2, "b": "x", "c": 1.50, "d": 7}]
+    assert len(read_delta(warehouse / "default/t")) == 2
+    assert "already" in sql("ALTER TABLE t ADD COLUMN B INT", check=1).err
+    sql("ALTER TABLE t ADD COLUMN IF NOT EXISTS b INT")
+    assert "NOT NULL" in sql("ALTER TABLE t ADD COLUMN e INT NOT NULL", check=1).err
+    for statement in ("ALTER TABLE t DROP COLUMN b", "ALTER TABLE t RENAME COLUMN b TO bb"):
+        assert "column mapping" in sql(statement, check=1).err
+    assert [h["operation"] for h in rows("DESCRIBE HISTORY t")][:3] == ["WRITE", "ADD COLUMNS", "ADD COLUMNS"]
+
+
+def test_types_become_wider(sql, rows):
+    sql("CREATE TABLE t (a INT, s STRING); INSERT INTO t VALUES (1, 'x')")
+    assert "enableTypeWidening" in sql("ALTER TABLE t ALTER COLUMN a TYPE BIGINT", check=1).err
+    sql("ALTER TABLE t SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')")
+    sql("ALTER TABLE t ALTER COLUMN a TYPE BIGINT; INSERT INTO t VALUES (5000000000, 'y')")
+    assert rows("SELECT a FROM t ORDER BY a") == [{"a": 1}, {"a": 5000000000}]
+    assert "cannot become" in sql("ALTER TABLE t ALTER COLUMN a TYPE INT", check=1).err
+    assert "cannot become" in sql("ALTER TABLE t ALTER COLUMN s TYPE INT", check=1).err
+
+
+def test_not_null_and_comment(sql, rows):
+    sql("CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, NULL)")
+    assert "is NULL in 1 rows" in sql("ALTER TABLE t ALTER COLUMN b SET NOT NULL", check=1).err
+    sql("UPDATE t SET b = 0; ALTER TABLE t ALTER COLUMN b SET NOT NULL")
+    assert "NOT NULL" in sql("INSERT INTO t VALUES (2, NULL)", check=1).err
+    sql("ALTER TABLE t ALTER COLUMN b DROP NOT NULL; INSERT INTO t VALUES (2, NULL); ALTER TABLE t ALTER COLUMN b COMMENT 'it''s'")
+    assert rows("SELECT count(*) AS n FROM t") == [{"n": 2}]
+
+
+def test_properties(sql, rows):
+    sql("CREATE TABLE t (a INT)")
+    sql("ALTER TABLE t SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true', team = 'x'); ALTER TABLE t UNSET TBLPROPERTIES (team)")
+    assert {"key": "delta.enableChangeDataFeed", "value": "true"} in rows("SHOW TBLPROPERTIES t")
+    assert not any(r["key"] == "team" for r in rows("SHOW TBLPROPERTIES t"))
+    assert "no property" in sql("ALTER TABLE t UNSET TBLPROPERTIES ('team')", check=1).err
+    sql("ALTER TABLE t UNSET TBLPROPERTIES IF EXISTS ('team')")
+    assert "did you mean" in sql("ALTER TABLE t SET TBLPROPERTIES ('delta.enableChangeDataFed' = 'true')", check=1).err
+
+
+def test_constraints(sql, rows):
+    sql("CREATE TABLE t (a INT); INSERT INTO t VALUES (1), (-1)")
+    assert "DELTA_NEW_CHECK_CONSTRAINT_VIOLATION" in sql("ALTER TABLE t ADD CONSTRAINT positive CHECK (a > 0)", check=1).err
+    sql("DELETE FROM t WHERE a < 0; ALTER TABLE t ADD CONSTRAINT positive CHECK (a > 0)")
+    assert "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES" in sql("INSERT INTO t VALUES (-5)", check=1).err
+    assert "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES" in sql("UPDATE t SET a = -a", check=1).err
+    sql("ALTER TABLE t DROP CONSTRAINT positive; INSERT INTO t VALUES (-5)")
+    assert "DELTA_CONSTRAINT_DOES_NOT_EXIST" in sql("ALTER TABLE t DROP CONSTRAINT positive", check=1).err
+    sql("ALTER TABLE t DROP CONSTRAINT IF EXISTS positive")
+
+
+@pytest.mark.parametrize("vectors", ["true", "false"])
+def test_restore(sql, rows, vectors, warehouse, read_delta):
+    sql(f"CREATE TABLE t (a INT) TBLPROPERTIES ('delta.enableDeletionVectors' = '{vectors}')")
+    sql("INSERT INTO t SELECT * FROM range(10); DELETE FROM t WHERE a % 2 = 0; ALTER TABLE t ADD COLUMN b INT; UPDATE t SET b = a")
+    assert rows("RESTORE TABLE t TO VERSION AS OF 1")[0]["num_restored_files"] == 1
+    assert rows("SELECT * FROM t ORDER BY a") == [{"a": i} for i in range(10)]
+    assert vectors == "true" or len(read_delta(warehouse / "default/t")) == 10  # delta-rs reads no deletion vectors
+    assert rows("RESTORE t TO VERSION AS OF 4") != [] and rows("SELECT sum(b) AS s FROM t") == [{"s": 25}]
+    before = rows("DESCRIBE HISTORY t")
+    moment = before[-2]["timestamp"]
+    sql(f"RESTORE TABLE t TO TIMESTAMP AS OF '{moment}'")
+    assert rows("SELECT count(*) AS n FROM t") == [{"n": 10}]
+    assert "FR-DELTA" in sql("RESTORE TABLE t TO VERSION AS OF 99", check=1).err
