@@ -176,5 +176,6 @@ void duck_interrupt(DuckConn *conn)
 double duck_progress(DuckConn *conn)
 {
     duckdb_query_progress_type progress = duckdb_query_progress(conn->handle);
-    return progress.percentage < 0 ? -1 : progress.percentage / 100;
+    /* unknown is -1, for a moment NaN; estimates may overshoot */
+    return !(progress.percentage >= 0) ? -1 : progress.percentage > 100 ? 1 : progress.percentage / 100;
 }
