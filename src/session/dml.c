@@ -132,8 +132,7 @@ static Status bind_condition(Dml *d, SqlSpan span, const char *from, Error *err)
     return bind(d, "SELECT (", span, arena_printf(d->arena, "\n)::BOOLEAN FROM %s", from), &type, err);
 }
 
-/* What the condition demands of the target alone. `others`: further FROM items ("" or ", ..."). */
-static void find_predicates(Dml *d, const char *others, TableCondition *where)
+void session_predicates(Session *session, Arena *arena, const char *others, TableCondition *where)
 {
     SqlQuery *query = NULL;
     SqlPredicate *predicates = NULL;
@@ -145,8 +144,8 @@ static void find_predicates(Dml *d, const char *others, TableCondition *where)
     text_printf(&sql, "%s WHERE (%s\n)", others, where->sql);
     SqlText text = {.name = "condition", .data = text_str(&sql), .length = sql.length};
     if (sql_query_rewrite(&text, (SqlSpan){0, text.length}, NULL, NULL, &query, NULL) == OK &&
-        sql_query_predicates(session_conn(d->session), query, 0, d->arena, &predicates, &n, NULL) == OK) {
-        where->predicates = relation_predicates(d->arena, predicates, n);
+        sql_query_predicates(session_conn(session), query, 0, arena, &predicates, &n, NULL) == OK) {
+        where->predicates = relation_predicates(arena, predicates, n);
         where->n_predicates = n;
     }
     sql_query_free(query);
@@ -162,7 +161,7 @@ static Status read_condition(Dml *d, TableCondition *out, Error *err)
         TRY(bind_condition(d, d->body.where, d->target, err));
         out->text = slice(d, d->body.where);
         out->sql = arena_printf(d->arena, "(%s\n)::BOOLEAN", out->text);
-        find_predicates(d, "", out);
+        session_predicates(d->session, d->arena, "", out);
     }
 out:
     return rc;
@@ -292,7 +291,7 @@ static Status read_merge(Dml *d, TableMerge *out, Error *err)
         .clauses = clauses,
         .n_clauses = body->n_clauses,
     };
-    find_predicates(d, arena_printf(d->arena, ", %s", d->source), &out->on);
+    session_predicates(d->session, d->arena, arena_printf(d->arena, ", %s", d->source), &out->on);
 out:
     return rc;
 }

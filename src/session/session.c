@@ -10,6 +10,7 @@
 #include "table/create.h"
 #include "table/describe.h"
 #include "table/insert.h"
+#include "table/replace.h"
 
 struct Session {
     Duck *duck;
@@ -242,7 +243,8 @@ out:
 
 static Status apply_insert_option(const SqlText *text, const SqlOption *option, TableInsert *insert, Error *err)
 {
-    static const char *const names[] = {"txnAppId", "txnVersion", "mergeSchema", "overwriteSchema", "userMetadata"};
+    static const char *const names[] = {"txnAppId",        "txnVersion",   "mergeSchema",
+                                        "overwriteSchema", "userMetadata", "partitionOverwriteMode"};
     bool ok = true;
 
     if (str_ieq(option->key, "txnAppId")) {
@@ -255,6 +257,9 @@ static Status apply_insert_option(const SqlText *text, const SqlOption *option, 
         ok = str_parse_bool(option->value, &insert->overwrite_schema);
     } else if (str_ieq(option->key, "userMetadata")) {
         insert->user_metadata = option->value;
+    } else if (str_ieq(option->key, "partitionOverwriteMode")) {
+        insert->dynamic_partitions = str_ieq(option->value, "dynamic");
+        ok = insert->dynamic_partitions || str_ieq(option->value, "static");
     } else {
         Status rc = error_set(err, E_STREAM_OPTION, "INSERT has no option %s", option->key);
         const char *nearest = error_nearest(option->key, names, sizeof names / sizeof *names);
@@ -270,6 +275,36 @@ static Status apply_insert_option(const SqlText *text, const SqlOption *option, 
         return error_status(err);
     }
     return OK;
+}
+
+/* INSERT ... REPLACE WHERE, or only in the partitions of the new rows. */
+static Status replace_rows(Session *session, DeltaTable *table, const SqlStatement *statement,
+                           const TableInsert *insert, int64_t *rows, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    const char *name = statement->target.name;
+    TableCondition where = {
+        .alias = name != NULL ? name : "target", .sql = statement->replace_where, .text = statement->replace_where};
+
+    if (statement->replace_where != NULL &&
+        (insert->merge_schema || insert->overwrite_schema || insert->dynamic_partitions)) {
+        rc = error_set(err, E_STREAM_OPTION,
+                       "REPLACE WHERE keeps the schema and names its rows itself: mergeSchema, overwriteSchema and "
+                       "partitionOverwriteMode do not go with it");
+        goto out;
+    }
+    if (insert->merge_schema || insert->overwrite_schema) {
+        rc = error_set(err, E_STREAM_OPTION, "partitionOverwriteMode = dynamic keeps the schema");
+        goto out;
+    }
+    if (where.sql != NULL) {
+        session_predicates(session, arena, "", &where);
+    }
+    TRY(table_replace(table, session->conn, insert, where.sql != NULL ? &where : NULL, rows, err));
+out:
+    arena_free(arena);
+    return rc;
 }
 
 static Status run_insert(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
@@ -289,11 +324,6 @@ static Status run_insert(Session *session, const SqlText *text, const SqlStateme
     if (statement->n_insert_columns == 0) {
         insert.columns = NULL;
     }
-    if (statement->replace_where != NULL) {
-        rc = error_set(err, E_PIPELINE_STATEMENT, "INSERT ... REPLACE WHERE cannot be run by this version");
-        sql_error_place(err, text, statement->span);
-        goto out;
-    }
     for (size_t i = 0; i < statement->n_options; i++) {
         TRY(apply_insert_option(text, &statement->options[i], &insert, err));
     }
@@ -305,7 +335,11 @@ static Status run_insert(Session *session, const SqlText *text, const SqlStateme
     TRY(session_target(session, text, &statement->target, &table, err));
     TRY(session_prepare(session, text, statement->query, &query, err));
     insert.query = sql_query_text(query);
-    rc = table_insert(table, session->conn, &insert, &rows, err);
+    if (statement->replace_where != NULL || (insert.overwrite && insert.dynamic_partitions)) {
+        rc = replace_rows(session, table, statement, &insert, &rows, err);
+    } else {
+        rc = table_insert(table, session->conn, &insert, &rows, err);
+    }
     if (rc != OK) {
         sql_query_place(query, duck_error_position(session->conn), err);
     }

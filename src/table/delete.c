@@ -29,8 +29,7 @@ static void matching_sql(const TableRewrite *w, const TableCondition *where, Tex
     }
 }
 
-/* The rows themselves are kept only where copies of others would hide from the change feed what went. */
-static Status mark_rows(TableRewrite *w, const TableCondition *where, int64_t *deleted, Text *changes, Error *err)
+Status table_delete_mark(TableRewrite *w, const TableCondition *where, int64_t *deleted, Text *changes, Error *err)
 {
     Status rc = OK;
     Text sql = TEXT(TEXT_SQL_MAX);
@@ -81,7 +80,7 @@ Status table_delete(DeltaTable *table, DuckConn *conn, const TableCondition *whe
     TRY(table_rewrite_scan(w, where->predicates, where->n_predicates, err));
     TRY(table_rewrite_mark_files(w, where, &decided, &n, err));
     if (!decided) {
-        TRY(mark_rows(w, where, &n, &changes, err));
+        TRY(table_delete_mark(w, where, &n, &changes, err));
     }
     TRY(table_rewrite_apply(w, NULL, changes.length > 0 ? text_str(&changes) : NULL, err));
     table_predicate_parameter(w->txn, where->text);

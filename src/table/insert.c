@@ -33,6 +33,15 @@ out:
     return rc;
 }
 
+Status table_insert_query(DuckConn *conn, const TableInsert *insert, const DeltaSchema *schema, Text *out, Error *err)
+{
+    if (!insert->by_name) {
+        return name_by_position(conn, insert, schema, out, err);
+    }
+    text_append(out, insert->query);
+    return OK;
+}
+
 static void describe_operation(DeltaTransaction *txn, const TableInsert *insert)
 {
     delta_transaction_operation(txn, "WRITE");
@@ -60,11 +69,7 @@ Status table_insert(DeltaTable *table, DuckConn *conn, const TableInsert *insert
         }
         delta_transaction_set_app(txn, insert->txn_app_id, insert->txn_version);
     }
-    if (insert->by_name) {
-        text_append(&query, insert->query);
-    } else {
-        TRY(name_by_position(conn, insert, delta_snapshot_schema(snapshot), &query, err));
-    }
+    TRY(table_insert_query(conn, insert, delta_snapshot_schema(snapshot), &query, err));
     if (insert->overwrite) {
         TRY(delta_write_remove_all(txn, conn, &removed, err));
     }

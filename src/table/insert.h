@@ -11,6 +11,7 @@ typedef struct TableInsert {
     const char *const *columns; /* INSERT INTO t (a, b): the targets of the query's columns in order; NULL = all */
     size_t n_columns;
     bool overwrite;         /* all rows that are there are replaced in the same commit */
+    bool dynamic_partitions; /* partitionOverwriteMode = dynamic: with overwrite, only in the partitions of the rows (table_replace) */
     bool merge_schema;      /* mergeSchema: new columns extend the table */
     bool overwrite_schema;  /* overwriteSchema: the query's columns replace the table's; with overwrite only */
     const char *txn_app_id; /* idempotent writes (reference 17.2); NULL = none */
@@ -20,5 +21,8 @@ typedef struct TableInsert {
 
 /* One commit. *rows: how many were written; -1 when txnVersion had been seen and nothing was done. */
 Status table_insert(DeltaTable *table, DuckConn *conn, const TableInsert *insert, int64_t *rows, Error *err);
+
+/* Appends the query with its columns named like the columns of the table that they go to. */
+Status table_insert_query(DuckConn *conn, const TableInsert *insert, const DeltaSchema *schema, Text *out, Error *err);
 
 #endif

@@ -102,6 +102,31 @@ def test_merge_star_and_several_matches(sql, rows, vectors):
     assert rows(f"MERGE INTO t USING {twice} ON t.id = s.id WHEN MATCHED THEN DELETE")[0]["num_deleted_rows"] == 1
 
 
+@pytest.mark.parametrize("feed", ["true", "false"])
+def test_replace_where(sql, rows, feed, vectors):
+    properties = vectors[:-1] + f", 'delta.enableChangeDataFeed' = '{feed}')"
+    sql(f"CREATE TABLE t (id BIGINT, p INT) PARTITIONED BY (p) {properties}")
+    sql("INSERT INTO t SELECT i, i % 3 FROM range(30) r(i)")
+    sql("INSERT INTO t REPLACE WHERE p = 1 SELECT 100, 1")
+    assert rows("SELECT count(*) AS n, max(id) AS m FROM t") == [{"n": 21, "m": 100}]
+    assert "DELTA_REPLACE_WHERE_MISMATCH" in sql("INSERT INTO t REPLACE WHERE p = 1 SELECT 7, 2", check=1).err
+    sql("INSERT INTO t REPLACE WHERE id < 10 AND p <> 1 VALUES (0, 0), (2, 2)")
+    assert rows("SELECT id FROM t WHERE id < 10 ORDER BY id") == [{"id": 0}, {"id": 2}]
+    if feed == "true":
+        assert rows("SELECT _commit_version AS v, _change_type AS c, count(*) AS n FROM table_changes('t', 2) GROUP BY ALL ORDER BY ALL") == [
+            {"v": 2, "c": "delete", "n": 10}, {"v": 2, "c": "insert", "n": 1}, {"v": 3, "c": "delete", "n": 7}, {"v": 3, "c": "insert", "n": 2}]
+
+
+def test_overwrite_of_partitions(sql, rows):
+    sql("CREATE TABLE t (id BIGINT, p STRING) PARTITIONED BY (p)")
+    sql("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, NULL)")
+    sql("INSERT OVERWRITE t WITH (partitionOverwriteMode = 'dynamic') VALUES (10, 'b'), (11, NULL), (12, 'c')")
+    assert rows("SELECT * FROM t ORDER BY id") == [{"id": 1, "p": "a"}, {"id": 10, "p": "b"}, {"id": 11, "p": None}, {"id": 12, "p": "c"}]
+    assert rows("DESCRIBE HISTORY t LIMIT 1")[0]["operationParameters"]["mode"] == "Overwrite"
+    sql("CREATE TABLE u (id BIGINT)")
+    assert "needs a partitioned table" in sql("INSERT OVERWRITE u WITH (partitionOverwriteMode = 'dynamic') VALUES (1)", check=1).err
+
+
 def test_what_may_not_change(sql):
     sql("CREATE TABLE t (id BIGINT) TBLPROPERTIES ('delta.appendOnly' = 'true')")
     sql("INSERT INTO t VALUES (1)")

@@ -1,0 +1,140 @@
+/* The new rows are kept in a temporary table first: they are checked, their partitions are looked up, and they are
+ * written, perhaps twice (data and change files), but computed once. */
+#include "table/replace.h"
+
+#include "table/delete.h"
+#include "table/rows.h"
+
+static Status keep_rows(TableRewrite *w, const TableInsert *insert, int64_t *n, Error *err)
+{
+    Status rc = OK;
+    Text query = TEXT(TEXT_SQL_MAX), sql = TEXT(TEXT_SQL_MAX);
+
+    TRY(table_insert_query(w->conn, insert, w->schema, &query, err));
+    text_append(&sql, "CREATE OR REPLACE TEMP TABLE freshet_new AS ");
+    TRY(table_rows_cast(w->conn, w->schema, text_str(&query), &sql, err));
+    TRY(duck_exec(w->conn, text_str(&sql), err));
+    TRY(table_rows_number(w->conn, "SELECT count(*) FROM freshet_new", n, err));
+out:
+    text_free(&query);
+    text_free(&sql);
+    return rc;
+}
+
+static Status check_rows(TableRewrite *w, const TableCondition *where, Error *err)
+{
+    Status rc = OK;
+    Text sql = TEXT(TEXT_SQL_MAX);
+    int64_t outside = 0;
+
+    text_append(&sql, "SELECT count(*) FROM freshet_new AS ");
+    text_append_sql_name(&sql, where->alias);
+    text_printf(&sql, " WHERE (%s) IS NOT TRUE", where->sql);
+    TRY(table_rows_number(w->conn, text_str(&sql), &outside, err));
+    if (outside > 0) {
+        rc = error_set(err, E_DELTA_CONSTRAINT, "%lld new rows are outside of REPLACE WHERE %s", (long long)outside,
+                       where->text);
+        error_klass(err, "DELTA_REPLACE_WHERE_MISMATCH");
+        error_hint(err, "leave them out of the query, or widen the condition");
+    }
+out:
+    text_free(&sql);
+    return rc;
+}
+
+/* "the row's partition is one of the new rows'" */
+static Status partition_condition(TableRewrite *w, TableCondition *out, Error *err)
+{
+    size_t n = 0;
+    const char *const *columns = delta_transaction_partition_columns(w->txn, &n);
+    Text sql = TEXT(1 << 20);
+
+    if (n == 0) {
+        text_free(&sql);
+        return error_set(err, E_DELTA_SCHEMA, "partitionOverwriteMode = dynamic needs a partitioned table");
+    }
+    text_append(&sql, "EXISTS (SELECT 1 FROM freshet_new AS freshet_n WHERE ");
+    for (size_t i = 0; i < n; i++) {
+        text_append(&sql, i > 0 ? " AND freshet_n." : "freshet_n.");
+        text_append_sql_name(&sql, columns[i]);
+        text_append(&sql, " IS NOT DISTINCT FROM freshet_t.");
+        text_append_sql_name(&sql, columns[i]);
+    }
+    text_append(&sql, ")");
+    *out = (TableCondition){.alias = "freshet_t", .sql = arena_strdup(w->arena, text_str(&sql))};
+    text_free(&sql);
+    return OK;
+}
+
+/* Marks what goes. `changes`: what the feed has to be told, where copied rows would hide it. */
+static Status mark_rows(TableRewrite *w, const TableCondition *where, Text *changes, Error *err)
+{
+    Status rc = OK;
+    bool decided = false;
+    int64_t gone = 0;
+
+    TRY(table_rewrite_scan(w, where->predicates, where->n_predicates, err));
+    TRY(table_rewrite_mark_files(w, where, &decided, &gone, err));
+    if (decided) {
+        goto out;
+    }
+    TRY(table_delete_mark(w, where, &gone, changes, err));
+    if (changes->length > 0) {
+        text_append(changes, " UNION ALL SELECT *, 'insert' FROM freshet_new");
+    }
+out:
+    return rc;
+}
+
+static void describe(TableRewrite *w, const TableInsert *insert, const TableCondition *where)
+{
+    delta_transaction_parameter(w->txn, "mode", "\"Overwrite\"");
+    if (where != NULL) {
+        table_predicate_parameter(w->txn, where->text);
+    } else {
+        delta_transaction_parameter(w->txn, "isDynamicPartitionOverwrite", "\"true\"");
+    }
+    if (insert->user_metadata != NULL) {
+        delta_transaction_user_metadata(w->txn, insert->user_metadata);
+    }
+    table_rewrite_metric(w, "numFiles", w->files_added);
+    table_rewrite_metric(w, "numOutputRows", w->rows_written + w->rows_copied);
+    table_rewrite_metric(w, "numOutputBytes", w->bytes_added);
+    table_rewrite_metric(w, "numRemovedFiles", w->files_removed);
+}
+
+Status table_replace(DeltaTable *table, DuckConn *conn, const TableInsert *insert, const TableCondition *where,
+                     int64_t *rows, Error *err)
+{
+    Status rc = OK;
+    TableRewrite *w = NULL;
+    TableCondition partitions = {0};
+    Text changes = TEXT(1 << 16);
+    int64_t n = 0;
+
+    TRY(table_rewrite_open(table, conn, &w, err));
+    if (insert->txn_app_id != NULL) {
+        if (delta_transaction_read_app(w->txn, insert->txn_app_id) >= insert->txn_version) {
+            *rows = -1;
+            goto out;
+        }
+        delta_transaction_set_app(w->txn, insert->txn_app_id, insert->txn_version);
+    }
+    TRY(keep_rows(w, insert, &n, err));
+    if (where != NULL) {
+        TRY(check_rows(w, where, err));
+    } else {
+        TRY(partition_condition(w, &partitions, err));
+    }
+    TRY(mark_rows(w, where != NULL ? where : &partitions, &changes, err));
+    TRY(table_rewrite_apply(w, n > 0 ? "SELECT * FROM freshet_new" : NULL,
+                            changes.length > 0 ? text_str(&changes) : NULL, err));
+    describe(w, insert, where);
+    TRY(table_rewrite_commit(w, "WRITE", err));
+    *rows = n;
+out:
+    (void)duck_exec(conn, "DROP TABLE IF EXISTS temp.freshet_new; DROP TABLE IF EXISTS temp.freshet_changes", NULL);
+    table_rewrite_close(w);
+    text_free(&changes);
+    return rc;
+}
