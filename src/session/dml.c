@@ -141,7 +141,7 @@ void session_predicates(Session *session, Arena *arena, const char *others, Tabl
 
     text_append(&sql, "SELECT 1 FROM delta.\"target\" AS ");
     text_append_sql_name(&sql, where->alias);
-    text_printf(&sql, "%s WHERE (%s\n)", others, where->sql);
+    text_printf(&sql, "%s WHERE (%s\n)", others, where->text); /* without the cast around it, which hides conjuncts */
     SqlText text = {.name = "condition", .data = text_str(&sql), .length = sql.length};
     if (sql_query_rewrite(&text, (SqlSpan){0, text.length}, NULL, NULL, &query, NULL) == OK &&
         sql_query_predicates(session_conn(session), query, 0, arena, &predicates, &n, NULL) == OK) {

@@ -1,4 +1,4 @@
-"""Random DELETE, UPDATE and MERGE statements against a model of them in plain DuckDB tables.
+"""Random DELETE, UPDATE, MERGE and REPLACE WHERE statements against a model of them in plain DuckDB tables.
 
 For each of several random tables (types, partitions, deletion vectors, change feed) one freshet process runs a script of random
 statements and, after every one, a question for the table's rows. The model runs the same statements with SQL that shares nothing
@@ -99,6 +99,15 @@ class Table:
         self.changed("delete", f"SELECT * FROM m WHERE {condition}")
         self.db.execute(f"DELETE FROM m WHERE {condition}")
         return f"DELETE FROM {self.name} WHERE {condition}" if condition != "true" else f"DELETE FROM {self.name}"
+
+    def replace(self):
+        """INSERT ... REPLACE WHERE with rows that fit."""
+        condition, columns = self.condition(), ", ".join(self.names)
+        rows = f"SELECT * FROM (VALUES {self.values(self.rng.randint(1, 20), self.rng.randint(0, 60))}) v({columns}) WHERE {condition}"
+        self.changed("delete", f"SELECT * FROM m WHERE {condition}")
+        self.changed("insert", rows)
+        self.db.execute(f"CREATE OR REPLACE TABLE m AS SELECT * FROM m WHERE ({condition}) IS NOT TRUE UNION ALL {rows}")
+        return f"INSERT INTO {self.name} REPLACE WHERE {condition} {rows}"
 
     def update(self):
         chosen = self.rng.sample(self.columns, self.rng.randint(1, len(self.columns)))
@@ -204,7 +213,7 @@ class Table:
     def statement(self):
         """(text, may run, rows afterwards, changes it makes)"""
         self.pending, runs = collections.Counter(), True
-        made = self.rng.choice([self.insert, self.delete, self.update, self.update, self.merge, self.merge, self.merge])()
+        made = self.rng.choice([self.insert, self.delete, self.update, self.update, self.replace, self.merge, self.merge, self.merge])()
         if isinstance(made, tuple):
             made, runs = made
         return made, runs, self.rows(), self.pending
