@@ -13,18 +13,34 @@
 #include "delta/table_int.h"
 #include "delta/transaction.h"
 
+enum { LONG_CHECKPOINT_MS = 500, SPREAD_INTERVALS = 10 };
 static const int64_t DAY_MS = INT64_C(24) * 60 * 60 * 1000;
 static const int64_t CLEANUP_PAUSE_MS = INT64_C(10) * 60 * 1000; /* between two looks at the old end of a log */
 
 /* ---- checkpoints ---- */
 
-/* Due when a multiple of the interval lies between the newest checkpoint and the newest version. */
-static bool is_due(const DeltaSnapshot *s)
+/* Due when a multiple of the interval lies between the newest checkpoint and the newest version. A checkpoint of a very big table takes
+ * seconds; those are spread out, so that they take at most a fifth of the time, but never further than ten intervals. */
+static bool is_due(const DeltaTable *table, const DeltaSnapshot *s)
 {
     int64_t interval = delta_property_i64(s->metadata, "delta.checkpointInterval");
-    int64_t base = s->checkpoint != NULL ? s->checkpoint->version : 0;
+    int64_t base = s->checkpoint != NULL ? s->checkpoint->version : 0, cost = table->checkpoint_cost_ms;
+    bool crowded = cost > LONG_CHECKPOINT_MS && clock_mono_us() / 1000 - table->checkpoint_done_ms < 4 * cost;
 
-    return s->version / interval > base / interval;
+    return s->version / interval > base / interval + (crowded ? SPREAD_INTERVALS : 0);
+}
+
+static Status write_checkpoint(DeltaTable *table, DuckConn *conn, DeltaSnapshot *snapshot, Error *err)
+{
+    int64_t started = clock_mono_us() / 1000;
+    Status rc = OK;
+
+    TRY(delta_checkpoint_write(snapshot, conn, err));
+    table->checkpoint_done_ms = clock_mono_us() / 1000;
+    table->checkpoint_cost_ms = table->checkpoint_done_ms - started;
+    TRY(delta_table_rebase(table, conn, err));
+out:
+    return rc;
 }
 
 /* ---- cleanup ---- */
@@ -165,11 +181,10 @@ static Status maintain(DeltaTable *table, DuckConn *conn, Error *err)
     Status rc = OK;
 
     TRY(delta_table_snapshot(table, conn, &snapshot, err));
-    if (!is_due(snapshot) || delta_protocol_check_write(snapshot->protocol, table->uri, NULL) != OK) {
+    if (!is_due(table, snapshot) || delta_protocol_check_write(snapshot->protocol, table->uri, NULL) != OK) {
         goto out;
     }
-    TRY(delta_checkpoint_write(snapshot, conn, err));
-    TRY(delta_table_rebase(table, conn, err));
+    TRY(write_checkpoint(table, conn, snapshot, err));
     if (may_clean(table, snapshot)) {
         TRY(clean_log(table, conn, snapshot, err));
     }

@@ -18,11 +18,13 @@ struct DeltaTable {
     Duck *duck;
     Store *store;
     char *uri;
-    char *root;                 /* as delta_path_canonical takes it */
-    pthread_mutex_t lock;       /* of what follows; held while a refresh reads the log */
-    DeltaSnapshot *newest;      /* NULL before the first load */
-    int64_t seen;               /* newest version this process has seen; -1 */
-    int64_t gap_looked_ms;      /* monotonic time of the last look for commits behind a missing one */
+    char *root;            /* as delta_path_canonical takes it */
+    pthread_mutex_t lock;  /* of what follows; held while a refresh reads the log */
+    DeltaSnapshot *newest; /* NULL before the first load */
+    int64_t seen;          /* newest version this process has seen; -1 */
+    int64_t gap_looked_ms; /* monotonic time of the last look for commits behind a missing one */
+    int64_t checkpoint_cost_ms,
+        checkpoint_done_ms;     /* of the last one this process wrote; maintained by one thread at a time */
     _Atomic bool maintained;    /* somebody is at it */
     _Atomic int64_t cleaned_ms; /* monotonic time of the last look at the old end of the log; 0 = none */
 };

@@ -308,14 +308,14 @@ static void put_dv(Text *out, const char *action, const DuckType *type)
     text_printf(out,
                 "CASE WHEN nullif(c.\"%s\".\"deletionVector\".\"storageType\", '') IS NULL THEN NULL::" DV_SQL
                 " ELSE struct_pack(storage_type := c.\"%s\".\"deletionVector\".\"storageType\", "
-                "path_or_inline := c.\"%s\".\"deletionVector\".\"pathOrInlineDv\", \"offset\" := ",
+                "path_or_inline := coalesce(c.\"%s\".\"deletionVector\".\"pathOrInlineDv\", ''), \"offset\" := ",
                 action, action, action);
     put_dv_member(out, action, dv, "offset", "INTEGER");
-    text_append(out, ", size_bytes := ");
+    text_append(out, ", size_bytes := coalesce(");
     put_dv_member(out, action, dv, "sizeInBytes", "INTEGER");
-    text_append(out, ", cardinality := ");
+    text_append(out, ", 0), cardinality := coalesce(");
     put_dv_member(out, action, dv, "cardinality", "BIGINT");
-    text_append(out, ")::" DV_SQL " END");
+    text_append(out, ", 0))::" DV_SQL " END");
 }
 
 /* The key of delta_file_dv_id; '' without deletion vector. */
@@ -327,7 +327,8 @@ static void put_dv_id(Text *out, const char *action, const DuckType *type)
     }
     text_printf(out,
                 "CASE WHEN nullif(c.\"%s\".\"deletionVector\".\"storageType\", '') IS NULL THEN '' ELSE "
-                "c.\"%s\".\"deletionVector\".\"storageType\" || c.\"%s\".\"deletionVector\".\"pathOrInlineDv\" || "
+                "c.\"%s\".\"deletionVector\".\"storageType\" || "
+                "coalesce(c.\"%s\".\"deletionVector\".\"pathOrInlineDv\", '') || "
                 "coalesce('@' || ",
                 action, action, action);
     put_dv_member(out, action, member(type, "deletionVector"), "offset", "VARCHAR");
