@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "source/shape.h"
 #include "source/value_text.h"
 
 /* ---- splitting ---- */
@@ -229,8 +230,8 @@ static bool is_reserved(const CsvReader *r, const char *name)
 
 static void note_unknown(CsvReader *r, const char *name)
 {
-    if (r->unknown[0] == '\0' && value_node_field_nocase(r->root, name, strlen(name)) == VALUE_NO_FIELD &&
-        !is_reserved(r, name)) {
+    if (r->unknown[0] == '\0' && shape_takes_name(name, strlen(name)) &&
+        value_node_field_nocase(r->root, name, strlen(name)) == VALUE_NO_FIELD && !is_reserved(r, name)) {
         snprintf(r->unknown, sizeof r->unknown, "%s", name);
     }
 }

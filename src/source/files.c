@@ -132,7 +132,6 @@ static Status open_log(FilesSource *s, Error *err)
     return s->log != NULL ? OK : files_log_open(s->checkpoint, s->dir, s->duck, s->known, &s->log, err);
 }
 
-/* From so many files; records still being written do no harm to it. Nothing when the files are empty. */
 static Status infer_from(FilesSource *s, DuckConn *conn, const FilesItem *items, size_t n, Error *err)
 {
     DeltaSchema *data = NULL;
@@ -157,26 +156,19 @@ static bool any_bytes(const FilesItem *items, size_t n)
     return false;
 }
 
-/* From the pending files, else from those that are not complete yet (so that a run that ends need not end without
- * having seen them). */
+/* From the pending files. Where there are only such as are not complete yet they are waited for, so that a run that ends
+ * does not end without having seen them. */
 static Status infer_schema(FilesSource *s, DuckConn *conn, Error *err)
 {
     size_t n;
     Status rc = files_finder_refresh(s->finder, err);
-    if (rc != OK) {
-        return rc;
+    const FilesItem *items = rc == OK ? files_finder_pending(s->finder, &n) : NULL;
+
+    if (rc == OK && n == 0) {
+        files_finder_settle(s->finder);
+        items = files_finder_pending(s->finder, &n);
     }
-    const FilesItem *items = files_finder_pending(s->finder, &n);
-    if (n > 0) {
-        return any_bytes(items, n) ? infer_from(s, conn, items, n, err) : OK;
-    }
-    FilesItem *waiting = files_finder_waiting(s->finder, &n);
-    if (n > 0 && any_bytes(waiting, n)) {
-        Error ignored = ERROR_NONE;
-        (void)!infer_from(s, conn, waiting, n, &ignored);
-    }
-    mem_free(waiting);
-    return OK;
+    return rc == OK && any_bytes(items, n) ? infer_from(s, conn, items, n, err) : rc;
 }
 
 static Status find_schema(FilesSource *s, DuckConn *conn, Error *err)
@@ -395,8 +387,12 @@ static Status learn(FilesSource *s, bool *learnt, Error *err)
     TRY(files_extend(conn, &s->options, s->columns, s->data, items, n, INFER_ALL, &extended, err));
     if (extended != NULL) {
         TRY(keep_schema(s, extended, err));
-        *learnt = true;
+    } else {
+        log_warning("%s: there are fields that cannot become columns; they are rescued from now on",
+                    files_place_text(s->place));
+        s->options.evolution = EVOLVE_RESCUE;
     }
+    *learnt = true;
 out:
     delta_schema_unref(extended);
     mem_free(items);

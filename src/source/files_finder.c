@@ -356,6 +356,11 @@ Status files_finder_refresh(FilesFinder *f, Error *err)
     if (f->frozen) {
         return OK;
     }
+    if (f->listed_us == 0 && !files_place_exists(f->place)) {
+        error_set(err, E_IO_NOT_FOUND, "%s does not exist", files_place_root(f->place));
+        error_hint(err, "make the folder, even an empty one, before files are to be read from it");
+        return ERR_NOT_FOUND;
+    }
     files_finder_clear(f);
     TRY(handle_events(f, err));
     if (f->relist || clock_mono_us() >= f->listed_us + list_interval(f)) {
@@ -396,17 +401,6 @@ const FilesItem *files_finder_pending(FilesFinder *f, size_t *n)
     }
     *n = f->n - f->begin;
     return f->pending + f->begin;
-}
-
-FilesItem *files_finder_waiting(const FilesFinder *f, size_t *n)
-{
-    FilesItem *items = mem_alloc((f->n_waiting + 1) * sizeof *items);
-    for (*n = 0; *n < f->n_waiting; ++*n) {
-        struct stat st;
-        items[*n] = (FilesItem){.path = f->waiting[*n].path,
-                                .size = stat(f->waiting[*n].path, &st) == 0 ? st.st_size : 0};
-    }
-    return items;
 }
 
 bool files_finder_confirm(FilesFinder *f, size_t i)

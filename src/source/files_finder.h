@@ -20,7 +20,7 @@ typedef struct FilesFinder FilesFinder;
 FilesFinder *files_finder_new(const FilesPlace *place, const FilesOptions *options, FilesSet *known);
 void files_finder_free(FilesFinder *finder); /* NULL is fine */
 
-/* Looks for new files: what the watch says, what has become complete, and everything when it is time to list. */
+/* Looks for new files (a place that is not there at the first look is E_IO_NOT_FOUND): what the watch says, what has become complete, and everything when it is time to list. */
 Status files_finder_refresh(FilesFinder *finder, Error *err);
 /* Waits until what is not complete has settled; a file that somebody goes on writing to is left for later. For runs
  * that end. */
@@ -30,8 +30,6 @@ Status files_finder_freeze(FilesFinder *finder, Error *err);
 
 /* The pending files, oldest first. They stay until the next refresh, take or drop. */
 const FilesItem *files_finder_pending(FilesFinder *finder, size_t *n);
-/* The files that are not complete, for the caller to mem_free (the paths are borrowed until the next refresh). */
-FilesItem *files_finder_waiting(const FilesFinder *finder, size_t *n);
 /* Looks the i-th pending file up once more: its size and time are set anew. False: it is gone, and is forgotten. */
 bool files_finder_confirm(FilesFinder *finder, size_t i);
 /* The first `n` were taken, or are not wanted. */

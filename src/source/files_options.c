@@ -72,7 +72,7 @@ const StreamOptionSpec SOURCE_FILES_OPTIONS[] = {
     {"cleanSource.moveDestination", STREAM_OPTION_TEXT, "none", NULL, 0, "The same as sourceArchiveDir."},
     {"backfillInterval", STREAM_OPTION_INTERVAL, "1 minute", NULL, 0,
      "How often the folder is listed although nobody said that something is new."},
-    {"freshet.files.settle", STREAM_OPTION_INTERVAL, "3 seconds", NULL, 0,
+    {"freshet.files.settle", STREAM_OPTION_INTERVAL, "2 seconds", NULL, 0,
      "A file without its proper end is taken once it has not changed for so long."},
     {"freshet.withMetadata", STREAM_OPTION_BOOL, "when the query names it", NULL, 0,
      "Adds the column _metadata: file_path, file_name, file_size, file_modification_time."},
@@ -263,7 +263,7 @@ static Status read_listing_options(const Given *given, FilesOptions *out, Error 
     out->max_age_us = interval_of(given, "maxFileAge", INT64_MAX);
     out->files_max = bytes_of(given, "maxFilesPerTrigger", 1000);
     out->bytes_max = bytes_of(given, "maxBytesPerTrigger", INT64_MAX);
-    out->settle_us = interval_of(given, "freshet.files.settle", 3000000);
+    out->settle_us = interval_of(given, "freshet.files.settle", 2000000);
     out->backfill_us = interval_of(given, "backfillInterval", 60000000);
 out:
     return rc;

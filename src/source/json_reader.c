@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "source/shape.h"
 #include "source/value_text.h"
 
 /* How a value met its node. After FIT reader->p is behind it; after MISFIT it is anywhere; BROKEN has set the fault,
@@ -282,8 +283,8 @@ static bool is_reserved(const JsonReader *r, const char *name, size_t n)
 /* Remembers the first key that could become a column. */
 static void note_unknown(JsonReader *r, const ValueNode *node, const char *name, size_t n)
 {
-    if (r->unknown[0] != '\0' || value_node_field_nocase(node, name, n) != VALUE_NO_FIELD ||
-        (node == r->root && is_reserved(r, name, n))) {
+    if (r->unknown[0] != '\0' || !shape_takes_name(name, n) ||
+        value_node_field_nocase(node, name, n) != VALUE_NO_FIELD || (node == r->root && is_reserved(r, name, n))) {
         return;
     }
     Text path = TEXT(sizeof r->unknown - 1);
@@ -638,6 +639,7 @@ RecordOutcome json_reader_record(JsonReader *r, const char **line, uint64_t row,
     }
     r->depth = 0;
     r->err = err;
+    bool knew_all = r->unknown[0] == '\0';
     if (r->rescue.json.length > 0) {
         rescue_begin(&r->rescue);
     }
@@ -660,6 +662,9 @@ RecordOutcome json_reader_record(JsonReader *r, const char **line, uint64_t row,
         return RECORD_FAILED;
     }
     null_row(r, row);
+    if (knew_all) {
+        r->unknown[0] = '\0'; /* a key of a record that is none is no column */
+    }
     *line = (const char *)rawmemchr(*line, '\n') + 1;
     return RECORD_BROKEN;
 }

@@ -43,11 +43,16 @@ void shapes_fini(Shapes *shapes)
     shapes->root = NULL;
 }
 
+bool shape_takes_name(const char *name, size_t n)
+{
+    return n > 0 && n <= SHAPE_NAME_MAX && memchr(name, '\0', n) == NULL;
+}
+
 /* The shape of a field; NULL when there are too many, or one of that name in another case. */
 static Shape *field_of(Shapes *shapes, Shape *object, const char *name, size_t n)
 {
     Shape *field = object->fields ? map_get_n(object->fields, name, n) : NULL;
-    if (field != NULL || shapes->n_fields == SHAPE_FIELDS_MAX || memchr(name, '\0', n) != NULL) {
+    if (field != NULL || shapes->n_fields == SHAPE_FIELDS_MAX || !shape_takes_name(name, n)) {
         return field;
     }
     if (object->fields == NULL) {

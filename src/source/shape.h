@@ -13,7 +13,7 @@
 #include "base/map.h"
 #include "delta/schema.h"
 
-enum { SHAPE_FIELDS_MAX = 10000, SHAPE_DEPTH_MAX = 32 };
+enum { SHAPE_FIELDS_MAX = 10000, SHAPE_DEPTH_MAX = 32, SHAPE_NAME_MAX = 255 };
 
 typedef struct Shape Shape;
 struct Shape {
@@ -28,6 +28,10 @@ typedef struct Shapes {
     Shape *root;     /* of the records: objects */
     size_t n_fields; /* at all depths */
 } Shapes;
+
+/* Can a field of this name be a column? Not without a name, nor with a NUL in it, nor with a very long one: such are
+ * rescued. */
+bool shape_takes_name(const char *name, size_t n);
 
 void shapes_init(Shapes *shapes);
 void shapes_fini(Shapes *shapes);

@@ -269,7 +269,10 @@ static void test_source_files_stream__no_file_no_schema(void **state)
 {
     (void)state;
     char *offset = NULL;
+    char *none;
     StreamSource *source = open_source("in/later", NO_OPTIONS);
+    assert_error(batch_try(source, &offset, &none), E_IO_NOT_FOUND);
+    assert_ok(file_mkdirs(path_of("in/later"), false, &err));
     assert_batch(source, &offset, NULL);
     put_aged("in/later/a.json", "", 30); /* an empty file says nothing */
     assert_batch(source, &offset, NULL);
