@@ -342,6 +342,57 @@ static void test_sink_delta__chain(void **state)
     close_chain(&chain);
 }
 
+static void put_file(Store *store, const char *key, const char *text)
+{
+    Error err = ERROR_NONE;
+
+    assert_ok(store_put_if_absent(store, key, text, strlen(text), &err));
+}
+
+/* A checkpoint as Spark leaves it, after a batch that read the first `version` commits of bronze. */
+static void write_spark_checkpoint(Chain *chain, int64_t version)
+{
+    DeltaSnapshot *snapshot = NULL;
+    Text text = TEXT(65536);
+    Error err = ERROR_NONE;
+
+    assert_ok(delta_table_snapshot(chain->bronze, chain->world.conn, &snapshot, &err));
+    text_printf(
+        &text,
+        "v1\n{\"batchWatermarkMs\":0,\"batchTimestampMs\":1700000000000,\"conf\":{\"spark.sql.shuffle.partitions\":"
+        "\"7\"}}\n{\"sourceVersion\":1,\"reservoirId\":\"%s\",\"reservoirVersion\":%lld,\"index\":-1,"
+        "\"isStartingVersion\":false}",
+        delta_snapshot_metadata(snapshot)->id, (long long)version + 1);
+    put_file(chain->second, "metadata", "{\"id\":\"8a6c7a0e-0000-4000-8000-000000000001\"}");
+    put_file(chain->second, "offsets/0", text_str(&text));
+    put_file(chain->second, "offsets/.0.crc", "crc");
+    put_file(chain->second, "commits/0", "v1\n{\"nextBatchWatermarkMs\":0}");
+    delta_snapshot_unref(snapshot);
+    text_free(&text);
+}
+
+static void test_sink_delta__goes_on_from_a_checkpoint_of_spark(void **state)
+{
+    Text offsets = TEXT(65536);
+    Chain chain;
+    Error err = ERROR_NONE;
+    (void)state;
+
+    open_chain(&chain);
+    chain.world.available = 60; /* commits 1 to 3 of bronze, 20 numbers each */
+    run_flow(open_flow(&chain, "bronze", chain.first, fake_source_new(&chain.world), chain.bronze,
+                       "SELECT n, n % 3 AS k FROM freshet_relation_0"),
+             false);
+    write_spark_checkpoint(&chain, 2);
+    assert_true(run_chain(&chain, false));
+    assert_table(&chain, chain.silver, "min(n)", 40); /* k <> 0 */
+    assert_table(&chain, chain.silver, "count(*)", 14);
+    assert_ok(store_read(chain.second, "offsets/1", 65536, &offsets, NULL, &err));
+    assert_contains(text_str(&offsets), "\"spark.sql.shuffle.partitions\":\"7\""); /* Spark finds its settings again */
+    text_free(&offsets);
+    close_chain(&chain);
+}
+
 static bool fail_chain_at(FailpointId point, int hit, bool restart)
 {
     Chain chain;
@@ -389,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_sink_delta__adopts_what_fits),
         cmocka_unit_test(test_sink_delta__verify_comes_before_the_commit),
         cmocka_unit_test(test_sink_delta__chain),
+        cmocka_unit_test(test_sink_delta__goes_on_from_a_checkpoint_of_spark),
         cmocka_unit_test(test_sink_delta__chain_is_exactly_once_at_every_failpoint),
     };
     DuckConfig config = {.threads = 2};
