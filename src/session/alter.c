@@ -6,6 +6,7 @@
 #include "session/session_int.h"
 #include "sql/statement_alter.h"
 #include "table/alter.h"
+#include "table/convert.h"
 #include "table/restore.h"
 
 /* ---- ALTER TABLE ---- */
@@ -138,6 +139,44 @@ out:
         sql_error_place(err, text, statement->rest_span);
     }
     text_free(&sql);
+    delta_table_close(table);
+    arena_free(arena);
+    return rc;
+}
+
+/* ---- CONVERT TO DELTA ---- */
+
+Status session_run_convert(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                           Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DeltaTable *table = NULL;
+    DeltaSchema *partitions = NULL;
+    const SqlColumn *columns = NULL;
+    size_t n = 0;
+    int64_t files = 0;
+    Text sql = TEXT(256);
+
+    TRY(sql_convert_parse(text, statement->rest_span, arena, &columns, &n, err));
+    if (statement->target.path == NULL) {
+        rc = error_set(err, E_PIPELINE_STATEMENT, "CONVERT TO DELTA takes a folder, not the name of a table");
+        error_hint(err, "CONVERT TO DELTA parquet.`path`");
+        goto out;
+    }
+    if (n > 0) {
+        TRY(columns_schema(session_conn(session), text, columns, n, &partitions, err));
+    }
+    TRY(delta_table_open(duck_instance(session_conn(session)), statement->target.path, &table, err));
+    TRY(table_convert(table, session_conn(session), partitions, &files, err));
+    text_printf(&sql, "SELECT %" PRId64 "::BIGINT AS num_converted_files", files);
+    TRY(duck_query(session_conn(session), text_str(&sql), result, err));
+out:
+    if (rc != OK && err != NULL && err->place.line == 0) {
+        sql_error_place(err, text, statement->span);
+    }
+    text_free(&sql);
+    delta_schema_unref(partitions);
     delta_table_close(table);
     arena_free(arena);
     return rc;

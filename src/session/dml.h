@@ -16,5 +16,8 @@ Status session_run_alter(Session *session, const SqlText *text, const SqlStateme
                          Error *err);
 Status session_run_restore(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                            Error *err);
+/* CONVERT TO DELTA: a row with the number of files. */
+Status session_run_convert(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                           Error *err);
 
 #endif

@@ -499,7 +499,7 @@ static const StatementRunner RUNNERS[] = {
     [SQL_VACUUM] = refuse_kind,
     [SQL_RESTORE] = session_run_restore,
     [SQL_CLONE] = refuse_kind,
-    [SQL_CONVERT] = refuse_kind,
+    [SQL_CONVERT] = session_run_convert,
     [SQL_QUERY] = run_query,
 };
 

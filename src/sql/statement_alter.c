@@ -259,3 +259,30 @@ out:
     sql_tokens_fini(&tokens);
     return rc;
 }
+
+/* ---- CONVERT TO DELTA ---- */
+
+Status sql_convert_parse(const SqlText *text, SqlSpan span, Arena *arena, const SqlColumn **partitions, size_t *n,
+                         Error *err)
+{
+    Status rc = OK;
+    SqlTokens tokens = {0};
+    SqlStatement list = {.kind = SQL_CREATE_TABLE};
+
+    TRY(sql_lex(text, span, &tokens, err));
+    SqlCursor c = {.text = text, .tokens = tokens.items, .end = tokens.count, .arena = arena};
+    if (accept_text(&c, "no") && !accept_text(&c, "statistics")) {
+        TRY(cursor_expected(&c, err, "STATISTICS behind NO"));
+    }
+    if (cursor_accept2(&c, SQL_W_PARTITIONED, SQL_W_BY)) {
+        TRY(sql_parse_column_list(&c, &list, err));
+    }
+    if (!cursor_done(&c)) {
+        TRY(cursor_expected(&c, err, "PARTITIONED BY (column type, ...) or the end of the statement"));
+    }
+    *partitions = list.columns;
+    *n = list.n_columns;
+out:
+    sql_tokens_fini(&tokens);
+    return rc;
+}

@@ -1,4 +1,4 @@
-/* The bodies of ALTER TABLE and RESTORE: what stands behind the name of the table. */
+/* The bodies of ALTER TABLE, RESTORE and CONVERT TO DELTA: what stands behind the name of the table. */
 #ifndef FRESHET_SQL_STATEMENT_ALTER_H
 #define FRESHET_SQL_STATEMENT_ALTER_H
 
@@ -40,5 +40,9 @@ typedef struct SqlRestore {
     const char *version, *timestamp;
 } SqlRestore;
 Status sql_restore_parse(const SqlText *text, SqlSpan span, Arena *arena, SqlRestore *out, Error *err);
+
+/* [NO STATISTICS] [PARTITIONED BY (column type, ...)] of CONVERT TO DELTA. */
+Status sql_convert_parse(const SqlText *text, SqlSpan span, Arena *arena, const SqlColumn **partitions, size_t *n,
+                         Error *err);
 
 #endif

@@ -1,4 +1,4 @@
-"""ALTER TABLE and RESTORE."""
+"""ALTER TABLE, RESTORE and CONVERT TO DELTA."""
 import json
 
 import pytest
@@ -87,3 +87,21 @@ def test_restore(sql, rows, vectors, warehouse, read_delta):
     sql(f"RESTORE TABLE t TO TIMESTAMP AS OF '{moment}'")
     assert rows("SELECT count(*) AS n FROM t") == [{"n": 10}]
     assert "FR-DELTA" in sql("RESTORE TABLE t TO VERSION AS OF 99", check=1).err
+
+
+def test_convert(sql, rows, warehouse, read_delta):
+    plain, parted = warehouse / "plain", warehouse / "parted"
+    sql(f"COPY (SELECT i AS id, 'x' || i AS v FROM range(100) r(i)) TO '{plain}' (FORMAT parquet, FILE_SIZE_BYTES 100, PER_THREAD_OUTPUT)")
+    sql(f"COPY (SELECT i AS id, CASE WHEN i % 3 > 0 THEN 'a b/' || i % 3 END AS p FROM range(30) r(i)) TO '{parted}' (FORMAT parquet, PARTITION_BY (p))")
+    assert rows(f"CONVERT TO DELTA parquet.`{plain}`")[0]["num_converted_files"] >= 1
+    assert rows(f"SELECT count(*) AS n, sum(id) AS s FROM delta.`{plain}`") == [{"n": 100, "s": 4950}]
+    assert "names a partition" in sql(f"CONVERT TO DELTA parquet.`{parted}`", check=1).err
+    assert rows(f"CONVERT TO DELTA parquet.`{parted}` PARTITIONED BY (p STRING)") == [{"num_converted_files": 3}]
+    assert rows(f"SELECT p, count(*) AS n FROM delta.`{parted}` GROUP BY p ORDER BY p NULLS LAST") == [
+        {"p": "a b/1", "n": 10}, {"p": "a b/2", "n": 10}, {"p": None, "n": 10}]
+    assert len(read_delta(parted)) == 30
+    sql(f"DELETE FROM delta.`{parted}` WHERE id < 5; UPDATE delta.`{plain}` SET v = 'y' WHERE id = 1")
+    assert rows(f"SELECT count(*) AS n FROM delta.`{parted}`") == [{"n": 25}]
+    assert "already" in sql(f"CONVERT TO DELTA parquet.`{plain}`", check=1).err
+    (warehouse / "empty").mkdir()
+    assert "no Parquet file" in sql(f"CONVERT TO DELTA parquet.`{warehouse / 'empty'}`", check=1).err
