@@ -10,9 +10,10 @@ all: build
 
 build:       ## the program, as build/freshet
 	@cmake --preset release >/dev/null
-	@cmake --build build -j $(JOBS)
+	@cmake --build build -j $(JOBS) --target programs
 
 check: build ## the unit tests
+	@cmake --build build -j $(JOBS)
 	@ctest --test-dir build --output-on-failure
 
 test:        ## every test, with its own set-up
