@@ -171,19 +171,24 @@ static Status infer_schema(FilesSource *s, DuckConn *conn, Error *err)
     return rc == OK && any_bytes(items, n) ? infer_from(s, conn, items, n, err) : rc;
 }
 
+/* A schema that is given wins over the one that is kept, unless that is the given one with the columns it grew by. */
 static Status find_schema(FilesSource *s, DuckConn *conn, Error *err)
 {
-    DeltaSchema *data = NULL;
+    DeltaSchema *kept = NULL, *given = NULL;
     Status rc;
 
     TRY(open_log(s, err));
-    TRY(files_schema_load(s->checkpoint, s->dir, &data, &s->schema_number, err));
-    if (data == NULL && s->options.schema_text != NULL) {
-        TRY(schema_text_parse(conn, "schema", s->options.schema_text, &data, err));
+    TRY(files_schema_load(s->checkpoint, s->dir, &kept, &s->schema_number, err));
+    if (s->options.schema_text != NULL) {
+        TRY(schema_text_parse(conn, "schema", s->options.schema_text, &given, err));
     }
+    bool grown = kept != NULL &&
+                 (given == NULL || (s->options.evolution == EVOLVE_ADD && delta_schema_is_additive(given, kept)));
+    DeltaSchema *data = grown ? kept : given;
     TRY(data != NULL ? use_schema(s, data, err) : infer_schema(s, conn, err));
 out:
-    delta_schema_unref(data);
+    delta_schema_unref(kept);
+    delta_schema_unref(given);
     return rc;
 }
 

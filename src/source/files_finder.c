@@ -310,6 +310,11 @@ static Status list_all(FilesFinder *f, Error *err)
     FilesVisitor visitor = {is_known, watch_folder, found, f};
     int64_t start_us = clock_mono_us();
     f->rootless = !files_place_exists(f->place);
+    if (f->rootless && f->listed_us == 0) {
+        error_set(err, E_IO_NOT_FOUND, "%s does not exist", files_place_root(f->place));
+        error_hint(err, "make the folder, even an empty one, before files are to be read from it");
+        return ERR_NOT_FOUND;
+    }
     Status rc = files_place_list(f->place, &visitor, err);
     if (rc == OK) {
         f->listed_us = clock_mono_us();
@@ -355,11 +360,6 @@ Status files_finder_refresh(FilesFinder *f, Error *err)
 
     if (f->frozen) {
         return OK;
-    }
-    if (f->listed_us == 0 && !files_place_exists(f->place)) {
-        error_set(err, E_IO_NOT_FOUND, "%s does not exist", files_place_root(f->place));
-        error_hint(err, "make the folder, even an empty one, before files are to be read from it");
-        return ERR_NOT_FOUND;
     }
     files_finder_clear(f);
     TRY(handle_events(f, err));

@@ -364,9 +364,15 @@ static void test_source_files_stream__evolution_modes(void **state)
                  "{\"a\":1,\"_rescued_data\":\"{\\\"b\\\":2,\\\"_file_path\\\":\\\"file:FOLDER/in/1.json\\\"}\"}");
     close_source(source);
     put_aged("in/2.json", "{\"a\":2,\"b\":2}\n", 10);
-    source = open_source("in", OPTIONS("schema", "a INT"));
-    assert_batch(source, &offset, "{\"a\":2}");
+    source = open_source("in", OPTIONS("schema", "b INT"));
+    assert_batch(source, &offset, "{\"b\":2}");
     close_source(source);
+    for (int i = 3; i < 5; i++) { /* grows, and stays grown after a restart */
+        put_aged(i == 3 ? "in/3.json" : "in/4.json", "{\"a\":3,\"c\":2}\n", 10);
+        source = open_source("in", OPTIONS("schema", "a INT", "schemaEvolutionMode", "addNewColumns"));
+        assert_batch(source, &offset, "{\"a\":3,\"c\":2}");
+        close_source(source);
+    }
     mem_free(offset);
 }
 
