@@ -276,7 +276,7 @@ static Status look_at(void *context, int64_t version, int64_t timestamp, const D
     (void)timestamp;
     (void)err;
 
-    if (search->done || json_parse_object(info->json, strlen(info->json), &source, &object, NULL) != OK ||
+    if (json_parse_object(info->json, strlen(info->json), &source, &object, NULL) != OK ||
         json_opt_object(object, "freshet", &facts, NULL) != OK || !facts) {
         goto out; /* commitInfo is anybody's to write */
     }
@@ -289,7 +289,20 @@ static Status look_at(void *context, int64_t version, int64_t timestamp, const D
 out:
     json_decref(object);
     text_free(&text);
-    return OK;
+    return search->done ? ERR_INTERRUPTED : OK; /* ends the walk; search_history knows */
+}
+
+/* From the newest commit back to the one that is looked for. */
+static Status search_history(DeltaSink *sink, Search *search, Error *err)
+{
+    Error local = ERROR_NONE;
+    Status rc = delta_table_history(sink->table, HISTORY_LOOK_BACK, look_at, search, &local);
+
+    if (rc == OK || search->done) {
+        return OK;
+    }
+    *err = local;
+    return rc;
 }
 
 static Status sink_last_batch(StreamSink *base, DuckConn *conn, const char *query_id, int64_t *batch,
@@ -311,7 +324,7 @@ static Status sink_last_batch(StreamSink *base, DuckConn *conn, const char *quer
     }
     if (version >= 0) {
         search.batch = version;
-        TRY(delta_table_history(sink->table, HISTORY_LOOK_BACK, look_at, &search, err));
+        TRY(search_history(sink, &search, err));
     }
     *batch = version;
     *freshet_json = search.json;
@@ -334,7 +347,7 @@ static Status sink_foreign_batch(StreamSink *base, DuckConn *conn, const char *f
     *batch = -1;
     TRY(delta_table_exists(sink->table, &exists, err));
     if (exists) {
-        TRY(delta_table_history(sink->table, HISTORY_LOOK_BACK, look_at, &search, err));
+        TRY(search_history(sink, &search, err));
         *batch = search.json ? search.found_batch : -1;
     }
 out:
