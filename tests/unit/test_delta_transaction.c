@@ -291,7 +291,6 @@ static void test_delta_transaction__maps_columns_of_new_tables(void **state)
     DeltaSchema *schema;
 
     assert_ok(delta_schema_parse(ODD_NAMES, &schema, &err));
-    assert_error(delta_transaction_set_schema(txn, schema, &err), E_DELTA_NAME);
     assert_ok(delta_transaction_set_property(txn, "delta.columnMapping.mode", "name", &err));
     assert_ok(delta_transaction_set_schema(txn, schema, &err));
     delta_schema_unref(schema);
