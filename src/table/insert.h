@@ -10,8 +10,9 @@ typedef struct TableInsert {
     bool by_name;               /* else by position */
     const char *const *columns; /* INSERT INTO t (a, b): the targets of the query's columns in order; NULL = all */
     size_t n_columns;
-    bool overwrite;         /* all rows that are there are replaced in the same commit */
-    bool dynamic_partitions; /* partitionOverwriteMode = dynamic: with overwrite, only in the partitions of the rows (table_replace) */
+    bool overwrite; /* all rows that are there are replaced in the same commit */
+    bool
+        dynamic_partitions; /* partitionOverwriteMode = dynamic: with overwrite, only in the partitions of the rows (table_replace) */
     bool merge_schema;      /* mergeSchema: new columns extend the table */
     bool overwrite_schema;  /* overwriteSchema: the query's columns replace the table's; with overwrite only */
     const char *txn_app_id; /* idempotent writes (reference 17.2); NULL = none */
