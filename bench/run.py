@@ -6,6 +6,7 @@ WORKLOAD is ingest, medallion, tiny, latency or idle (all). Contestants take tur
 bench/README.md says what is measured and what is not.
 """
 import argparse
+import fcntl
 import importlib.util
 import json
 import os
@@ -284,6 +285,11 @@ def main():
     contestants = [one for one in CONTESTANTS if one.missing() is None and (not only or one.name in only)]
     options.folder = options.folder.resolve()
     options.folder.mkdir(parents=True, exist_ok=True)
+    lock = open(options.folder / "lock", "w")  # held until the process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RuntimeError(f"another run works in {options.folder}") from None
     describe(contestants, options)
     everything = {}
     for workload in [w for w in BATCH if w in options.workloads]:
