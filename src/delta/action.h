@@ -16,7 +16,7 @@ typedef struct DeltaPair {
 } DeltaPair;
 
 typedef struct DeltaDeletionVector {
-    char storage_type;         /* 'u', 'p', 'i' */
+    char storage_type; /* 'u', 'p', 'i' */
     const char *path_or_inline;
     int32_t offset;
     bool has_offset;
@@ -26,20 +26,20 @@ typedef struct DeltaDeletionVector {
 
 /* add, remove and cdc: a file and what the log says about it. */
 typedef struct DeltaFile {
-    const char *path;            /* as in the log: URI-encoded, relative or absolute */
+    const char *path; /* as in the log: URI-encoded, relative or absolute */
     const DeltaPair *partition_values;
     size_t n_partition_values;
     int64_t size;
-    int64_t modification_time;   /* ms; add */
-    int64_t deletion_timestamp;  /* ms; remove; 0 when missing */
+    int64_t modification_time;  /* ms; add */
+    int64_t deletion_timestamp; /* ms; remove; 0 when missing */
     bool data_change;
-    bool extended_metadata;      /* remove */
-    const char *stats;           /* JSON text or NULL */
-    const char *tags;            /* JSON object text or NULL */
+    bool extended_metadata;                     /* remove */
+    const char *stats;                          /* JSON text or NULL */
+    const char *tags;                           /* JSON object text or NULL */
     const DeltaDeletionVector *deletion_vector; /* NULL = none */
-    int64_t base_row_id;         /* -1 = absent */
-    int64_t default_row_commit_version; /* -1 = absent */
-    const char *clustering_provider;    /* NULL = absent */
+    int64_t base_row_id;                        /* -1 = absent */
+    int64_t default_row_commit_version;         /* -1 = absent */
+    const char *clustering_provider;            /* NULL = absent */
 } DeltaFile;
 
 typedef struct DeltaMetadata {
@@ -51,7 +51,7 @@ typedef struct DeltaMetadata {
     size_t n_partition_columns;
     const DeltaPair *configuration;
     size_t n_configuration;
-    int64_t created_time;                /* ms; -1 = absent */
+    int64_t created_time; /* ms; -1 = absent */
 } DeltaMetadata;
 
 typedef struct DeltaProtocol {
@@ -83,8 +83,17 @@ typedef struct DeltaCommitInfo {
 } DeltaCommitInfo;
 
 typedef enum DeltaActionKind {
-    DELTA_ACTION_ADD, DELTA_ACTION_REMOVE, DELTA_ACTION_CDC, DELTA_ACTION_METADATA, DELTA_ACTION_PROTOCOL, DELTA_ACTION_TXN,
-    DELTA_ACTION_DOMAIN, DELTA_ACTION_COMMIT_INFO, DELTA_ACTION_CHECKPOINT_METADATA, DELTA_ACTION_SIDECAR, DELTA_ACTION_UNKNOWN,
+    DELTA_ACTION_ADD,
+    DELTA_ACTION_REMOVE,
+    DELTA_ACTION_CDC,
+    DELTA_ACTION_METADATA,
+    DELTA_ACTION_PROTOCOL,
+    DELTA_ACTION_TXN,
+    DELTA_ACTION_DOMAIN,
+    DELTA_ACTION_COMMIT_INFO,
+    DELTA_ACTION_CHECKPOINT_METADATA,
+    DELTA_ACTION_SIDECAR,
+    DELTA_ACTION_UNKNOWN,
 } DeltaActionKind;
 
 typedef struct DeltaAction {

@@ -60,36 +60,20 @@ Status delta_partition_text(const DeltaType *type, const char *value, Text *out,
         return OK;
     }
     switch (type->id) {
-    case DELTA_BOOLEAN:
-        fits = str_parse_bool(value, &flag);
-        break;
+    case DELTA_BOOLEAN: fits = str_parse_bool(value, &flag); break;
     case DELTA_BYTE:
     case DELTA_SHORT:
     case DELTA_INTEGER:
-    case DELTA_LONG:
-        fits = is_integer(value, type->id);
-        break;
+    case DELTA_LONG: fits = is_integer(value, type->id); break;
     case DELTA_FLOAT:
-    case DELTA_DOUBLE:
-        fits = is_double(value);
-        break;
-    case DELTA_DECIMAL:
-        fits = is_decimal(value);
-        break;
-    case DELTA_DATE:
-        fits = value[strspn(value, "+-0123456789")] == '\0';
-        break;
-    case DELTA_TIMESTAMP:
-        fits = append_time(value, true, out);
-        break;
-    case DELTA_TIMESTAMP_NTZ:
-        fits = append_time(value, false, out);
-        break;
+    case DELTA_DOUBLE: fits = is_double(value); break;
+    case DELTA_DECIMAL: fits = is_decimal(value); break;
+    case DELTA_DATE: fits = value[strspn(value, "+-0123456789")] == '\0'; break;
+    case DELTA_TIMESTAMP: fits = append_time(value, true, out); break;
+    case DELTA_TIMESTAMP_NTZ: fits = append_time(value, false, out); break;
     case DELTA_STRING:
-    case DELTA_BINARY:
-        break;
-    default:
-        fits = false;
+    case DELTA_BINARY: break;
+    default: fits = false;
     }
     if (!fits) {
         Text name = TEXT(256);

@@ -48,8 +48,10 @@ typedef struct DeltaScanSource {
     const char *const *partition_columns;
     size_t n_partition_columns;
     const char *column_mapping; /* "none", "name", "id" */
-    bool row_address; /* two more columns: freshet_file UBIGINT, the file's index, and freshet_row BIGINT, the row's number in it */
-    const DeltaBitmap *const *deleted; /* per file: rows to leave out, instead of its deletion vector; NULL = as the log says; copied */
+    bool
+        row_address; /* two more columns: freshet_file UBIGINT, the file's index, and freshet_row BIGINT, the row's number in it */
+    const DeltaBitmap *const
+        *deleted; /* per file: rows to leave out, instead of its deletion vector; NULL = as the log says; copied */
 } DeltaScanSource;
 Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files, size_t n, DeltaScan **out,
                        Error *err);

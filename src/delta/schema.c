@@ -271,9 +271,7 @@ static void write_type(const DeltaType *type, Text *out)
     const DeltaField *parts = type->fields;
 
     switch (type->id) {
-    case DELTA_STRUCT:
-        write_fields(parts, type->n_fields, out);
-        break;
+    case DELTA_STRUCT: write_fields(parts, type->n_fields, out); break;
     case DELTA_ARRAY:
         text_append(out, "{\"type\":\"array\",\"elementType\":");
         write_type(parts[0].type, out);

@@ -186,12 +186,8 @@ static bool append_bound(const Walk *walk, const DeltaType *type, const ParquetS
             text_append_json_string(out, value);
         }
         break;
-    case DELTA_TIMESTAMP:
-        fits = append_time(value, true, out);
-        break;
-    case DELTA_TIMESTAMP_NTZ:
-        fits = append_time(value, false, out);
-        break;
+    case DELTA_TIMESTAMP: fits = append_time(value, true, out); break;
+    case DELTA_TIMESTAMP_NTZ: fits = append_time(value, false, out); break;
     case DELTA_STRING:
         fits = part == PART_MIN ? delta_stats_string_min(value, walk->options->prefix_length, &text)
                                 : delta_stats_string_max(value, walk->options->prefix_length, &text);
@@ -199,8 +195,7 @@ static bool append_bound(const Walk *walk, const DeltaType *type, const ParquetS
             text_append_json_string(out, text_str(&text));
         }
         break;
-    default:
-        break;
+    default: break;
     }
     text_free(&text);
     return fits;

@@ -31,7 +31,7 @@ typedef struct DeltaSnapshot DeltaSnapshot;
 Status delta_table_open(Duck *duck, const char *uri, DeltaTable **out, Error *err);
 DeltaTable *delta_table_ref(DeltaTable *table);
 void delta_table_close(DeltaTable *table);
-const char *delta_table_uri(const DeltaTable *table);   /* absolute; for messages and registries */
+const char *delta_table_uri(const DeltaTable *table); /* absolute; for messages and registries */
 Store *delta_table_store(const DeltaTable *table);
 Duck *delta_table_duck(const DeltaTable *table);
 
@@ -57,7 +57,7 @@ int64_t delta_snapshot_version(const DeltaSnapshot *snapshot);
 int64_t delta_snapshot_timestamp(const DeltaSnapshot *snapshot); /* ms: in-commit timestamp or file time */
 const DeltaMetadata *delta_snapshot_metadata(const DeltaSnapshot *snapshot);
 const DeltaProtocol *delta_snapshot_protocol(const DeltaSnapshot *snapshot);
-DeltaSchema *delta_snapshot_schema(const DeltaSnapshot *snapshot); /* borrowed */
+DeltaSchema *delta_snapshot_schema(const DeltaSnapshot *snapshot);                   /* borrowed */
 const char *delta_snapshot_property(const DeltaSnapshot *snapshot, const char *key); /* NULL when unset */
 /* Newest txn version of an application; false when it has none. */
 bool delta_snapshot_txn(const DeltaSnapshot *snapshot, const char *app_id, int64_t *version);
@@ -72,7 +72,8 @@ Status delta_snapshot_totals(const DeltaSnapshot *snapshot, DuckConn *conn, int6
 
 /* Calls back for each live file, in no order; DeltaFile is borrowed for the call. For uses that must see every file (overwrite, initial stream). */
 typedef Status (*DeltaFileCallback)(void *context, const DeltaFile *file, Error *err);
-Status delta_snapshot_each_file(const DeltaSnapshot *snapshot, DuckConn *conn, DeltaFileCallback callback, void *context, Error *err);
+Status delta_snapshot_each_file(const DeltaSnapshot *snapshot, DuckConn *conn, DeltaFileCallback callback,
+                                void *context, Error *err);
 
 /* ---- single commits, for streams, history and conflicts ---- */
 
@@ -94,7 +95,8 @@ Status delta_protocol_check_write(const DeltaProtocol *protocol, const char *whe
 bool delta_protocol_supports(const DeltaProtocol *protocol, const char *feature);
 
 /* DESCRIBE HISTORY rows, newest first: the callback gets version, timestamp ms (made monotonic) and the commitInfo (json may be "{}"). limit < 0: all. */
-typedef Status (*DeltaHistoryCallback)(void *context, int64_t version, int64_t timestamp, const DeltaCommitInfo *info, Error *err);
+typedef Status (*DeltaHistoryCallback)(void *context, int64_t version, int64_t timestamp, const DeltaCommitInfo *info,
+                                       Error *err);
 Status delta_table_history(DeltaTable *table, int64_t limit, DeltaHistoryCallback callback, void *context, Error *err);
 
 /* Absolute local path (or later: readable place) of a file named in the log; refuses paths that leave the table (reference 31.1). */

@@ -13,13 +13,16 @@
 typedef struct DeltaTransaction DeltaTransaction;
 
 /* Begins on a snapshot, or on no table at all (snapshot NULL: the commit creates version 0 and must set metadata). */
-Status delta_transaction_begin(DeltaTable *table, DeltaSnapshot *snapshot, DuckConn *conn, DeltaTransaction **out, Error *err);
-void delta_transaction_free(DeltaTransaction *txn); /* without commit: the files of delta_transaction_wrote are removed when it is known that no version names them */
+Status delta_transaction_begin(DeltaTable *table, DeltaSnapshot *snapshot, DuckConn *conn, DeltaTransaction **out,
+                               Error *err);
+void delta_transaction_free(
+    DeltaTransaction *
+        txn); /* without commit: the files of delta_transaction_wrote are removed when it is known that no version names them */
 /* A file this transaction made, as a log path: it is removed when the transaction ends without a commit. */
 void delta_transaction_wrote(DeltaTransaction *txn, const char *log_path);
 
 /* What was read. Blind appends say nothing. */
-void delta_transaction_read_table(DeltaTransaction *txn);                 /* all of it */
+void delta_transaction_read_table(DeltaTransaction *txn); /* all of it */
 void delta_transaction_read_file(DeltaTransaction *txn, const DeltaFile *file);
 /* A filter on partition columns as SQL over columns named like them, typed; NULL = any file. */
 void delta_transaction_read_partitions(DeltaTransaction *txn, const char *predicate_sql);
@@ -28,21 +31,27 @@ int64_t delta_transaction_read_app(DeltaTransaction *txn, const char *app_id);
 
 /* What is written. Everything is copied. */
 void delta_transaction_add(DeltaTransaction *txn, const DeltaFile *file);
-void delta_transaction_remove(DeltaTransaction *txn, const DeltaFile *live, bool data_change); /* a live add becomes a remove, now */
+void delta_transaction_remove(DeltaTransaction *txn, const DeltaFile *live,
+                              bool data_change); /* a live add becomes a remove, now */
 void delta_transaction_cdc(DeltaTransaction *txn, const DeltaFile *file);
 void delta_transaction_set_app(DeltaTransaction *txn, const char *app_id, int64_t version);
 void delta_transaction_set_domain(DeltaTransaction *txn, const DeltaDomain *domain);
 /* Replaces parts of the metadata; what is NULL stays. The protocol is raised minimally when the new schema or properties need it. */
 Status delta_transaction_set_schema(DeltaTransaction *txn, const DeltaSchema *schema, Error *err);
-Status delta_transaction_set_partitioning(DeltaTransaction *txn, const char *const *columns, size_t n, Error *err); /* new tables, overwrites */
-Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, const char *value /* NULL unsets */, Error *err); /* unknown delta.* keys are refused */
+Status delta_transaction_set_partitioning(DeltaTransaction *txn, const char *const *columns, size_t n,
+                                          Error *err); /* new tables, overwrites */
+Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, const char *value /* NULL unsets */,
+                                      Error *err); /* unknown delta.* keys are refused */
 void delta_transaction_set_comment(DeltaTransaction *txn, const char *name, const char *description);
-DeltaSchema *delta_transaction_schema(const DeltaTransaction *txn);            /* as it will be; NULL before a new table has one; borrowed */
+DeltaSchema *delta_transaction_schema(
+    const DeltaTransaction *txn); /* as it will be; NULL before a new table has one; borrowed */
 const char *const *delta_transaction_partition_columns(const DeltaTransaction *txn, size_t *n);
 const char *delta_transaction_property(const DeltaTransaction *txn, const char *key);
-const DeltaMetadata *delta_transaction_metadata(const DeltaTransaction *txn);  /* as it will be; borrowed until it changes again */
-DeltaTable *delta_transaction_table(const DeltaTransaction *txn);              /* borrowed */
-DeltaSnapshot *delta_transaction_snapshot(const DeltaTransaction *txn);        /* what it began on, NULL for a new table; borrowed */
+const DeltaMetadata *delta_transaction_metadata(
+    const DeltaTransaction *txn);                                 /* as it will be; borrowed until it changes again */
+DeltaTable *delta_transaction_table(const DeltaTransaction *txn); /* borrowed */
+DeltaSnapshot *delta_transaction_snapshot(
+    const DeltaTransaction *txn); /* what it began on, NULL for a new table; borrowed */
 const DeltaProtocol *delta_transaction_protocol(const DeltaTransaction *txn);
 
 /* commitInfo: operation ("WRITE", "STREAMING UPDATE", ...), parameters (values are JSON texts), metrics, freshet's own object. */

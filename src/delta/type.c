@@ -119,17 +119,14 @@ const DeltaType *delta_type_map(Arena *arena, const DeltaType *key, const DeltaT
 const DeltaType *delta_type_copy(Arena *arena, const DeltaType *type)
 {
     switch (type->id) {
-    case DELTA_DECIMAL:
-        return delta_type_decimal(arena, type->precision, type->scale);
-    case DELTA_STRUCT:
-        return delta_type_struct(arena, type->fields, type->n_fields);
+    case DELTA_DECIMAL: return delta_type_decimal(arena, type->precision, type->scale);
+    case DELTA_STRUCT: return delta_type_struct(arena, type->fields, type->n_fields);
     case DELTA_ARRAY:
         return delta_type_array(arena, delta_type_copy(arena, type->fields[0].type), type->fields[0].nullable);
     case DELTA_MAP:
         return delta_type_map(arena, delta_type_copy(arena, type->fields[0].type),
                               delta_type_copy(arena, type->fields[1].type), type->fields[1].nullable);
-    default:
-        return delta_type_primitive(type->id);
+    default: return delta_type_primitive(type->id);
     }
 }
 
@@ -157,9 +154,7 @@ const DeltaField *delta_field_find(const DeltaField *fields, size_t n, const cha
 void delta_type_sql(const DeltaType *type, Text *out)
 {
     switch (type->id) {
-    case DELTA_DECIMAL:
-        text_printf(out, "DECIMAL(%d,%d)", type->precision, type->scale);
-        break;
+    case DELTA_DECIMAL: text_printf(out, "DECIMAL(%d,%d)", type->precision, type->scale); break;
     case DELTA_ARRAY:
         delta_type_sql(type->fields[0].type, out);
         text_append(out, "[]");
@@ -184,8 +179,7 @@ void delta_type_sql(const DeltaType *type, Text *out)
         }
         text_append(out, ")");
         break;
-    default:
-        text_append(out, TYPES[type->id].sql);
+    default: text_append(out, TYPES[type->id].sql);
     }
 }
 
@@ -330,15 +324,9 @@ Status delta_type_from_duck(const DuckType *type, const char *column, Arena *are
         }
     }
     switch (type->id) {
-    case DUCK_UBIGINT:
-        *out = delta_type_decimal(arena, 20, 0);
-        break;
-    case DUCK_DECIMAL:
-        *out = delta_type_decimal(arena, type->precision, type->scale);
-        break;
-    case DUCK_STRUCT:
-        TRY(struct_from_duck(type, column, arena, out, err));
-        break;
+    case DUCK_UBIGINT: *out = delta_type_decimal(arena, 20, 0); break;
+    case DUCK_DECIMAL: *out = delta_type_decimal(arena, type->precision, type->scale); break;
+    case DUCK_STRUCT: TRY(struct_from_duck(type, column, arena, out, err)); break;
     case DUCK_LIST:
     case DUCK_ARRAY:
         TRY(delta_type_from_duck(type->members[0].type, arena_printf(arena, "%s.element", column), arena, &first, err));
@@ -349,8 +337,7 @@ Status delta_type_from_duck(const DuckType *type, const char *column, Arena *are
         TRY(delta_type_from_duck(type->members[1].type, arena_printf(arena, "%s.value", column), arena, &second, err));
         *out = delta_type_map(arena, first, second, true);
         break;
-    default:
-        rc = refuse(type, column, err);
+    default: rc = refuse(type, column, err);
     }
 out:
     return rc;

@@ -9,10 +9,11 @@
 #include "delta/transaction.h"
 
 typedef struct DeltaWriteOptions {
-    DeltaMerge merge_schema;   /* mergeSchema: NONE or ALL */
-    bool change_data;          /* the rows are changes: a further column _change_type, files in _change_data, cdc actions; nothing is checked */
-    bool overwrite_schema;     /* only with a full overwrite */
-    int64_t file_bytes_max;    /* 0 = one file per partition (and thread) */
+    DeltaMerge merge_schema; /* mergeSchema: NONE or ALL */
+    bool
+        change_data; /* the rows are changes: a further column _change_type, files in _change_data, cdc actions; nothing is checked */
+    bool overwrite_schema;  /* only with a full overwrite */
+    int64_t file_bytes_max; /* 0 = one file per partition (and thread) */
 } DeltaWriteOptions;
 
 typedef struct DeltaWriteResult {

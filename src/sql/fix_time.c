@@ -64,7 +64,8 @@ static Status fix_call(Fixer *f, const json_t *node, const SqlTimeFunction *func
     while (name + 2 < f->tokens.count && sql_token_is_op(&tokens[name + 1], '.')) {
         name += 2;
     }
-    if (!tokens || name == f->tokens.count || !str_ieq(sql_token_value(&f->text, &tokens[name], f->arena), function->name) ||
+    if (!tokens || name == f->tokens.count ||
+        !str_ieq(sql_token_value(&f->text, &tokens[name], f->arena), function->name) ||
         (call && !sql_token_is_op(&tokens[name + 1], '('))) {
         return lost(f, function, location, err);
     }
