@@ -107,6 +107,20 @@ static void append_bar(Text *out, double share)
     }
 }
 
+/* How many bytes of a text fit a width, by characters. */
+static size_t bytes_in_columns(const char *text, int columns)
+{
+    size_t bytes = 0;
+
+    for (int width = 0; text[bytes] != '\0' && width < columns; width++) {
+        bytes++;
+        while (((unsigned char)text[bytes] & 0xc0) == 0x80) {
+            bytes++;
+        }
+    }
+    return bytes;
+}
+
 static void append_flow_line(const Display *display, Text *out, const PipelineFlowView *flow, int name_width,
                              int columns)
 {
@@ -126,15 +140,7 @@ static void append_flow_line(const Display *display, Text *out, const PipelineFl
         append_rate(&line, flow->status.processed_rows_per_second);
     }
     append_backlog(&line, &flow->status);
-    /* Cut at the width, by characters. */
-    size_t bytes = 0, width = 0;
-    while (bytes < line.length && width < (size_t)columns - 1) {
-        bytes++;
-        while (bytes < line.length && ((unsigned char)line.data[bytes] & 0xc0) == 0x80) {
-            bytes++;
-        }
-        width++;
-    }
+    size_t bytes = bytes_in_columns(text_str(&line), columns - 1);
     text_append(out, display->colour && busy ? "\033[36m" : "");
     text_append_n(out, line.data, bytes);
     text_append(out, display->colour && busy ? "\033[0m" : "");
@@ -244,8 +250,12 @@ static void on_started(void *context, const char *flow, const char *description)
 {
     Display *display = context;
 
-    if (display->kind == DISPLAY_BAR || display->kind == DISPLAY_PLAIN) {
+    if (display->kind == DISPLAY_PLAIN) {
         say(display, "%s: %s\n", flow, description);
+    } else if (display->kind == DISPLAY_BAR) { /* one line; the event log has the whole of it */
+        int columns = terminal_columns() - 1 - (int)strlen(flow) - 2;
+        size_t bytes = bytes_in_columns(description, columns);
+        say(display, "%s: %.*s\n", flow, (int)bytes, description);
     }
 }
 
