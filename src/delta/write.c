@@ -2,9 +2,10 @@
  *
  *     query                                            what the caller wrote
  *     SELECT casts AS columns FROM (query)             the table's columns, in its order (delta_schema_reconcile)
- *     SELECT *, checks AS freshet_ok FROM (...)        only for tables with checks; a projection of volatile functions
- * is a barrier: DuckDB moves no filter of the query across it SELECT stored columns FROM (...) WHERE freshet_ok COPY
- * (...) TO folder
+ *     SELECT *, checks AS freshet_ok FROM (...)        only for tables with checks; a projection of volatile functions is
+ *                                                      a barrier: DuckDB moves no filter of the query across it
+ *     SELECT stored columns FROM (...) WHERE freshet_ok
+ *     COPY (...) TO folder
  *
  * Stored columns have physical names; void ones are left out; partition columns are texts in the log's form, which
  * DuckDB turns into folders and leaves out of the files. Tables that want them in the files get the texts as further

@@ -24,6 +24,7 @@ typedef struct NodeRun {
     struct PipelineRun *run;
     const Node *node;
     bool selected;
+    bool starved;         /* a node above it, at any distance, has failed */
     NodeQuery *query;
     Flow *flow;      /* NULL for views */
     FlowStatus view; /* of a materialized view, under the lock */
@@ -450,18 +451,19 @@ out:
 
 /* ---- the run ---- */
 
-/* Worst state among the selected nodes upstream, as seen from `node`. */
-static NodeState upstream_state(const PipelineRun *run, const NodeRun *node, const char **which)
+/* Worst state among the selected nodes upstream, as seen from `node`; nodes come after those they read. */
+static NodeState upstream_state(NodeRun *node, const char **which)
 {
     NodeState worst = NODE_DONE;
 
     for (size_t i = 0; i < node->node->n_upstream; i++) {
-        const NodeRun *above = &run->nodes[node->node->upstream[i]];
+        const NodeRun *above = &node->run->nodes[node->node->upstream[i]];
         if (!above->selected) {
             continue;
         }
-        if (above->state == NODE_FAILED || above->state == NODE_SKIPPED) {
+        if (above->state == NODE_FAILED || above->state == NODE_SKIPPED || above->starved) {
             *which = above->node->name;
+            node->starved = true;
             return NODE_FAILED;
         }
         if (above->state != NODE_DONE) {
@@ -510,7 +512,7 @@ static size_t start_ready(PipelineRun *run, size_t *useful)
         NodeRun *node = &run->nodes[i];
         const char *above = NULL;
         pthread_mutex_lock(&run->lock);
-        NodeState state = node->selected ? node->state : NODE_DONE, upstream = upstream_state(run, node, &above);
+        NodeState state = node->selected ? node->state : NODE_DONE, upstream = upstream_state(node, &above);
         bool stopping = run->stopping;
         pthread_mutex_unlock(&run->lock);
         if (state == NODE_WAITING && stopping) {
@@ -538,7 +540,7 @@ static void tell_starved(PipelineRun *run, bool *told)
         NodeRun *node = &run->nodes[i];
         const char *above = NULL;
         if (!told[i] && node->selected && node->state == NODE_RUNNING &&
-            upstream_state(run, node, &above) == NODE_FAILED) {
+            upstream_state(node, &above) == NODE_FAILED) {
             Text why = TEXT(1024);
             told[i] = true;
             text_printf(&why, "waits for %s, which has stopped", above);

@@ -387,7 +387,7 @@ Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const 
     } else if (strcmp(relation->name, "table_changes") == 0) {
         TRY(resolve_changes(duck, conn, warehouse, text, relation, out, pin, err));
     } else {
-        rc = error_set(err, E_PIPELINE_STATEMENT, "%s cannot be read outside a stream by this version", relation->name);
+        rc = error_set(err, E_PIPELINE_STATEMENT, "%s is not something this version can read", relation->name);
         goto out;
     }
 out:

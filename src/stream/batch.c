@@ -5,9 +5,9 @@
  *   plan    | every source says how far it may be read; static sides are pinned    | nothing happened
  *   log     | offsets/N written: the batch's input and time are fixed              | N runs again with the same input
  *   read    | sources turn (start, end] into relations                             | same
- *   write   | the query over them; its rows and txn(query id, N) in one commit     | before the commit: same; after: N
- * is done commit  | commits/N written, with the facts the commit holds                   | N + 1 is next settle  |
- * sources hear what is in the target; old files of the checkpoint go   | it is done with a later batch
+ *   write   | the query over them; its rows and txn(query id, N) in one commit     | before the commit: same; after: N is done
+ *   commit  | commits/N written, with the facts the commit holds                   | N + 1 is next
+ *   settle  | sources hear what is in the target; old files of the checkpoint go   | it is done with a later batch
  *
  * A batch that was logged before (a restart) enters at read, with the logged ends, time and pins. A batch in which no
  * source advanced ends after plan. Sources hear of batch N - 1 in batch N, when offsets/N is durable (reference 19.1):

@@ -262,3 +262,14 @@ def test_source_changed_is_refused(pipeline, landing, tmp_path):
     failed = pipeline(text.replace(str(landing.folder), str(tmp_path / "other")), check=1)
     assert "FR-STREAM-004" in failed.err and str(tmp_path / "other") in failed.err
     pipeline(text.replace("SELECT id", "SELECT id, id + 1 AS next"))  # a projection may change
+
+
+def test_a_run_ends_when_everything_waits_for_a_failed_flow(pipeline, landing):
+    landing("a.json", [{"v": "no number"}])
+    done = pipeline.start(f"""
+    CREATE STREAMING TABLE a AS SELECT v::INT AS v FROM STREAM read_files('{landing.folder}', format => 'json');
+    CREATE STREAMING TABLE b AS SELECT * FROM STREAM a;
+    CREATE STREAMING TABLE c AS SELECT * FROM STREAM b;
+    """).wait()
+    assert done.code == 1
+    assert "waits for a" in done.err and "waits for b" in done.err
