@@ -43,7 +43,7 @@ int cli_main(int argc, char **argv);
 size_t cli_positional(const CliArguments *arguments, const char *const **values);
 bool cli_switch(const CliArguments *arguments, const char *flag);
 const char *cli_value(const CliArguments *arguments, const char *flag); /* NULL when not given; the last one wins */
-size_t cli_values(const CliArguments *arguments, const char *flag, const char *const **values);
+size_t cli_values(const CliArguments *arguments, const char *flag, const char *const **out);
 
 /* ---- what it says ---- */
 

@@ -1,5 +1,6 @@
 /* freshet sql: statements from the command line, a file, standard input or a prompt. */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,15 +22,29 @@ typedef struct SqlRun {
     FILE *out;
 } SqlRun;
 
-/* Ctrl-C stops the running statement, not the prompt. */
-static DuckConn *interrupted_conn;
-
-static void on_interrupt(int signal_number)
+/* Ctrl-C stops the running statement, not the prompt: a thread of its own waits for the signal, because DuckDB may not be
+ * called from a handler. */
+static void *wait_for_interrupts(void *conn)
 {
-    (void)signal_number;
-    if (interrupted_conn != NULL) {
-        duck_interrupt(interrupted_conn);
+    sigset_t set;
+    int number = 0;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    while (sigwait(&set, &number) == 0) {
+        duck_interrupt(conn);
     }
+    return NULL;
+}
+
+/* For all threads that start from here on, DuckDB's among them: so before the instance is opened. */
+static void block_interrupts(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 static Status run_statement(SqlRun *run, const SqlText *text, const SqlStatement *statement, Error *err)
@@ -109,9 +124,9 @@ static int run_prompt(SqlRun *run)
     Text statement = TEXT(SCRIPT_MAX);
     Prompt *prompt = prompt_open();
     char *line = NULL;
+    pthread_t waiter;
+    bool waiting = pthread_create(&waiter, NULL, wait_for_interrupts, session_conn(run->session)) == 0;
 
-    interrupted_conn = session_conn(run->session);
-    signal(SIGINT, on_interrupt);
     printf("freshet: SQL over Delta tables. End a statement with ';', leave with Ctrl-D.\n");
     while ((line = prompt_read(prompt, statement.length == 0 ? "freshet> " : "    ...> ")) != NULL) {
         text_append(&statement, line);
@@ -132,7 +147,10 @@ static int run_prompt(SqlRun *run)
             text_clear(&statement);
         }
     }
-    interrupted_conn = NULL;
+    if (waiting) {
+        pthread_cancel(waiter); /* sigwait is a place where it may end */
+        pthread_join(waiter, NULL);
+    }
     prompt_close(prompt);
     text_free(&statement);
     return CLI_DONE;
@@ -188,6 +206,7 @@ static int run_sql(const CliArguments *arguments)
     Error error = ERROR_NONE, *err = &error;
     Environment environment = {0};
     SqlRun run = {.out = stdout};
+    FILE *file = NULL;
     const char *const *files = NULL;
     const char *format = cli_value(arguments, "format"), *output = cli_value(arguments, "o"), *names = NULL;
     bool prompt = cli_positional(arguments, &files) == 0 && cli_value(arguments, "c") == NULL && isatty(STDIN_FILENO);
@@ -201,9 +220,15 @@ static int run_sql(const CliArguments *arguments)
     if (parquet && output == NULL) {
         return cli_usage(&CLI_SQL, "--format parquet needs a file: -o FILE");
     }
-    if (output != NULL && !parquet && (run.out = fopen(output, "we")) == NULL) {
-        rc = error_errno(err, "opening %s", output);
-        goto out;
+    if (output != NULL && !parquet) {
+        file = run.out = fopen(output, "we");
+        if (file == NULL) {
+            rc = error_errno(err, "opening %s", output);
+            goto out;
+        }
+    }
+    if (prompt) {
+        block_interrupts();
     }
     TRY(environment_open(arguments, &environment, err));
     TRY(session_open(environment.duck, environment.warehouse, &run.session, err));
@@ -215,7 +240,7 @@ static int run_sql(const CliArguments *arguments)
 out:
     session_close(run.session);
     environment_close(&environment);
-    if (run.out != NULL && run.out != stdout && fclose(run.out) != 0 && rc == OK) {
+    if (file != NULL && fclose(file) != 0 && rc == OK) {
         rc = error_errno(err, "writing %s", output);
     }
     if (rc != OK) {

@@ -24,7 +24,7 @@ typedef struct NodeRun {
     struct PipelineRun *run;
     const Node *node;
     bool selected;
-    bool starved;         /* a node above it, at any distance, has failed */
+    bool starved; /* a node above it, at any distance, has failed */
     NodeQuery *query;
     Flow *flow;      /* NULL for views */
     FlowStatus view; /* of a materialized view, under the lock */
@@ -539,8 +539,7 @@ static void tell_starved(PipelineRun *run, bool *told)
     for (size_t i = 0; i < run->n_nodes; i++) {
         NodeRun *node = &run->nodes[i];
         const char *above = NULL;
-        if (!told[i] && node->selected && node->state == NODE_RUNNING &&
-            upstream_state(node, &above) == NODE_FAILED) {
+        if (!told[i] && node->selected && node->state == NODE_RUNNING && upstream_state(node, &above) == NODE_FAILED) {
             Text why = TEXT(1024);
             told[i] = true;
             text_printf(&why, "waits for %s, which has stopped", above);
@@ -583,7 +582,8 @@ static void supervise(PipelineRun *run)
         }
         if (fds[0].revents & POLLIN) {
             uint64_t n = 0;
-            if (read(run->ended, &n, sizeof n) < 0) {
+            if (read(run->ended, &n, sizeof n) <
+                0) { /* never blocks: NOLINT(clang-analyzer-unix.BlockInCriticalSection) */
                 continue;
             }
         }

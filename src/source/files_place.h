@@ -17,7 +17,7 @@ typedef struct FilesPlace FilesPlace;
 
 /* A plain path, relative ones against the working directory, or a file: URI; anything else is E_STORE_URI. `options`
  * must outlive it. */
-Status files_place_new(const char *place, const FilesOptions *options, FilesPlace **out, Error *err);
+Status files_place_new(const char *text, const FilesOptions *options, FilesPlace **out, Error *err);
 void files_place_free(FilesPlace *place); /* NULL is fine */
 /* The absolute path or pattern. */
 const char *files_place_text(const FilesPlace *place);

@@ -21,8 +21,7 @@ Status table_update(DeltaTable *table, DuckConn *conn, const TableCondition *whe
 /* Marks the rows of the scanned files for which the condition is true. Where copies of other rows would hide from the change
  * feed what went, the rows are kept in a temporary table, freshet_changes, and `changes` receives the query that gives them
  * as deletes. */
-Status table_delete_mark(TableRewrite *rewrite, const TableCondition *where, int64_t *deleted, Text *changes,
-                         Error *err);
+Status table_delete_mark(TableRewrite *w, const TableCondition *where, int64_t *deleted, Text *changes, Error *err);
 
 /* The condition as commitInfo.operationParameters.predicate has it: ["(...)"] as JSON inside a JSON string. */
 void table_predicate_parameter(DeltaTransaction *txn, const char *condition);

@@ -52,25 +52,24 @@ typedef struct TableRewrite {
 } TableRewrite;
 
 Status table_rewrite_open(DeltaTable *table, DuckConn *conn, TableRewrite **out, Error *err);
-void table_rewrite_close(TableRewrite *rewrite); /* NULL is fine; without commit nothing stays */
+void table_rewrite_close(TableRewrite *w); /* NULL is fine; without commit nothing stays */
 
 /* Chooses files and tells the transaction what is read. */
-Status table_rewrite_scan(TableRewrite *rewrite, const DeltaPredicate *predicates, size_t n, Error *err);
+Status table_rewrite_scan(TableRewrite *w, const DeltaPredicate *predicates, size_t n, Error *err);
 /* Appends the relation of the chosen files: the table's columns, freshet_file, freshet_row. */
-void table_rewrite_rows(const TableRewrite *rewrite, Text *out);
+void table_rewrite_rows(const TableRewrite *w, Text *out);
 
 /* Runs a query of (freshet_file, freshet_row) and marks its rows; *n: how many had not been. */
-Status table_rewrite_mark(TableRewrite *rewrite, const char *sql, int64_t *n, Error *err);
+Status table_rewrite_mark(TableRewrite *w, const char *sql, int64_t *n, Error *err);
 /* Marks whole files where the condition only looks at partition columns; *decided = false when it looks further. *n: rows, -1 where
  * the log does not say. */
-Status table_rewrite_mark_files(TableRewrite *rewrite, const TableCondition *where, bool *decided, int64_t *n,
-                                Error *err);
+Status table_rewrite_mark_files(TableRewrite *w, const TableCondition *where, bool *decided, int64_t *n, Error *err);
 
 /* Does what was marked. `rows`: new rows, exactly the table's columns, or NULL; `changes`: all rows that change, with
  * _change_type, or NULL when the feed needs none. */
-Status table_rewrite_apply(TableRewrite *rewrite, const char *rows, const char *changes, Error *err);
+Status table_rewrite_apply(TableRewrite *w, const char *rows, const char *changes, Error *err);
 /* Metrics under `key`, and the commit. */
-void table_rewrite_metric(TableRewrite *rewrite, const char *key, int64_t value);
-Status table_rewrite_commit(TableRewrite *rewrite, const char *operation, Error *err);
+void table_rewrite_metric(TableRewrite *w, const char *key, int64_t value);
+Status table_rewrite_commit(TableRewrite *w, const char *operation, Error *err);
 
 #endif

@@ -200,7 +200,6 @@ static Status write_registry(Warehouse *warehouse, const char *key, const char *
         goto out;
     }
     error_clear(err);
-    rc = OK;
     TRY(registered_location(warehouse, key, &before, err));
     if (strcmp(text_str(&before), location) != 0) {
         rc = error_set(err, E_PIPELINE_CHANGED, "the table is at %s, not at %s", text_str(&before), location);

@@ -22,6 +22,10 @@ def test_killed_at_every_failpoint(freshet, read_delta, lint, tmp_path, shape, p
         crash = {"FRESHET_FAILPOINT": f"{name}=crash@{hit}"}
         again = {"FRESHET_FAILPOINT": f"{name}=crash@1"}  # and once more while it recovers
         scenario, deaths = run_scenario(freshet, shape, folder, step, [crash, again] if hit == 1 else [crash])
+        while deaths == 0 and hit > 1:  # flows that race pass a point now more, now less often: its last hit may be an earlier one
+            shutil.rmtree(folder)
+            hit -= 1
+            scenario, deaths = run_scenario(freshet, shape, folder, step, [{"FRESHET_FAILPOINT": f"{name}=crash@{hit}"}])
         what = f"{shape}: {name} at hit {hit} of run {step + 1}"
         assert deaths > 0, f"{what} was not reached"
         judge(scenario, read_delta, what)
