@@ -336,7 +336,9 @@ Status delta_transaction_set_schema(DeltaTransaction *txn, const DeltaSchema *sc
     DeltaSchema *parsed = NULL;
     Status rc = OK;
 
-    if (txn->snapshot == NULL && delta_schema_check_names(schema, mapping_mode(&txn->metadata), NULL) != OK) {
+    bool chosen = delta_pair_get(txn->metadata.configuration, txn->metadata.n_configuration,
+                                 "delta.columnMapping.mode") != NULL;
+    if (txn->snapshot == NULL && !chosen && delta_schema_check_names(schema, "none", NULL) != OK) {
         put_property(txn, "delta.columnMapping.mode", "name"); /* a new table may have columns of any name */
     }
     TRY(delta_schema_check_names(schema, mapping_mode(&txn->metadata), err));
