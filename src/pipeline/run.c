@@ -604,12 +604,11 @@ static void supervise(PipelineRun *run)
 
 static Status run_result(const PipelineRun *run, Error *err)
 {
-    size_t failed = 0, selected = 0;
+    size_t failed = 0;
     const NodeRun *first = NULL;
 
     for (size_t i = 0; i < run->n_nodes; i++) {
         const NodeRun *node = &run->nodes[i];
-        selected += node->selected;
         if (node->selected && (node->state == NODE_FAILED || node->state == NODE_SKIPPED)) {
             failed++;
             first = first == NULL && node->state == NODE_FAILED ? node : first;
