@@ -400,7 +400,7 @@ const FilesItem *files_finder_pending(FilesFinder *f, size_t *n)
         f->unsorted = false;
     }
     *n = f->n - f->begin;
-    return f->pending + f->begin;
+    return f->pending != NULL ? f->pending + f->begin : NULL;
 }
 
 bool files_finder_confirm(FilesFinder *f, size_t i)

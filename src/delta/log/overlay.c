@@ -472,7 +472,7 @@ static Status side_next(void *context, void *thread, DuckColumn *columns, size_t
     (void)thread;
     size_t n = start < scan->side->n ? scan->side->n - start : 0;
     n = n > DUCK_VECTOR_ROWS ? DUCK_VECTOR_ROWS : n;
-    const DeltaFile *const *files = scan->side->files + (n > 0 ? start : 0);
+    const DeltaFile *const *files = n > 0 ? scan->side->files + start : NULL;
     for (size_t k = 0; k < scan->n_wanted && n > 0; k++) {
         Column column = (Column)scan->wanted[k];
         if (column == C_PARTITION_VALUES) {
