@@ -562,7 +562,8 @@ static Status compact_entries(FilesLog *log, int64_t last, size_t n_entries, Err
         goto out;
     }
     TRY(rc);
-    TRY(copy_compact(log, log->compacts + log->n_compacts - n_merged, n_merged, text_str(&path), n_entries, err));
+    TRY(copy_compact(log, n_merged > 0 ? log->compacts + (log->n_compacts - n_merged) : NULL, n_merged, text_str(&path),
+                     n_entries, err));
     TRY(store_sync(log->store, text_str(&key), err));
     TRY(publish_compact(log, text_str(&key), &compact, n_merged, n_entries, err));
 out:
