@@ -100,7 +100,7 @@ void error_flag(Error *err, ErrorFlag flag)
 
 Status error_status(const Error *err)
 {
-    return err ? ERROR_DEFS[err->id].status : OK;
+    return err ? ERROR_DEFS[err->id].status : ERR_INTERNAL;
 }
 
 /* An Error is 6 KiB and set in many places, so only the first byte of each text is cleared. */

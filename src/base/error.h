@@ -82,7 +82,7 @@ __attribute__((format(printf, 2, 3))) void error_hint(Error *err, const char *fo
 /* Names the error class users of Delta and Spark know (DELTA_...), where one ErrorId covers several. */
 void error_klass(Error *err, const char *klass);
 void error_flag(Error *err, ErrorFlag flag);
-/* Status of a set error; OK when unset or NULL. */
+/* Status of a set error; OK when unset. NULL, an error that nobody wants to read, is still one: ERR_INTERNAL. */
 Status error_status(const Error *err);
 void error_clear(Error *err);
 /* Sets from errno: E_IO, "<format>: <strerror>"; ENOSPC and EROFS, EACCES get hints; ENOENT becomes E_IO_NOT_FOUND. */

@@ -18,7 +18,7 @@ static const struct {
 #undef FAILPOINT
 };
 
-static const char *const ACTION_NAMES[] = {"off", "crash", "error", "pause"};
+static const char *const ACTION_NAMES[] = {"off", "crash", "error", "pause", "fail"};
 enum { ACTION_COUNT = sizeof(ACTION_NAMES) / sizeof(*ACTION_NAMES) };
 
 static struct {
@@ -47,6 +47,16 @@ static int lookup(const char *name)
     return -1;
 }
 
+static int lookup_action(const char *name)
+{
+    for (int i = 0; i < ACTION_COUNT; i++) {
+        if (strcmp(ACTION_NAMES[i], name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 /* One "name=action[@hit]"; without a hit, the first. */
 static void arm_from_text(char *text)
 {
@@ -63,16 +73,14 @@ static void arm_from_text(char *text)
         *hit_text++ = '\0';
         hit = strtol(hit_text, &end, 10);
     }
-    for (int i = 0; action_text && i < ACTION_COUNT; i++) {
-        if (strcmp(action_text, ACTION_NAMES[i]) == 0) {
-            action = i;
-        }
+    if (action_text) {
+        action = lookup_action(action_text);
     }
     int id = lookup(text);
     if (id < 0) {
         snprintf(mistake, sizeof(mistake), "there is no failpoint '%.100s'", text);
     } else if (action < 0 || hit < 0 || hit > INT32_MAX || (hit_text && (end == hit_text || *end != '\0'))) {
-        snprintf(mistake, sizeof(mistake), "failpoint '%s' needs =crash, =error or =pause, then @hit", text);
+        snprintf(mistake, sizeof(mistake), "failpoint '%s' needs =crash, =error, =fail or =pause, then @hit", text);
     } else {
         arm(id, (FailpointAction)action, (int)hit);
     }
@@ -127,7 +135,9 @@ Status failpoint(FailpointId id, Error *err)
     case FAILPOINT_PAUSE: raise(SIGSTOP); return OK;
     default:
         error_set(err, E_FAILPOINT, "failpoint %s, hit %d", POINTS[id].name, hits);
-        error_flag(err, ERROR_RETRIABLE);
+        if (action == FAILPOINT_ERROR) {
+            error_flag(err, ERROR_RETRIABLE);
+        }
         return ERROR_DEFS[E_FAILPOINT].status;
     }
 }
@@ -146,6 +156,18 @@ void failpoint_arm(FailpointId id, FailpointAction action, int hit)
 {
     pthread_once(&once, read_environment);
     arm((int)id, action, hit);
+}
+
+bool failpoint_arm_named(const char *name, const char *action, int hit)
+{
+    int id = lookup(name), what = lookup_action(action);
+
+    if (id < 0 || what < 0 || hit < 0) {
+        return false;
+    }
+    atomic_store(&state[id].hits, 0);
+    failpoint_arm((FailpointId)id, (FailpointAction)what, hit);
+    return true;
 }
 
 void failpoint_reset(void)

@@ -5,6 +5,7 @@
  * FRESHET_FAILPOINT="name=action@hit[;...]" arms it; `hit` counts from 1, 0 = every hit. Actions:
  *   crash   SIGKILL to ourselves
  *   error   the function fails with E_FAILPOINT (retriable)
+ *   fail    the same, not retriable: what runs ends there, as if the process had died
  *   pause   stops (SIGSTOP) so that another process can overtake
  * FRESHET_FAILPOINT_TRACE=file appends "name\n" per hit, so that a sweep knows how often each is passed.
  */
@@ -20,7 +21,13 @@ typedef enum FailpointId {
     FAILPOINT_COUNT
 } FailpointId;
 
-typedef enum FailpointAction { FAILPOINT_OFF, FAILPOINT_CRASH, FAILPOINT_ERROR, FAILPOINT_PAUSE } FailpointAction;
+typedef enum FailpointAction {
+    FAILPOINT_OFF,
+    FAILPOINT_CRASH,
+    FAILPOINT_ERROR,
+    FAILPOINT_PAUSE,
+    FAILPOINT_FAIL
+} FailpointAction;
 
 Status failpoint(FailpointId id, Error *err);
 const char *failpoint_name(FailpointId id);
@@ -28,6 +35,8 @@ const char *failpoint_text(FailpointId id);
 /* Arms one from inside the process (tests); hit as above. failpoint_reset() disarms all and clears the counts. */
 void failpoint_arm(FailpointId id, FailpointAction action, int hit);
 void failpoint_reset(void);
+/* The same by name ("error", "off", ...), its hits counted from now on. False when there is no such place or action. */
+bool failpoint_arm_named(const char *name, const char *action, int hit);
 int failpoint_hits(FailpointId id);
 
 #endif

@@ -28,13 +28,8 @@ static Status write_jsonl(DuckResult *result, FILE *out, Error *err)
             break;
         }
         text_clear(&line);
-        for (size_t i = 0; i < duck_result_columns(result); i++) {
-            text_append_char(&line, i == 0 ? '{' : ',');
-            text_append_json_string(&line, duck_result_name(result, i));
-            text_append_char(&line, ':');
-            duck_result_json(result, i, &line);
-        }
-        text_append(&line, "}\n");
+        duck_result_row_json(result, &line);
+        text_append_char(&line, '\n');
         if (line.overflow) {
             rc = error_set(err, E_LIMIT, "a row of the result is larger than %d bytes", CELL_MAX);
             goto out;

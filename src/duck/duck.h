@@ -63,6 +63,8 @@ char *duck_result_text_dup(const DuckResult *result, size_t column);
 /* Any value as one JSON value: 64-bit integers and decimals with all their digits, timestamps as ISO-8601 strings,
  * nested as JSON, blobs as base64 text. For `--format jsonl` and tests. */
 void duck_result_json(const DuckResult *result, size_t column, Text *out);
+/* The row as one JSON object, its values as above. */
+void duck_result_row_json(const DuckResult *result, Text *out);
 /* Any value as DuckDB's own text form, for tables and csv. False when null. */
 bool duck_result_print(const DuckResult *result, size_t column, Text *out);
 

@@ -213,6 +213,17 @@ void duck_result_json(const DuckResult *r, size_t column, Text *out)
     duck_cell_json(&c, out);
 }
 
+void duck_result_row_json(const DuckResult *r, Text *out)
+{
+    for (size_t i = 0; i < duck_result_columns(r); i++) {
+        text_append_char(out, i == 0 ? '{' : ',');
+        text_append_json_string(out, duck_result_name(r, i));
+        text_append_char(out, ':');
+        duck_result_json(r, i, out);
+    }
+    text_append_char(out, '}');
+}
+
 bool duck_result_print(const DuckResult *r, size_t column, Text *out)
 {
     if (duck_result_is_null(r, column) || r->columns[column].type->id == DUCK_NULL) {

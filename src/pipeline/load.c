@@ -54,18 +54,23 @@ static bool resolve_name(void *context, const char *schema, const char *name)
 
 /* ---- reading files ---- */
 
-static Status add_text(Pipeline *pipeline, const char *path, Error *err)
+static void add_text(Pipeline *pipeline, const char *name, const char *data, size_t n)
+{
+    SqlText *text = arena_alloc(pipeline->arena, sizeof *text);
+
+    *text = (SqlText){
+        .name = arena_strdup(pipeline->arena, name), .data = arena_strndup(pipeline->arena, data, n), .length = n};
+    pipeline->texts = mem_grow(pipeline->texts, pipeline->n_texts, &pipeline->texts_capacity, sizeof *pipeline->texts);
+    pipeline->texts[pipeline->n_texts++] = text;
+}
+
+static Status add_file(Pipeline *pipeline, const char *path, Error *err)
 {
     Status rc = OK;
     Text data = TEXT(PIPELINE_FILE_MAX);
-    SqlText *text = arena_alloc(pipeline->arena, sizeof *text);
 
     TRY(file_read(path, PIPELINE_FILE_MAX, &data, err));
-    text->name = arena_strdup(pipeline->arena, path);
-    text->data = arena_strndup(pipeline->arena, text_str(&data), data.length);
-    text->length = data.length;
-    pipeline->texts = mem_grow(pipeline->texts, pipeline->n_texts, &pipeline->texts_capacity, sizeof *pipeline->texts);
-    pipeline->texts[pipeline->n_texts++] = text;
+    add_text(pipeline, path, text_str(&data), data.length);
 out:
     text_free(&data);
     return rc;
@@ -93,7 +98,7 @@ static Status add_folder(Pipeline *pipeline, const char *path, Error *err)
     for (int i = 0; i < n; i++) {
         Text file = TEXT(4096);
         path_join(&file, path, entries[i]->d_name);
-        rc = add_text(pipeline, text_str(&file), err);
+        rc = add_file(pipeline, text_str(&file), err);
         text_free(&file);
         if (rc != OK) {
             goto out;
@@ -381,22 +386,27 @@ static Status visit_flow(Pipeline *pipeline, const SqlText *text, const SqlState
     return statement->kind == SQL_CREATE_FLOW ? add_flow(pipeline, text, statement, err) : OK;
 }
 
-static Status load(Pipeline *pipeline, const char *path, const PipelineOptions *options, Error *err)
+static Status load_files(Pipeline *pipeline, const char *path, Error *err)
 {
-    Status rc = OK;
     struct stat info;
 
     if (stat(path, &info) != 0) {
-        rc = error_errno(err, "reading the pipeline %s", path);
-        goto out;
+        return error_errno(err, "reading the pipeline %s", path);
     }
-    TRY(S_ISDIR(info.st_mode) ? add_folder(pipeline, path, err) : add_text(pipeline, path, err));
+    return S_ISDIR(info.st_mode) ? add_folder(pipeline, path, err) : add_file(pipeline, path, err);
+}
+
+/* From the texts to the graph. */
+static Status define(Pipeline *pipeline, const char *name, const PipelineOptions *options, Error *err)
+{
+    Status rc = OK;
+
     pipeline->scripts = mem_alloc((pipeline->n_texts + 1) * sizeof(SqlScript *));
     for (size_t i = 0; i < pipeline->n_texts; i++) {
         TRY(sql_script_parse(pipeline->texts[i], &pipeline->scripts[i], err));
     }
     TRY(each_statement(pipeline, add_statement, err));
-    for (size_t i = 0; i < options->n_settings; i++) {
+    for (size_t i = 0; options != NULL && i < options->n_settings; i++) {
         TRY(add_setting(pipeline, options->settings[i].key, options->settings[i].value, err));
     }
     for (size_t i = 0; i < pipeline->n_definitions; i++) {
@@ -404,7 +414,7 @@ static Status load(Pipeline *pipeline, const char *path, const PipelineOptions *
     }
     TRY(each_statement(pipeline, visit_flow, err));
     if (pipeline->n_nodes == 0) {
-        rc = error_set(err, E_PIPELINE_STATEMENT, "%s holds nothing to run", path);
+        rc = error_set(err, E_PIPELINE_STATEMENT, "%s holds nothing to run", name);
         error_hint(err,
                    "a pipeline needs a CREATE STREAMING TABLE ... AS, a CREATE MATERIALIZED VIEW or a CREATE FLOW");
         goto out;
@@ -414,11 +424,8 @@ out:
     return rc;
 }
 
-Status pipeline_load(Duck *duck, Warehouse *warehouse, const char *path, const PipelineOptions *options, Pipeline **out,
-                     Error *err)
+static Status new_pipeline(Duck *duck, Warehouse *warehouse, Pipeline **out, Error *err)
 {
-    Status rc = OK;
-    static const PipelineOptions none = {0};
     Pipeline *pipeline = mem_alloc(sizeof *pipeline);
 
     pipeline->duck = duck;
@@ -428,10 +435,39 @@ Status pipeline_load(Duck *duck, Warehouse *warehouse, const char *path, const P
     pipeline->stop_pipe[0] = pipeline->stop_pipe[1] = -1;
     pthread_mutex_init(&pipeline->run_lock, NULL);
     if (pipe2(pipeline->stop_pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
-        rc = error_errno(err, "making a pipe");
-        goto out;
+        Status rc = error_errno(err, "making a pipe");
+        pipeline_free(pipeline);
+        return rc;
     }
-    TRY(load(pipeline, path, options != NULL ? options : &none, err));
+    *out = pipeline;
+    return OK;
+}
+
+Status pipeline_load(Duck *duck, Warehouse *warehouse, const char *path, const PipelineOptions *options, Pipeline **out,
+                     Error *err)
+{
+    Status rc = OK;
+    Pipeline *pipeline = NULL;
+
+    TRY(new_pipeline(duck, warehouse, &pipeline, err));
+    TRY(load_files(pipeline, path, err));
+    TRY(define(pipeline, path, options, err));
+    *out = pipeline;
+    pipeline = NULL;
+out:
+    pipeline_free(pipeline);
+    return rc;
+}
+
+Status pipeline_load_text(Duck *duck, Warehouse *warehouse, const char *name, const char *sql,
+                          const PipelineOptions *options, Pipeline **out, Error *err)
+{
+    Status rc = OK;
+    Pipeline *pipeline = NULL;
+
+    TRY(new_pipeline(duck, warehouse, &pipeline, err));
+    add_text(pipeline, name, sql, strlen(sql));
+    TRY(define(pipeline, name, options, err));
     *out = pipeline;
     pipeline = NULL;
 out:

@@ -26,6 +26,9 @@ typedef struct PipelineOptions {
  * table is touched. */
 Status pipeline_load(Duck *duck, Warehouse *warehouse, const char *path, const PipelineOptions *options, Pipeline **out,
                      Error *err);
+/* The same for a text; `name` stands for it in errors. */
+Status pipeline_load_text(Duck *duck, Warehouse *warehouse, const char *name, const char *sql,
+                          const PipelineOptions *options, Pipeline **out, Error *err);
 void pipeline_free(Pipeline *pipeline);
 
 /* `freshet check`: binds and explains every flow and view, one plan each (operators.md shows the shape); touches

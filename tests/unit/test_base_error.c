@@ -8,7 +8,7 @@ static void test_base_error__set_and_context(void **state)
     Error err = ERROR_NONE;
 
     assert_int_equal(error_status(&err), OK);
-    assert_int_equal(error_status(NULL), OK);
+    assert_int_equal(error_status(NULL), ERR_INTERNAL);
     assert_int_equal(error_set(&err, E_IO_EXISTS, "file %s: %d", "a", 7), ERR_EXISTS);
     assert_string_equal(err.message, "file a: 7");
     assert_int_equal(error_context(&err, "commit %d", 3), ERR_EXISTS);
@@ -34,7 +34,7 @@ static void test_base_error__null_keeps_the_status(void **state)
 {
     (void)state;
     assert_int_equal(error_set(NULL, E_LIMIT, "x"), ERR_LIMIT);
-    assert_int_equal(error_context(NULL, "x"), OK);
+    assert_int_equal(error_context(NULL, "x"), ERR_INTERNAL);
     error_hint(NULL, "x");
     error_klass(NULL, "x");
     error_flag(NULL, ERROR_RETRIABLE);
