@@ -55,7 +55,10 @@ Status duck_result_wrap(DuckConn *conn, duckdb_result *result, duckdb_prepared_s
         r->done = true;
         break;
     case DUCKDB_RESULT_TYPE_QUERY_RESULT: break;
-    default: r->done = true; break;
+    default: /* CREATE, SET: no rows, whatever columns DuckDB names */
+        r->n_columns = 0;
+        r->done = true;
+        break;
     }
     *out = r;
     return OK;

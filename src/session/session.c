@@ -12,15 +12,6 @@
 #include "table/insert.h"
 #include "table/replace.h"
 
-struct Session {
-    Duck *duck;
-    DuckConn *conn;
-    Warehouse *warehouse;
-    /* What the running statement reads; the placeholders are temporary views over it. */
-    StreamRelation *relations;
-    size_t n_relations;
-};
-
 Status session_open(Duck *duck, Warehouse *warehouse, Session **out, Error *err)
 {
     Status rc = OK;
@@ -44,6 +35,7 @@ void session_finish(Session *session)
     mem_free(session->relations);
     session->relations = NULL;
     session->n_relations = 0;
+    session->relations_capacity = 0;
 }
 
 void session_close(Session *session)
@@ -52,6 +44,7 @@ void session_close(Session *session)
         return;
     }
     session_finish(session);
+    session_drop_views(session);
     duck_disconnect(session->conn);
     mem_free(session);
 }
@@ -68,60 +61,17 @@ Warehouse *session_warehouse(Session *session)
 
 /* ---- queries ---- */
 
-/* A temporary view per relation, named like its placeholder. */
-static Status bind_relations(Session *session, const SqlText *text, const SqlQuery *query, Error *err)
-{
-    Status rc = OK;
-    Arena *arena = arena_new();
-    Text view = TEXT(TEXT_SQL_MAX);
-    const SqlRelation *relations = NULL;
-    size_t n = sql_query_relations(query, &relations);
-
-    session->relations = mem_alloc((n + 1) * sizeof *session->relations);
-    for (size_t i = 0; i < n; i++) {
-        SqlPredicate *predicates = NULL;
-        size_t n_predicates = 0;
-        if (sql_query_predicates(session->conn, query, i, arena, &predicates, &n_predicates, NULL) != OK) {
-            n_predicates = 0; /* not a SELECT: every file is read */
-        }
-        TRY(relation_resolve(session->duck, session->conn, session->warehouse, text, &relations[i], NULL, predicates,
-                             n_predicates, &session->relations[i], NULL, err));
-        session->n_relations = i + 1;
-        text_clear(&view);
-        text_append(&view, "CREATE OR REPLACE TEMP VIEW ");
-        text_append_sql_name(&view, relations[i].placeholder);
-        text_printf(&view, " AS %s", session->relations[i].sql);
-        TRY(duck_exec(session->conn, text_str(&view), err));
-    }
-out:
-    text_free(&view);
-    arena_free(arena);
-    return rc;
-}
-
-/* Rewrites `span` and makes its relations readable; *sql is what DuckDB runs. */
-Status session_prepare(Session *session, const SqlText *text, SqlSpan span, SqlQuery **query, Error *err)
-{
-    Status rc = OK;
-    SqlQuery *made = NULL;
-
-    session_finish(session);
-    TRY(sql_query_rewrite(text, span, relation_is_table, session->warehouse, &made, err));
-    TRY(bind_relations(session, text, made, err));
-    *query = made;
-    made = NULL;
-out:
-    sql_query_free(made);
-    return rc;
-}
-
 static Status run_query(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                         Error *err)
 {
     Status rc = OK;
     SqlQuery *query = NULL;
 
+    if (session_drop_view(session, text, statement->query)) {
+        goto out;
+    }
     TRY(session_prepare(session, text, statement->query, &query, err));
+    TRY(session_check_lasting(session, text, statement->query, err));
     rc = duck_query_stream(session->conn, sql_query_text(query), result, err);
     if (rc != OK) {
         sql_query_place(query, duck_error_position(session->conn), err);
@@ -479,7 +429,7 @@ typedef Status (*StatementRunner)(Session *, const SqlText *, const SqlStatement
 static const StatementRunner RUNNERS[] = {
     [SQL_CREATE_STREAMING_TABLE] = refuse_pipeline,
     [SQL_CREATE_MATERIALIZED_VIEW] = refuse_pipeline,
-    [SQL_CREATE_TEMPORARY_VIEW] = run_query,
+    [SQL_CREATE_TEMPORARY_VIEW] = session_run_create_view,
     [SQL_CREATE_FLOW] = refuse_pipeline,
     [SQL_CREATE_SINK] = refuse_pipeline,
     [SQL_SET] = run_set,

@@ -2,11 +2,36 @@
 #ifndef FRESHET_SESSION_SESSION_INT_H
 #define FRESHET_SESSION_SESSION_INT_H
 
+#include "base/map.h"
 #include "session/session.h"
+#include "stream/source.h"
 #include "table/rewrite.h"
+
+struct Session {
+    Duck *duck;
+    DuckConn *conn;
+    Warehouse *warehouse;
+    Map *views; /* lower-case name -> SessionView (prepare.c) */
+    /* What the running statement reads; the placeholders are temporary views over it. */
+    StreamRelation *relations;
+    size_t n_relations, relations_capacity;
+};
+
+/* ---- prepare.c ---- */
 
 /* Rewrites `span` and makes its relations readable until session_finish. */
 Status session_prepare(Session *session, const SqlText *text, SqlSpan span, SqlQuery **query, Error *err);
+/* CREATE [OR REPLACE] TEMPORARY VIEW: its text, which each statement that reads it expands anew. */
+Status session_run_create_view(Session *session, const SqlText *text, const SqlStatement *statement,
+                               DuckResult **result, Error *err);
+/* DROP VIEW of such a view; false when the statement is something else. */
+bool session_drop_view(Session *session, const SqlText *text, SqlSpan span);
+void session_drop_views(Session *session);
+/* Refuses what would outlive the relations it reads: CREATE VIEW, CREATE MACRO, PREPARE over Delta tables or files. */
+Status session_check_lasting(Session *session, const SqlText *text, SqlSpan span, Error *err);
+
+/* ---- session.c ---- */
+
 /* The table a statement is about; the error's place is the name. */
 Status session_target(Session *session, const SqlText *text, const SqlName *name, DeltaTable **out, Error *err);
 /* Finds what the condition demands of the table alone, to skip files by. `others`: further FROM items it is about ("" or

@@ -153,3 +153,22 @@ def test_help_pages(freshet):
         assert "SYNOPSIS" in page.out and f"freshet {command}" in page.out
     assert freshet("rnu").code == 2 and 'did you mean "run"' in freshet("rnu").err
     assert "did you mean --warehouse" in freshet("sql", "--warehose", "x").err
+
+
+def test_sql__a_temporary_view_shows_the_newest_version(freshet, warehouse):
+    """Statements between a view and its use read other tables; the view must not see theirs."""
+    script = """CREATE TABLE a (x BIGINT); CREATE TABLE b (x BIGINT);
+        INSERT INTO a VALUES (1); INSERT INTO b VALUES (100);
+        CREATE TEMP VIEW v AS SELECT x * 2 AS y FROM a; CREATE TEMPORARY VIEW w AS SELECT y + 1 AS z FROM v;
+        SELECT * FROM b; INSERT INTO a VALUES (2);
+        SELECT list(z ORDER BY z) AS zs, (SELECT x FROM b) AS x FROM w"""
+    lines = freshet("sql", "--format", "jsonl", "--warehouse", warehouse, "-c", script, check=0).out.splitlines()
+    assert lines == ['{"x":100}', '{"zs":[3,5],"x":100}']
+    gone = freshet("sql", "--warehouse", warehouse, "-c", "CREATE TEMP VIEW v AS FROM a; DROP VIEW v; FROM v", check=1)
+    assert "Table with name v does not exist" in gone.err
+
+
+@pytest.mark.parametrize("statement", ["CREATE VIEW v AS FROM a", "CREATE MACRO m() AS TABLE FROM a", "PREPARE p AS FROM a"])
+def test_sql__what_would_outlive_its_relations_is_refused(freshet, warehouse, statement):
+    result = freshet("sql", "--warehouse", warehouse, "-c", f"CREATE TABLE a (x BIGINT); {statement}", check=1)
+    assert "CREATE TEMPORARY VIEW" in result.err
