@@ -1,0 +1,415 @@
+/* DISTINCT over a stream: a row goes on when its key has not been seen before.
+ *
+ * State is one row a key: keys(k0.., expires), and for a single VARCHAR key also uuids(u, expires). Texts of 36
+ * characters that DuckDB would print the same way after reading them as UUID are kept as such, 16 bytes instead of
+ * 36; every other text, and NULL, is in keys.
+ *
+ *   expires    NULL: never
+ *              event time is a key         the event time: a row with it would be late from then on
+ *              within the watermark        the first row's event time + delay; later rows do not extend it
+ *              (null event time: never)
+ *
+ * A batch:
+ *
+ *   found      rows that are not late and whose key is not in the state: an anti-join, hashed on the side of the batch
+ *              while the state streams by, so its cost is the batch's plus a scan of the keys
+ *   first      where a key is there twice, its first row by event time, then by all columns: a choice by content, so a
+ *              batch that runs again chooses the same. Without such keys (the common case) nothing is sorted
+ *   remember   keys of what is left, then expiry. Keys of batch N are probed from N + 1 on, when those that expired are
+ *              gone: a row as old as they are would be late
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "stream/op_input.h"
+
+enum { KEYS = 0, UUIDS = 1, N_RELATIONS = 2 };
+
+typedef struct Distinct {
+    StreamOperator base;
+    DuckConn *conn;
+    Arena *arena;
+    DuckColumnInfo *columns; /* of the input: output columns, keys, event time */
+    size_t n_out, n_keys;
+    bool has_uuids;
+    const char *expires;    /* SQL over the input */
+    char *found, *repeated; /* names of temporary tables */
+    OpInput input;
+} Distinct;
+
+static const DuckType TYPE_BIGINT = {.id = DUCK_BIGINT};
+static const DuckType TYPE_UUID = {.id = DUCK_UUID};
+
+/* ---- texts ---- */
+
+/* The output columns, each after a comma when `more`. */
+static void append_output(const Distinct *op, bool more, Text *sql)
+{
+    for (size_t i = 0; i < op->n_out; i++) {
+        text_append(sql, i || more ? ", " : "");
+        text_append_sql_name(sql, op->columns[i].name);
+    }
+}
+
+/* freshet_k0, ... and freshet_u: the columns of the found rows that say which key they have. */
+static void append_keys(const Distinct *op, Text *sql)
+{
+    for (size_t i = 0; i < op->n_keys; i++) {
+        text_printf(sql, i ? ", freshet_k%zu" : "freshet_k%zu", i);
+    }
+    if (op->has_uuids) {
+        text_append(sql, ", freshet_u");
+    }
+}
+
+static void append_same_key(const Distinct *op, const char *a, const char *b, Text *sql)
+{
+    for (size_t i = 0; i < op->n_keys; i++) {
+        text_printf(sql, "%s%s.freshet_k%zu IS NOT DISTINCT FROM %s.freshet_k%zu", i ? " AND " : "", a, i, b, i);
+    }
+    if (op->has_uuids) {
+        text_printf(sql, " AND %s.freshet_u IS NOT DISTINCT FROM %s.freshet_u", a, b);
+    }
+}
+
+/* The rows of `relation` with their keys as the state has them and when these expire. A sub-query makes the UUID once a
+ * row. */
+static void append_keyed(const Distinct *op, const char *relation, Text *sql)
+{
+    text_append(sql, "SELECT ");
+    append_output(op, false, sql);
+    if (op->has_uuids) {
+        text_append(sql, ", CASE WHEN freshet_u IS NULL THEN d0 END AS freshet_k0, freshet_u");
+    } else {
+        for (size_t i = 0; i < op->n_keys; i++) {
+            text_printf(sql, ", d%zu AS freshet_k%zu", i, i);
+        }
+    }
+    text_printf(sql, ", %s AS freshet_expires%s FROM ", op->expires, op->input.event_time ? ", t0 AS freshet_t" : "");
+    if (op->has_uuids) {
+        text_printf(sql,
+                    "(SELECT *, CASE WHEN length(d0) = 36 AND TRY_CAST(d0 AS UUID)::VARCHAR = d0 "
+                    "THEN TRY_CAST(d0 AS UUID) END AS freshet_u FROM %s)",
+                    relation);
+    } else {
+        text_append(sql, relation);
+    }
+}
+
+/* ---- open ---- */
+
+static void find_expires(Distinct *op, const SqlStep *step)
+{
+    if (step->has_event_time && step->event_time_is_key) {
+        op->expires = "epoch_us(t0)";
+    } else if (step->has_event_time && step->within_watermark) {
+        op->expires = arena_printf(op->arena, "epoch_us(t0) + %" PRId64, step->delay_us);
+    } else {
+        op->expires = "NULL::BIGINT";
+    }
+}
+
+/* The tables and views the next steps bind against. */
+static Status make_outputs(Distinct *op, DuckConn *conn, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    text_append(&sql, "CREATE OR REPLACE TEMP TABLE ");
+    text_append_sql_name(&sql, op->found);
+    text_append(&sql, " AS ");
+    char *relation = arena_printf(op->arena, "(%s)", op->base.step->input);
+    append_keyed(op, relation, &sql);
+    text_append(&sql, " LIMIT 0; CREATE OR REPLACE TEMP VIEW ");
+    text_append_sql_name(&sql, op->base.step->name);
+    text_append(&sql, " AS SELECT ");
+    append_output(op, false, &sql);
+    text_append(&sql, " FROM temp.");
+    text_append_sql_name(&sql, op->found);
+    Status rc = duck_exec(conn, text_str(&sql), err);
+    text_free(&sql);
+    return rc;
+}
+
+static Status open_state(Distinct *op, DuckConn *conn, const StreamOperatorSpec *spec, Error *err)
+{
+    const char *expires = spec->step->has_event_time ? "expires" : NULL;
+    DuckColumnInfo *keys = arena_alloc(op->arena, (op->n_keys + 1) * sizeof *keys);
+    const DuckColumnInfo uuids[] = {{"u", &TYPE_UUID}, {"expires", &TYPE_BIGINT}};
+
+    for (size_t i = 0; i < op->n_keys; i++) {
+        keys[i] = (DuckColumnInfo){arena_printf(op->arena, "k%zu", i), op->columns[op->n_out + i].type};
+    }
+    keys[op->n_keys] = uuids[1];
+    const StateRelation relations[N_RELATIONS] = {
+        [KEYS] = {.name = "keys", .columns = keys, .n_columns = op->n_keys + 1, .expires = expires},
+        [UUIDS] = {.name = "uuids", .columns = uuids, .n_columns = 2, .expires = expires},
+    };
+    const StateSpec state = {.checkpoint = spec->checkpoint,
+                             .operator= spec->index,
+                             .flow = spec->flow,
+                             .fingerprint = spec->step->fingerprint,
+                             .relations = relations,
+                             .n_relations = op->has_uuids ? N_RELATIONS : 1};
+    return state_open(conn, &state, &op->base.state, err);
+}
+
+/* ---- run ---- */
+
+static Status has_rows(DuckConn *conn, const char *table, const char *condition, bool *out, Error *err)
+{
+    DuckResult *result = NULL;
+    Text sql = TEXT(TEXT_SQL_MAX);
+    bool more = false;
+    Status rc = OK;
+
+    text_printf(&sql, "SELECT EXISTS (SELECT 1 FROM %s WHERE %s)", table, condition);
+    TRY(duck_query(conn, text_str(&sql), &result, err));
+    TRY(duck_result_next(result, &more, err));
+    *out = more && duck_result_i64(result, 0) != 0;
+out:
+    duck_result_free(result);
+    text_free(&sql);
+    return rc;
+}
+
+/* found: not late, not seen. A relation of the state that is empty is not probed. */
+static Status find_new(Distinct *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+{
+    const char *keys = state_table(op->base.state, KEYS);
+    const char *uuids = op->has_uuids ? state_table(op->base.state, UUIDS) : NULL;
+    Text relation = TEXT(TEXT_SQL_MAX), sql = TEXT(TEXT_SQL_MAX);
+    bool any_keys = false, any_uuids = false;
+    Status rc = OK;
+
+    TRY(has_rows(conn, keys, "true", &any_keys, err));
+    if (uuids) {
+        TRY(has_rows(conn, uuids, "true", &any_uuids, err));
+    }
+    TRY(op_input_begin(&op->input, conn, batch, &relation, err));
+    text_append(&sql, "CREATE OR REPLACE TEMP TABLE ");
+    text_append_sql_name(&sql, op->found);
+    text_append(&sql, " AS SELECT b.* FROM (");
+    append_keyed(op, text_str(&relation), &sql);
+    text_append(&sql, ") AS b");
+    if (any_keys) {
+        text_printf(&sql, " ANTI JOIN %s AS s ON ", keys);
+        for (size_t i = 0; i < op->n_keys; i++) {
+            text_printf(&sql, "%sb.freshet_k%zu IS NOT DISTINCT FROM s.k%zu", i ? " AND " : "", i, i);
+        }
+        text_append(&sql, uuids ? " AND b.freshet_u IS NULL" : "");
+    }
+    if (any_uuids) {
+        text_printf(&sql, " ANTI JOIN %s AS s ON b.freshet_u = s.u", uuids);
+    }
+    TRY(duck_exec(conn, text_str(&sql), err));
+out:
+    text_free(&relation);
+    text_free(&sql);
+    return rc;
+}
+
+static Status exec_changed(DuckConn *conn, const char *sql, int64_t *changed, Error *err)
+{
+    DuckResult *result = NULL;
+    Status rc = duck_query(conn, sql, &result, err);
+
+    if (rc == OK) {
+        *changed = duck_result_changed(result);
+    }
+    duck_result_free(result);
+    return rc;
+}
+
+/* Of rows of one key all but the first leave. */
+static Status keep_first(Distinct *op, DuckConn *conn, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    bool any = false;
+    Status rc = OK;
+
+    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s\" AS SELECT ", op->repeated);
+    append_keys(op, &sql);
+    text_printf(&sql, " FROM temp.\"%s\" GROUP BY ALL HAVING count(*) > 1", op->found);
+    TRY(duck_exec(conn, text_str(&sql), err));
+    TRY(has_rows(conn, op->repeated, "true", &any, err));
+    if (!any) {
+        goto out;
+    }
+    text_clear(&sql);
+    text_printf(&sql,
+                "DELETE FROM temp.\"%s\" WHERE rowid IN (SELECT place FROM (SELECT f.rowid AS place, row_number() OVER "
+                "(PARTITION BY ",
+                op->found);
+    append_keys(op, &sql);
+    text_append(&sql, " ORDER BY ");
+    text_append(&sql, op->input.event_time ? "freshet_t" : "");
+    append_output(op, op->input.event_time != NULL, &sql);
+    text_printf(&sql, ") AS nth FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS r ON ", op->found, op->repeated);
+    append_same_key(op, "f", "r", &sql);
+    text_append(&sql, ") WHERE nth > 1)");
+    TRY(duck_exec(conn, text_str(&sql), err));
+out:
+    text_free(&sql);
+    return rc;
+}
+
+static Status remember(Distinct *op, DuckConn *conn, int64_t batch, int64_t *added, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    int64_t n = 0, uuids = 0;
+    Status rc = OK;
+
+    text_printf(&sql, "INSERT INTO %s SELECT ", state_table(op->base.state, KEYS));
+    for (size_t i = 0; i < op->n_keys; i++) {
+        text_printf(&sql, "freshet_k%zu, ", i);
+    }
+    text_printf(&sql, "freshet_expires, %" PRId64 " FROM temp.\"%s\"%s", batch, op->found,
+                op->has_uuids ? " WHERE freshet_u IS NULL" : "");
+    TRY(exec_changed(conn, text_str(&sql), &n, err));
+    if (op->has_uuids) {
+        text_clear(&sql);
+        text_printf(&sql,
+                    "INSERT INTO %s SELECT freshet_u, freshet_expires, %" PRId64
+                    " FROM temp.\"%s\" WHERE freshet_u IS NOT NULL",
+                    state_table(op->base.state, UUIDS), batch, op->found);
+        TRY(exec_changed(conn, text_str(&sql), &uuids, err));
+    }
+    *added = n + uuids;
+out:
+    text_free(&sql);
+    return rc;
+}
+
+static Status distinct_expire(Distinct *op, DuckConn *conn, int64_t evict_us, int64_t *evicted, Error *err)
+{
+    int64_t sum = 0, n = 0;
+    Status rc = OK;
+
+    for (size_t i = 0; op->input.event_time && evict_us != INT64_MIN && i < (op->has_uuids ? 2 : 1); i++) {
+        TRY(state_expire(op->base.state, conn, i, evict_us, &n, err));
+        sum += n;
+    }
+    *evicted = sum;
+out:
+    return rc;
+}
+
+static Status distinct_run(StreamOperator *base, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+{
+    Distinct *op = (Distinct *)base;
+    StreamOperatorFigures figures = {0};
+    int64_t rows = 0;
+    Status rc = OK;
+
+    TRY(find_new(op, conn, batch, err));
+    TRY(op_input_end(&op->input, conn, batch, &rows, &figures.rows_late, err));
+    TRY(keep_first(op, conn, err));
+    TRY(remember(op, conn, batch->batch, &figures.rows_out, err));
+    figures.rows_duplicate = rows - figures.rows_out;
+    TRY(distinct_expire(op, conn, batch->evict_us, &figures.rows_evicted, err));
+    base->figures = figures;
+out:
+    return rc;
+}
+
+static Status distinct_wants_batch(StreamOperator *base, DuckConn *conn, int64_t evict_us, bool *out, Error *err)
+{
+    Distinct *op = (Distinct *)base;
+    char condition[64];
+    bool wants = false;
+    Status rc = OK;
+
+    snprintf(condition, sizeof condition, "expires <= %" PRId64, evict_us);
+    for (size_t i = 0; base->step->has_event_time && !wants && i < (op->has_uuids ? 2 : 1); i++) {
+        TRY(has_rows(conn, state_table(base->state, i), condition, &wants, err));
+    }
+    *out = wants;
+out:
+    return rc;
+}
+
+static int64_t distinct_output_watermark(const StreamOperator *base, int64_t input_us)
+{
+    (void)base;
+    return input_us;
+}
+
+/* ---- open, close ---- */
+
+static void distinct_close(StreamOperator *base)
+{
+    Distinct *op = (Distinct *)base;
+
+    if (op->found) {
+        (void)duck_execf(op->conn, NULL, "DROP VIEW IF EXISTS temp.\"%s\"; DROP TABLE IF EXISTS temp.\"%s\"",
+                         base->step->name, op->found);
+        (void)duck_execf(op->conn, NULL, "DROP TABLE IF EXISTS temp.\"%s\"", op->repeated);
+    }
+    if (base->state) {
+        state_close(base->state);
+    }
+    op_input_fini(&op->input);
+    arena_free(op->arena);
+    mem_free(op);
+}
+
+static const StreamOperatorOps DISTINCT_OPS = {.name = "dedupe",
+                                               .run = distinct_run,
+                                               .wants_batch = distinct_wants_batch,
+                                               .output_watermark = distinct_output_watermark,
+                                               .close = distinct_close};
+static const StreamOperatorOps DISTINCT_WITHIN_OPS = {.name = "dedupeWithinWatermark",
+                                                      .run = distinct_run,
+                                                      .wants_batch = distinct_wants_batch,
+                                                      .output_watermark = distinct_output_watermark,
+                                                      .close = distinct_close};
+
+/* What the input's columns are: output, keys, event time. */
+static Status describe_input(Distinct *op, DuckConn *conn, Error *err)
+{
+    const SqlStep *step = op->base.step;
+    size_t n = 0, n_rest = step->n_distinct + (step->has_event_time ? 1 : 0);
+
+    Status rc = duck_describe(conn, step->input, op->arena, &op->columns, &n, err);
+    if (rc != OK) {
+        return rc;
+    }
+    if (n < n_rest || step->n_distinct == 0) {
+        return error_set(err, E_INTERNAL, "%s: %zu columns of which %zu are keys", step->name, n, step->n_distinct);
+    }
+    op->n_out = n - n_rest;
+    op->n_keys = step->n_distinct;
+    op->has_uuids = op->n_keys == 1 && op->columns[op->n_out].type->id == DUCK_VARCHAR;
+    return OK;
+}
+
+Status stream_distinct_open(DuckConn *conn, const StreamOperatorSpec *spec, StreamOperator **out, Error *err)
+{
+    const SqlStep *step = spec->step;
+    Distinct *op = mem_alloc(sizeof *op);
+    Status rc = OK;
+
+    op->base = (StreamOperator){.ops = step->within_watermark ? &DISTINCT_WITHIN_OPS : &DISTINCT_OPS, .step = step};
+    op->conn = conn;
+    op->arena = arena_new();
+    TRY(describe_input(op, conn, err));
+    find_expires(op, step);
+    op->input = (OpInput){.select = step->input,
+                          .event_time = step->has_event_time ? "t0" : NULL,
+                          .staged = arena_printf(op->arena, "%s_input", step->name),
+                          .shown = op->columns,
+                          .n_shown = op->n_out};
+    op_input_init(&op->input, duck_instance(conn));
+    op->repeated = arena_printf(op->arena, "%s_repeated", step->name);
+    op->found = arena_printf(op->arena, "%s_found", step->name);
+    TRY(make_outputs(op, conn, err));
+    TRY(open_state(op, conn, spec, err));
+    *out = &op->base;
+    op = NULL;
+out:
+    if (op) {
+        distinct_close(&op->base);
+    }
+    return rc;
+}

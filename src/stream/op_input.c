@@ -1,0 +1,108 @@
+#include "stream/op_input.h"
+
+#include <inttypes.h>
+
+#include "base/mem.h"
+
+void op_input_init(OpInput *input, Duck *duck)
+{
+    input->duck = duck;
+    input->counter = mem_alloc(sizeof *input->counter);
+    input->slot = duck_counter_register(duck, input->counter);
+}
+
+void op_input_fini(OpInput *input)
+{
+    if (input->counter) {
+        duck_counter_drop(input->duck, input->slot);
+        mem_free(input->counter);
+        input->counter = NULL;
+    }
+}
+
+/* The condition under which a row counts. */
+static void append_in_time(const OpInput *input, int64_t late_us, Text *sql)
+{
+    if (!input->event_time || late_us == INT64_MIN) {
+        text_append(sql, "true");
+        return;
+    }
+    text_append_sql_name(sql, input->event_time);
+    text_append(sql, " IS NULL OR epoch_us(");
+    text_append_sql_name(sql, input->event_time);
+    text_printf(sql, ") > %" PRId64, late_us);
+}
+
+Status op_input_begin(OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Text *relation, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    input->counter->passed = 0;
+    input->counter->failed = 0;
+    if (batch->rejected) {
+        text_append(&sql, "CREATE OR REPLACE TEMP TABLE ");
+        text_append_sql_name(&sql, input->staged);
+        text_printf(&sql, " AS %s", input->select);
+        TRY(duck_exec(conn, text_str(&sql), err));
+    }
+    text_append(relation, "(SELECT * FROM ");
+    if (batch->rejected) {
+        text_append_sql_name(relation, input->staged);
+    } else {
+        text_printf(relation, "(%s)", input->select);
+    }
+    /* CASE, not AND: a filter of its own would run first, and what it leaves out would not be counted. */
+    text_printf(relation, " WHERE CASE WHEN freshet_count(%" PRIu64 ", ", input->slot);
+    append_in_time(input, batch->late_us, relation);
+    text_append(relation, ") THEN ");
+    if (input->needs_time) {
+        text_append_sql_name(relation, input->event_time);
+        text_append(relation, " IS NOT NULL");
+    } else {
+        text_append(relation, "true");
+    }
+    text_append(relation, " ELSE false END)");
+out:
+    text_free(&sql);
+    return rc;
+}
+
+/* Adds the late rows of the staged input to the rejected ones. */
+static Status reject_late(const OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    text_printf(&sql, "INSERT INTO %s SELECT 'late', to_json(struct_pack(", batch->rejected);
+    for (size_t i = 0; i < input->n_shown; i++) {
+        text_append(&sql, i ? ", " : "");
+        text_append_sql_name(&sql, input->shown[i].name);
+        text_append(&sql, " := ");
+        text_append_sql_name(&sql, input->shown[i].name);
+    }
+    text_append(&sql, ")) FROM ");
+    text_append_sql_name(&sql, input->staged);
+    text_append(&sql, " WHERE NOT (");
+    append_in_time(input, batch->late_us, &sql);
+    text_append(&sql, ")");
+    Status rc = duck_exec(conn, text_str(&sql), err);
+    text_free(&sql);
+    return rc;
+}
+
+Status op_input_end(OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, int64_t *rows, int64_t *late,
+                    Error *err)
+{
+    Status rc = OK;
+
+    if (batch->rejected) {
+        if (input->counter->failed > 0) {
+            TRY(reject_late(input, conn, batch, err));
+        }
+        TRY(duck_execf(conn, err, "DROP TABLE IF EXISTS temp.\"%s\"", input->staged));
+    }
+    *rows = input->counter->passed;
+    *late = input->counter->failed;
+out:
+    return rc;
+}
