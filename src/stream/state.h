@@ -4,8 +4,8 @@
  * is a cache. What counts are files below `freshet-state/<operator>/` of the checkpoint:
  *
  *   metadata                      format version, fingerprint, columns with their types: written before the first file
- *   <relation>.<N>.<uuid>.delta.parquet     rows that batch N wrote, and those it deleted
- *   <relation>.<N>.<uuid>.snapshot.parquet  the whole relation after batch N
+ *   <relation>.<N>.delta.<uuid>.parquet     rows that batch N (and some before it) wrote, and those it deleted
+ *   <relation>.<N>.snapshot.<uuid>.parquet  the whole relation after batch N
  *
  * A batch's commit names the files it stands on, with their sizes and checksums: only named files are state, others
  * are orphans.
@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "duck/duck.h"
+#include "duck/type.h"
 #include "store/store.h"
 
 typedef struct State State;
@@ -63,7 +64,11 @@ const char *state_table(const State *state, size_t relation);
  * batch). Does nothing when it is there already. A file that is missing, cut or changed: E_STREAM_STATE_DAMAGED. */
 Status state_load(State *state, DuckConn *conn, const json_t *files, Error *err);
 
-/* Rows of `relation` whose expires is <= `until_us`, deleted. *n: how many. */
+/* The working copy is about to be changed: until state_settle it is worth nothing to a batch that runs again. */
+void state_begin(State *state);
+
+/* Rows of `relation` whose expires is <= `until_us`, deleted. *n: how many. Files do not say that they went, only the
+ * value does: so a batch adds its rows first and expires last. */
 Status state_expire(State *state, DuckConn *conn, size_t relation, int64_t until_us, int64_t *n, Error *err);
 /* Deletes the rows whose keys `select` gives (a SELECT of the key columns, in order), with tombstones for the file. */
 Status state_delete(State *state, DuckConn *conn, size_t relation, const char *select, int64_t batch, Error *err);
