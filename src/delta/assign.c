@@ -263,8 +263,8 @@ static Status assign(const char *expression, const DuckType *from, const DeltaTy
         text_append(out, expression);
         return OK;
     }
-    if (from->id == DUCK_NULL) {
-        cast_sql("NULL", to, out);
+    if (from->id == DUCK_NULL || from->bare_null) {
+        cast_sql("NULL", to, out); /* not the expression: by now DuckDB may take it for an INTEGER */
         return OK;
     }
     if (to->id == DELTA_STRUCT && from->id == DUCK_STRUCT && to->n_fields > 0) {

@@ -77,7 +77,7 @@ static Status merge_type(const Reconcile *r, const DeltaType *table, const DuckT
     const DeltaType *first = NULL, *second = NULL;
 
     *out = table;
-    if (table->id == DELTA_VOID && from->id != DUCK_NULL) {
+    if (table->id == DELTA_VOID && from->id != DUCK_NULL && !from->bare_null) {
         if (!r->merge) {
             rc = error_set(err, E_DELTA_SCHEMA, "column \"%s\" of the table has no type yet (void)", path);
             error_hint(err, "set mergeSchema = true to give it the type of the query");
@@ -241,6 +241,47 @@ Status delta_schema_reconcile(const DeltaSchema *table, const DuckColumnInfo *co
 out:
     text_free(&sql);
     arena_free(r.arena);
+    return rc;
+}
+
+static size_t leave_out(DuckColumnInfo *columns, size_t n, const char *const *extra)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bool out = false;
+        for (size_t k = 0; extra != NULL && extra[k] != NULL && !out; k++) {
+            out = strcmp(columns[i].name, extra[k]) == 0;
+        }
+        if (!out) {
+            columns[kept++] = columns[i];
+        }
+    }
+    return kept;
+}
+
+Status delta_schema_reconcile_query(const DeltaSchema *table, DuckConn *conn, const char *query,
+                                    const char *const *extra, DeltaMerge merge, Text *select, DeltaSchema **evolved,
+                                    Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DuckColumnInfo *columns = NULL;
+    Error misfit = ERROR_NONE;
+    size_t n = 0;
+
+    TRY(duck_describe(conn, query, arena, &columns, &n, err));
+    n = leave_out(columns, n, extra);
+    if (delta_schema_reconcile(table, columns, n, merge, select, evolved, &misfit) == OK) {
+        goto out;
+    }
+    /* seldom: is what does not fit a NULL? */
+    TRY(duck_describe_nulls(conn, query, arena, &columns, &n, err));
+    n = leave_out(columns, n, extra);
+    TRY(delta_schema_reconcile(table, columns, n, merge, select, evolved, err));
+out:
+    error_clear(&misfit);
+    arena_free(arena);
     return rc;
 }
 

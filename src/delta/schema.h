@@ -110,6 +110,12 @@ typedef enum DeltaMerge {
 Status delta_schema_reconcile(const DeltaSchema *table, const DuckColumnInfo *columns, size_t n, DeltaMerge merge,
                               Text *select, DeltaSchema **evolved, Error *err);
 
+/* The same for the columns of a query, but for those named in `extra` (ends with NULL; NULL = none). A bare NULL, or an
+ * empty list, fits any column. */
+Status delta_schema_reconcile_query(const DeltaSchema *table, DuckConn *conn, const char *query,
+                                    const char *const *extra, DeltaMerge merge, Text *select, DeltaSchema **evolved,
+                                    Error *err);
+
 /* Is a reader that was planned with `read` able to take data of `data` (reference 16.8 step 2)? Names the first difference in *err. */
 Status delta_schema_check_read(const DeltaSchema *read, const DeltaSchema *data, Error *err);
 bool delta_schema_equal(const DeltaSchema *a, const DeltaSchema *b);

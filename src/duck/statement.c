@@ -145,3 +145,93 @@ out:
     duckdb_destroy_prepare(&statement);
     return rc;
 }
+
+/* ---- bare NULLs ---- */
+
+/* DuckDB calls a bare NULL INTEGER where a query ends. In a UNION with a smaller type it still takes that one, which an
+ * INTEGER does not: `probe` is the type with BOOLEAN for INTEGER. */
+static const DuckType *probe_type(const DuckType *type, Arena *arena, bool *any)
+{
+    DuckType *probe = arena_alloc(arena, sizeof *probe);
+    DuckTypeMember *members = arena_alloc(arena, (type->n_members + 1) * sizeof *members);
+
+    *probe = *type;
+    for (size_t i = 0; i < type->n_members; i++) {
+        members[i] = type->members[i];
+        if (members[i].type != NULL) {
+            members[i].type = probe_type(type->members[i].type, arena, any);
+        }
+    }
+    probe->members = members;
+    if (type->id == DUCK_INTEGER) {
+        probe->id = DUCK_BOOLEAN;
+        *any = true;
+    }
+    return probe;
+}
+
+/* The type with bare_null where the probe was taken. */
+static const DuckType *mark_nulls(const DuckType *type, const DuckType *probed, Arena *arena)
+{
+    DuckType *marked = arena_alloc(arena, sizeof *marked);
+    DuckTypeMember *members = arena_alloc(arena, (type->n_members + 1) * sizeof *members);
+
+    *marked = *type;
+    marked->bare_null = type->id == DUCK_INTEGER && probed->id == DUCK_BOOLEAN;
+    if (probed->id != type->id || probed->n_members != type->n_members) {
+        return marked;
+    }
+    for (size_t i = 0; i < type->n_members; i++) {
+        members[i] = type->members[i];
+        if (members[i].type != NULL) {
+            members[i].type = mark_nulls(type->members[i].type, probed->members[i].type, arena);
+        }
+    }
+    marked->members = members;
+    return marked;
+}
+
+Status duck_describe_nulls(DuckConn *conn, const char *sql, Arena *arena, DuckColumnInfo **columns, size_t *n,
+                           Error *err)
+{
+    Status rc = OK;
+    Text probe = TEXT(TEXT_SQL_MAX);
+    DuckColumnInfo *probed = NULL;
+    size_t n_probed = 0;
+    bool any = false;
+
+    TRY(duck_describe(conn, sql, arena, columns, n, err));
+    /* a query with CTEs of its own forgets its NULLs when it is put into brackets */
+    bool with = str_istarts(sql + strspn(sql, " \t\r\n"), "WITH ");
+    text_printf(&probe, with ? "%s\nUNION ALL SELECT " : "FROM (%s\n) UNION ALL SELECT ", sql);
+    for (size_t i = 0; i < *n; i++) {
+        bool here = false;
+        const DuckType *type = probe_type((*columns)[i].type, arena, &here);
+        text_append(&probe, i > 0 ? ", NULL" : "NULL");
+        if (here) {
+            text_append(&probe, "::");
+            duck_type_sql(type, &probe);
+        }
+        any = any || here;
+    }
+    text_append(&probe, " WHERE false");
+    /* a query that cannot be asked so has its types as they are */
+    if (any && duck_describe(conn, text_str(&probe), arena, &probed, &n_probed, NULL) == OK && n_probed == *n) {
+        for (size_t i = 0; i < *n; i++) {
+            (*columns)[i].type = mark_nulls((*columns)[i].type, probed[i].type, arena);
+        }
+    }
+out:
+    text_free(&probe);
+    return rc;
+}
+
+bool duck_type_has_bare_null(const DuckType *type)
+{
+    bool has = type->bare_null;
+
+    for (size_t i = 0; i < type->n_members && !has; i++) {
+        has = type->members[i].type != NULL && duck_type_has_bare_null(type->members[i].type);
+    }
+    return has;
+}

@@ -59,6 +59,7 @@ typedef struct DuckTypeMember {
 struct DuckType {
     DuckTypeId id;
     uint8_t precision, scale;      /* DECIMAL */
+    bool bare_null;                /* INTEGER: DuckDB's stand-in for a NULL without a type (duck_describe_nulls) */
     const DuckTypeMember *members; /* STRUCT: its fields; LIST, ARRAY: one; MAP: "key" and "value"; UNION: its
                                     * alternatives; ENUM: its values as names, type NULL */
     size_t n_members;
@@ -74,6 +75,13 @@ typedef struct DuckColumnInfo {
 
 /* Names and types of the rows a SELECT would give, without running it. Everything lives in `arena`. */
 Status duck_describe(DuckConn *conn, const char *sql, Arena *arena, DuckColumnInfo **columns, size_t *n, Error *err);
+
+/* The same, but also tells where INTEGER only stands for the type of a NULL: the column of SELECT NULL, the elements of
+ * [], members of structs. Such values can be cast to anything. The query is bound twice. */
+Status duck_describe_nulls(DuckConn *conn, const char *sql, Arena *arena, DuckColumnInfo **columns, size_t *n,
+                           Error *err);
+/* Does the type hold a bare_null? */
+bool duck_type_has_bare_null(const DuckType *type);
 
 /* The type of a result's column; borrowed from the result. */
 const DuckType *duck_result_type(const DuckResult *result, size_t column);

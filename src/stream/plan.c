@@ -125,7 +125,8 @@ static Status check_names(const Flow *flow, Error *err)
 static Status bind_query(Flow *flow, Error *err)
 {
     flow->columns_arena = arena_new();
-    Status rc = duck_describe(flow->conn, flow->query, flow->columns_arena, &flow->columns, &flow->n_columns, err);
+    Status rc = duck_describe_nulls(flow->conn, flow->query, flow->columns_arena, &flow->columns, &flow->n_columns,
+                                    err);
 
     if (rc != OK) {
         if (flow->place) {
