@@ -222,6 +222,9 @@ static void render_info(const DeltaTransaction *txn, int64_t timestamp_ms, Text 
         text_append(out, ",\"userMetadata\":");
         text_append_json_string(out, txn->user_metadata);
     }
+    if (delta_property_bool(&txn->metadata, "delta.enableRowTracking")) {
+        text_append(out, ",\"tags\":{\"delta.rowTracking.preserved\":\"true\"}");
+    }
     text_printf(out, ",\"engineInfo\":\"freshet/%s\",\"txnId\":\"%s\"", FRESHET_VERSION, txn->token);
     if (txn->freshet != NULL) {
         text_printf(out, ",\"freshet\":%s", txn->freshet);

@@ -457,9 +457,51 @@ static Status begin_mapping(DeltaTransaction *txn, Error *err)
     return txn->schema == NULL ? OK : take_schema(txn, delta_schema_ref(txn->schema), txn->snapshot != NULL, err);
 }
 
+/* The columns of data files that keep the ids of rows that move: named once, when row tracking is turned on. */
+static void name_row_id_columns(DeltaTransaction *txn)
+{
+    static const char *const COLUMNS[][2] = {
+        {"delta.rowTracking.materializedRowIdColumnName", "_row-id-col-"},
+        {"delta.rowTracking.materializedRowCommitVersionColumnName", "_row-commit-version-col-"}};
+    char id[UUID_TEXT];
+
+    for (size_t i = 0; i < sizeof COLUMNS / sizeof *COLUMNS; i++) {
+        if (delta_transaction_property(txn, COLUMNS[i][0]) == NULL) {
+            uuid_text(id);
+            put_property(txn, COLUMNS[i][0], arena_printf(txn->arena, "%s%s", COLUMNS[i][1], id));
+        }
+    }
+}
+
+static Status add_untracked(void *context, const DeltaFile *file, Error *err)
+{
+    DeltaTransaction *txn = context;
+    DeltaFile again = *file;
+
+    (void)err;
+    again.data_change = false;
+    if (file->base_row_id < 0) {
+        delta_transaction_add(txn, &again);
+    }
+    return OK;
+}
+
+/* Every file needs a first row id as soon as the property is on: those without one are named again and get theirs like
+ * new files. Files that others add meanwhile would have none: they are a conflict. */
+static Status begin_row_tracking(DeltaTransaction *txn, Error *err)
+{
+    name_row_id_columns(txn);
+    if (txn->snapshot == NULL) {
+        return OK;
+    }
+    delta_transaction_read_table(txn);
+    return delta_snapshot_each_file(txn->snapshot, txn->conn, add_untracked, txn, err);
+}
+
 Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, const char *value, Error *err)
 {
     bool done, used_ict = delta_transaction_uses_ict(txn);
+    bool tracked_rows = delta_property_bool(&txn->metadata, "delta.enableRowTracking");
     const char *mode = mapping_mode(&txn->metadata);
     Status rc = OK;
 
@@ -472,6 +514,9 @@ Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, co
         TRY(check_mapping_change(txn, mode, value != NULL ? value : "none", err));
     }
     put_property(txn, key, value);
+    if (!tracked_rows && delta_property_bool(&txn->metadata, "delta.enableRowTracking")) {
+        TRY(begin_row_tracking(txn, err));
+    }
     if (strcmp(mode, mapping_mode(&txn->metadata)) != 0) {
         TRY(begin_mapping(txn, err));
     }

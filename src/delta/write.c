@@ -44,6 +44,7 @@ typedef struct Write {
     bool mapped;      /* column mapping: physical names and field ids */
     bool materialize; /* partition columns are in the files too */
     bool change_data; /* rows have a column _change_type and become cdc files */
+    bool row_ids;     /* rows may bring their ids: DELTA_ROW_ID, DELTA_ROW_VERSION */
     ParquetFile *files;
     size_t n_files;
     const char **keys; /* of the files in the store */
@@ -63,17 +64,31 @@ static const char *property(const Write *w, const char *key, const char *otherwi
 
 /* ---- the schema the rows are written with ---- */
 
-/* The columns that belong to the table come first. */
-static size_t without_change_type(DuckColumnInfo *columns, size_t n)
+/* Columns of the query that are none of the table's; ends with NULL. */
+static const char *const *extra_columns(const DeltaWriteOptions *options)
 {
-    size_t kept = 0;
+    static const char *const NONE[] = {NULL}, *const CHANGES[] = {CHANGE_TYPE, NULL};
+    static const char *const TRACKED[] = {DELTA_ROW_ID, DELTA_ROW_VERSION, NULL};
 
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(columns[i].name, CHANGE_TYPE) != 0) {
-            columns[kept++] = columns[i];
-        }
+    return options->change_data ? CHANGES : options->row_ids ? TRACKED : NONE;
+}
+
+/* The schema that the query alone decides. */
+static Status take_schema(DeltaTransaction *txn, DuckConn *conn, const char *query, Arena *arena, Error *err)
+{
+    Status rc = OK;
+    DuckColumnInfo *columns = NULL;
+    size_t n = 0;
+    DeltaSchema *schema = delta_transaction_schema(txn), *taken = NULL;
+
+    TRY(duck_describe(conn, query, arena, &columns, &n, err));
+    TRY(delta_schema_from_columns(columns, n, &taken, err));
+    if (!schema || !delta_schema_equal(schema, taken)) {
+        TRY(delta_transaction_set_schema(txn, taken, err));
     }
-    return kept;
+out:
+    delta_schema_unref(taken);
+    return rc;
 }
 
 /* "SELECT casts AS columns FROM (query)"; sets the transaction's schema where it is new or grows. */
@@ -81,31 +96,24 @@ static Status reconcile(DeltaTransaction *txn, DuckConn *conn, const char *query
                         Arena *arena, Text *out, Error *err)
 {
     Status rc = OK;
-    DuckColumnInfo *columns = NULL;
-    size_t n = 0;
+    const char *const *extra = extra_columns(options);
     DeltaSchema *schema = delta_transaction_schema(txn), *grown = NULL;
     Text select = TEXT(TEXT_SQL_MAX);
 
-    TRY(duck_describe(conn, query, arena, &columns, &n, err));
-    if (options->change_data) {
-        n = without_change_type(columns, n);
-    }
     if (!schema || schema->n_fields == 0 || options->overwrite_schema) {
-        TRY(delta_schema_from_columns(columns, n, &grown, err));
-        if (!schema || !delta_schema_equal(schema, grown)) {
-            TRY(delta_transaction_set_schema(txn, grown, err));
-        }
+        TRY(take_schema(txn, conn, query, arena, err));
         schema = delta_transaction_schema(txn);
-        delta_schema_unref(grown);
-        grown = NULL;
     }
-    TRY(delta_schema_reconcile(schema, columns, n, options->merge_schema, &select, &grown, err));
+    TRY(delta_schema_reconcile_query(schema, conn, query, extra, options->merge_schema, &select, &grown, err));
     if (grown) {
         TRY(delta_transaction_set_schema(txn, grown, err));
     }
     text_append(out, "SELECT ");
     text_append(out, text_str(&select));
-    text_append(out, options->change_data ? ", " CHANGE_TYPE " FROM (" : " FROM (");
+    for (size_t i = 0; extra[i] != NULL; i++) {
+        text_printf(out, ", %s", extra[i]);
+    }
+    text_append(out, " FROM (");
     text_append(out, query);
     text_append(out, "\n)"); /* the query may end with a line comment */
 out:
@@ -243,6 +251,15 @@ static Status partition_select(const Write *w, Text *out, Error *err)
     return OK;
 }
 
+/* Ids that rows bring along, in the columns that the table has for them (Delta protocol, Row Tracking). */
+static void row_ids_select(const Write *w, Text *out)
+{
+    text_append(out, ", " DELTA_ROW_ID " AS ");
+    text_append_sql_name(out, property(w, DELTA_ROW_ID_COLUMN, DELTA_ROW_ID));
+    text_append(out, ", " DELTA_ROW_VERSION " AS ");
+    text_append_sql_name(out, property(w, DELTA_ROW_VERSION_COLUMN, DELTA_ROW_VERSION));
+}
+
 /* The list of stored columns, partition texts last. */
 static Status stored_select(const Write *w, Text *out, Error *err)
 {
@@ -267,6 +284,9 @@ static Status stored_select(const Write *w, Text *out, Error *err)
         TRY(error_set(err, E_DELTA_SCHEMA, "the table has no column to store: all are partition columns or void"));
     }
     text_append(out, w->change_data ? ", " CHANGE_TYPE : "");
+    if (w->row_ids) {
+        row_ids_select(w, out);
+    }
     TRY(partition_select(w, out, err));
 out:
     text_free(&name);
@@ -517,6 +537,7 @@ Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *quer
 
     options = options ? options : &DEFAULTS;
     w.change_data = options->change_data;
+    w.row_ids = options->row_ids;
     TRY(reconcile(txn, conn, query, options, w.arena, &rows, err));
     w.schema = delta_transaction_schema(txn);
     w.partition_columns = delta_transaction_partition_columns(txn, &w.n_partition_columns);

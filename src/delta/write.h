@@ -8,10 +8,18 @@
 
 #include "delta/transaction.h"
 
+/* Columns of a query whose rows keep their ids, and the properties that say which columns of the files hold them. */
+#define DELTA_ROW_ID             "freshet_row_id"
+#define DELTA_ROW_VERSION        "freshet_row_version"
+#define DELTA_ROW_ID_COLUMN      "delta.rowTracking.materializedRowIdColumnName"
+#define DELTA_ROW_VERSION_COLUMN "delta.rowTracking.materializedRowCommitVersionColumnName"
+
 typedef struct DeltaWriteOptions {
     DeltaMerge merge_schema; /* mergeSchema: NONE or ALL */
     bool
         change_data; /* the rows are changes: a further column _change_type, files in _change_data, cdc actions; nothing is checked */
+    bool row_ids; /* two further columns, DELTA_ROW_ID and DELTA_ROW_VERSION: of rows that had another place before (row
+                     tracking); NULL = a new row, changed by this commit */
     bool overwrite_schema;  /* only with a full overwrite */
     int64_t file_bytes_max; /* 0 = one file per partition (and thread) */
 } DeltaWriteOptions;

@@ -96,7 +96,7 @@ out:
 /* ---- expressions ---- */
 
 /* Binds what stands behind `lead`; an error points to it. *type: of the first column. */
-static Status bind(Dml *d, const char *lead, SqlSpan span, const char *tail, DuckTypeId *type, Error *err)
+static Status bind(Dml *d, const char *lead, SqlSpan span, const char *tail, const DuckType **type, Error *err)
 {
     Status rc = OK;
     Text sql = TEXT(TEXT_SQL_MAX);
@@ -106,28 +106,28 @@ static Status bind(Dml *d, const char *lead, SqlSpan span, const char *tail, Duc
     text_append(&sql, lead);
     text_append(&sql, slice(d, span));
     text_append(&sql, tail);
-    rc = duck_describe(session_conn(d->session), text_str(&sql), d->arena, &columns, &n, err);
+    rc = duck_describe_nulls(session_conn(d->session), text_str(&sql), d->arena, &columns, &n, err);
     if (rc != OK) {
         int64_t at = duck_error_position(session_conn(d->session)) - (int64_t)strlen(lead);
         bool inside = at >= 0 && (size_t)at < span.end - span.begin;
         sql_query_place(d->query, (int64_t)span.begin + (inside ? at : 0), err);
         goto out;
     }
-    *type = columns[0].type->id;
+    *type = columns[0].type;
 out:
     text_free(&sql);
     return rc;
 }
 
 /* Binds an expression over the FROM items `from`. */
-static Status bind_value(Dml *d, SqlSpan span, const char *from, DuckTypeId *type, Error *err)
+static Status bind_value(Dml *d, SqlSpan span, const char *from, const DuckType **type, Error *err)
 {
     return bind(d, "SELECT (", span, arena_printf(d->arena, "\n) FROM %s", from), type, err);
 }
 
 static Status bind_condition(Dml *d, SqlSpan span, const char *from, Error *err)
 {
-    DuckTypeId type;
+    const DuckType *type;
 
     return bind(d, "SELECT (", span, arena_printf(d->arena, "\n)::BOOLEAN FROM %s", from), &type, err);
 }
@@ -175,10 +175,12 @@ static Status read_assignments(Dml *d, const SqlAssignment *set, size_t n, const
 
     for (size_t i = 0; i < n; i++) {
         made[i].column = set[i].column;
+        made[i].path = set[i].path;
+        made[i].n_path = set[i].n_path;
         if (!set[i].is_default) {
-            DuckTypeId type;
+            const DuckType *type = NULL;
             TRY(bind_value(d, set[i].value, from, &type, err));
-            made[i].untyped = type == DUCK_NULL;
+            made[i].untyped = duck_type_has_bare_null(type);
             made[i].expression = slice(d, set[i].value);
         }
     }
@@ -275,7 +277,7 @@ static Status read_merge(Dml *d, TableMerge *out, Error *err)
 {
     Status rc = OK;
     const SqlDml *body = &d->body;
-    DuckTypeId type;
+    const DuckType *type = NULL;
     TableMergeClause *clauses = arena_alloc(d->arena, (body->n_clauses + 1) * sizeof *clauses);
 
     TRY(bind(d, "SELECT * FROM ", body->source, "", &type, err));
@@ -290,6 +292,7 @@ static Status read_merge(Dml *d, TableMerge *out, Error *err)
         .on = {.alias = body->alias, .sql = slice(d, body->on), .text = slice(d, body->on)},
         .clauses = clauses,
         .n_clauses = body->n_clauses,
+        .evolve = body->evolve,
     };
     session_predicates(d->session, d->arena, arena_printf(d->arena, ", %s", d->source), &out->on);
 out:

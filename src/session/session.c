@@ -268,6 +268,7 @@ static Status run_insert(Session *session, const SqlText *text, const SqlStateme
                           .columns = statement->insert_columns,
                           .n_columns = statement->n_insert_columns,
                           .overwrite = statement->overwrite,
+                          .merge_schema = statement->evolve,
                           .txn_version = -1};
     (void)result;
 

@@ -598,7 +598,12 @@ static Status scan_target(Rewriter *r, SqlCursor *c, Error *err)
     bool merge = cursor_is(c, 0, SQL_W_MERGE);
     Status rc = OK;
     scan_token(r, c);
-    scan_token(r, c);
+    while (merge && !cursor_done(c) && !cursor_is(c, 0, SQL_W_INTO)) { /* WITH SCHEMA EVOLUTION */
+        scan_token(r, c);
+    }
+    if (!cursor_done(c)) {
+        scan_token(r, c);
+    }
     while (rc == OK && !cursor_done(c) && !cursor_is(c, 0, SQL_W_USING) && !cursor_is(c, 0, SQL_W_WHERE)) {
         rc = scan_one(r, c, err);
     }

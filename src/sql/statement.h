@@ -81,6 +81,7 @@ typedef struct SqlStatement {
     const char *format;        /* CREATE SINK ... USING kafka: lower case */
     bool by_name;              /* INSERT ... BY NAME */
     bool overwrite;            /* INSERT OVERWRITE */
+    bool evolve;               /* INSERT, MERGE WITH SCHEMA EVOLUTION */
     const char *replace_where; /* INSERT INTO t REPLACE WHERE <condition text> */
     const SqlColumn *columns;
     size_t n_columns;

@@ -1,6 +1,6 @@
 #include "sql/statement_dml.h"
 
-#include "sql/cursor.h"
+#include "sql/statement_int.h"
 
 /* A word that is no keyword elsewhere. */
 static bool accept_text(SqlCursor *c, const char *word)
@@ -56,25 +56,27 @@ out:
 
 /* ---- assignments ---- */
 
-/* [target.]column */
-static Status column(SqlCursor *c, const char *alias, const char **out, Error *err)
+/* [target.]column[.field]* */
+static Status column(SqlCursor *c, const char *alias, SqlAssignment *out, Error *err)
 {
     Status rc = OK;
-    size_t from = c->at, parts = 1;
-    const char *name = NULL, *first = NULL;
+    SqlList parts = SQL_LIST(const char *);
+    const char *name = NULL;
+    size_t n = 0;
 
     TRY(cursor_name(c, SQL_WORD_COLUMN, "the name of a column", &name, err));
-    first = name;
-    for (; cursor_accept_op(c, '.'); parts++) {
+    *(const char **)sql_list_add(&parts) = name;
+    while (cursor_accept_op(c, '.')) {
         TRY(cursor_name(c, SQL_WORD_RESERVED, "the name of a column", &name, err));
+        *(const char **)sql_list_add(&parts) = name;
     }
-    if (parts > 2 || (parts == 2 && !str_ieq(first, alias))) {
-        rc = cursor_error(c, from, c->at, err, "a field inside a column cannot be assigned");
-        error_hint(err, "assign the whole column, for example with struct_update(column, field := value)");
-        goto out;
-    }
-    *out = name;
+    const char *const *names = sql_list_take(&parts, c->arena, &n);
+    size_t first = n > 1 && str_ieq(names[0], alias) ? 1 : 0;
+    out->column = names[first];
+    out->path = names + first + 1;
+    out->n_path = n - first - 1;
 out:
+    sql_list_fini(&parts);
     return rc;
 }
 
@@ -100,7 +102,7 @@ static Status assignments(SqlCursor *c, SqlWord stop, const char *alias, const S
 
     do {
         SqlAssignment *next = sql_list_add(&list);
-        TRY(column(c, alias, &next->column, err));
+        TRY(column(c, alias, next, err));
         TRY(cursor_expect_op(c, '=', "behind the column", err));
         TRY(value(c, stop, next, err));
     } while (cursor_accept_op(c, ','));
@@ -133,7 +135,7 @@ static Status insert_values(SqlCursor *c, const char *alias, SqlMergeClause *out
     do {
         SqlAssignment *next = sql_list_add(&list);
         if (named) {
-            TRY(column(&names, alias, &next->column, err));
+            TRY(column(&names, alias, next, err));
         }
         TRY(value(&values, SQL_WORD_COUNT, next, err));
         if (named && cursor_is_op(&names, 0, ',') != cursor_is_op(&values, 0, ',')) {
@@ -230,7 +232,8 @@ static Status merge(SqlCursor *c, SqlDml *out, Error *err)
     SqlList clauses = SQL_LIST(SqlMergeClause);
     size_t from;
 
-    TRY(cursor_expect(c, SQL_W_INTO, "behind MERGE", err));
+    TRY(sql_parse_evolution(c, &out->evolve, err));
+    TRY(cursor_expect(c, SQL_W_INTO, out->evolve ? "behind EVOLUTION" : "behind MERGE", err));
     TRY(target(c, &out->alias, err));
     TRY(cursor_expect(c, SQL_W_USING, "behind the table to merge into", err));
     from = c->at;

@@ -7,8 +7,10 @@
 
 /* column = value. */
 typedef struct SqlAssignment {
-    const char *column; /* without qualification; NULL: INSERT VALUES (...) without columns */
-    bool is_default;    /* DEFAULT instead of a value */
+    const char *column;      /* without qualification; NULL: INSERT VALUES (...) without columns */
+    const char *const *path; /* of a field inside it: column.f.g = value has {"f", "g"} */
+    size_t n_path;
+    bool is_default; /* DEFAULT instead of a value */
     SqlSpan value;
 } SqlAssignment;
 
@@ -36,6 +38,7 @@ typedef struct SqlDml {
     SqlSpan on;
     const SqlMergeClause *clauses;
     size_t n_clauses;
+    bool evolve; /* MERGE WITH SCHEMA EVOLUTION */
 } SqlDml;
 
 /* Reads a whole statement of `kind` (SQL_DELETE, SQL_UPDATE, SQL_MERGE). E_SQL_PARSE has its place in `text`. */

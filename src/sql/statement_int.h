@@ -36,6 +36,9 @@ Status sql_parse_column_list(SqlCursor *c, SqlStatement *out, Error *err);
 /* The same without brackets, up to the end. */
 Status sql_parse_columns(SqlCursor *c, SqlStatement *out, Error *err);
 
+/* [WITH SCHEMA EVOLUTION] behind INSERT or MERGE; statement_table.c */
+Status sql_parse_evolution(SqlCursor *c, bool *out, Error *err);
+
 /* Sets the query to what is left, which must not be empty. */
 Status sql_take_query(SqlCursor *c, SqlStatement *out, Error *err);
 /* Sets rest to what is left, which may be empty. */

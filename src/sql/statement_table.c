@@ -32,6 +32,20 @@ Status sql_parse_drop(SqlCursor *c, SqlStatement *out, Error *err)
     return cursor_table_name(c, false, &out->target, err);
 }
 
+Status sql_parse_evolution(SqlCursor *c, bool *out, Error *err)
+{
+    Status rc = OK;
+
+    *out = false;
+    if (cursor_accept(c, SQL_W_WITH)) {
+        TRY(cursor_expect(c, SQL_W_SCHEMA, "EVOLUTION behind WITH", err));
+        TRY(cursor_expect(c, SQL_W_EVOLUTION, "behind WITH SCHEMA", err));
+        *out = true;
+    }
+out:
+    return rc;
+}
+
 /* ---- INSERT ---- */
 
 /* True where the query of an INSERT starts. */
@@ -106,14 +120,17 @@ Status sql_parse_insert(SqlCursor *c, SqlStatement *out, Error *err)
     if (cursor_is(c, 0, SQL_W_OR)) {
         return OK; /* INSERT OR REPLACE: a table of DuckDB's */
     }
+    Status rc = sql_parse_evolution(c, &out->evolve, err);
+    if (rc != OK) {
+        return rc;
+    }
     out->overwrite = cursor_accept(c, SQL_W_OVERWRITE);
     if (!out->overwrite && !cursor_is(c, 0, SQL_W_INTO)) {
         return cursor_expected(c, err, "INTO or OVERWRITE behind INSERT");
     }
     (void)cursor_accept(c, SQL_W_INTO);
     (void)cursor_accept(c, SQL_W_TABLE);
-    Status rc = cursor_table_name(c, false, &out->target, err);
-    if (rc != OK) {
+    if ((rc = cursor_table_name(c, false, &out->target, err)) != OK) {
         return rc;
     }
     out->kind = SQL_INSERT;
@@ -147,7 +164,8 @@ Status sql_parse_update(SqlCursor *c, SqlStatement *out, Error *err)
 Status sql_parse_merge(SqlCursor *c, SqlStatement *out, Error *err)
 {
     c->at++;
-    Status rc = cursor_expect(c, SQL_W_INTO, "behind MERGE", err);
+    Status rc = sql_parse_evolution(c, &out->evolve, err);
+    rc = rc == OK ? cursor_expect(c, SQL_W_INTO, "behind MERGE", err) : rc;
     return rc == OK ? target_and_rest(c, out, SQL_MERGE, false, err) : rc;
 }
 

@@ -40,8 +40,11 @@ Status table_delete_mark(TableRewrite *w, const TableCondition *where, int64_t *
         TRY(duck_exec(w->conn, text_str(&sql), err));
         text_clear(&sql);
         text_append(&sql, "SELECT freshet_file, freshet_row FROM freshet_changes");
-        text_append(changes,
-                    "SELECT * EXCLUDE (freshet_file, freshet_row), 'delete' AS _change_type FROM freshet_changes");
+        text_append(changes, "SELECT * EXCLUDE (freshet_file, freshet_row");
+        for (const char *const *name = table_rewrite_id_names(w); *name != NULL; name++) {
+            text_printf(changes, ", %s", *name);
+        }
+        text_append(changes, "), 'delete' AS _change_type FROM freshet_changes");
     } else {
         text_append(&sql, "SELECT freshet_file, freshet_row");
         matching_sql(w, where, &sql);

@@ -10,8 +10,10 @@ Status table_delete(DeltaTable *table, DuckConn *conn, const TableCondition *whe
 
 typedef struct TableAssignment {
     const char *column;
-    const char *expression; /* SQL over the old row; NULL: the column's default */
-    bool untyped;           /* the expression is NULL whatever happens, so DuckDB has no type for it */
+    const char *const *path; /* the field that is assigned inside the column: c.f.g has {"f", "g"} */
+    size_t n_path;           /* 0: the column itself */
+    const char *expression;  /* SQL over the old row; NULL: the column's default */
+    bool untyped;            /* it holds a NULL or an empty list that DuckDB has no type for */
 } TableAssignment;
 
 /* One commit, none when no row matches. All expressions see the row as it was. */

@@ -3,15 +3,19 @@
  *     freshet_source    the source's rows with a number, freshet_source
  *     freshet_matches   one row per pair that the condition joins: address of the target's row, number of the source's,
  *                       freshet_action (which clause takes it, NULL: none), old columns o0, o1, ... as far as they are
- *                       needed, and for clause k the values vk_0, vk_1, ... it assigns
+ *                       needed, the row's id with row tracking, and for clause k the values vk_0, vk_1, ... it assigns
  *     freshet_orphans   the same for rows of the target that nothing matched (WHEN NOT MATCHED BY SOURCE)
  *     freshet_inserts   freshet_action and vk_... for rows of the source that matched nothing
  *
- * The join is DuckDB's with the small side hashed; only columns that clauses need are read from the table. */
+ * The join is DuckDB's with the small side hashed; only columns that clauses need are read from the table.
+ *
+ * WITH SCHEMA EVOLUTION the table first takes the columns of the source that a clause gives it and the table does not
+ * have; they are NULL in rows that are there. */
 #include "table/merge.h"
 
 #include <string.h>
 
+#include "table/assign.h"
 #include "table/rows.h"
 
 /* A clause with its columns resolved. */
@@ -25,6 +29,8 @@ typedef struct Merge {
     TableRewrite *w;
     const TableMerge *is;
     Clause *clauses;
+    DuckColumnInfo *columns; /* of the source */
+    size_t n_columns;
     size_t n_of[3];   /* clauses by TableMergeWhen */
     bool *old_needed; /* per column of the table: the old value goes into a new row or a change */
     TableMergeResult done;
@@ -32,41 +38,14 @@ typedef struct Merge {
 
 /* ---- what the clauses say ---- */
 
-static bool source_has(const DuckColumnInfo *columns, size_t n, const char *name)
+static bool source_has(const Merge *m, const char *name)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (str_ieq(columns[i].name, name)) {
+    for (size_t i = 0; i < m->n_columns; i++) {
+        if (str_ieq(m->columns[i].name, name)) {
             return true;
         }
     }
     return false;
-}
-
-/* SET * and INSERT *: each column from the source's of that name. */
-static Status assign_all(Merge *m, Clause *clause, const DuckColumnInfo *columns, size_t n, Error *err)
-{
-    Status rc = OK;
-    const DeltaSchema *schema = m->w->schema;
-    Text value = TEXT(1 << 16);
-
-    for (size_t i = 0; i < schema->n_fields; i++) {
-        const char *name = schema->fields[i].name;
-        if (!source_has(columns, n, name)) {
-            rc = error_set(err, E_DELTA_SCHEMA, "%s needs column \"%s\", which the source does not have",
-                           clause->is->action == TABLE_MERGE_INSERT ? "INSERT *" : "UPDATE SET *", name);
-            error_klass(err, "DELTA_MERGE_UNRESOLVED_EXPRESSION");
-            error_hint(err, "name the columns and their values");
-            goto out;
-        }
-        text_clear(&value);
-        text_append_sql_name(&value, m->is->source_alias);
-        text_append_char(&value, '.');
-        text_append_sql_name(&value, name);
-        clause->values[i] = arena_strdup(m->w->arena, text_str(&value));
-    }
-out:
-    text_free(&value);
-    return rc;
 }
 
 static Status assign_default(Merge *m, size_t column, Clause *clause, Error *err)
@@ -79,41 +58,64 @@ static Status assign_default(Merge *m, size_t column, Clause *clause, Error *err
     return rc;
 }
 
-static void assign_typed(Merge *m, size_t column, const char *expression, Clause *clause)
+static Status not_in_source(const Clause *clause, const char *name, Error *err)
 {
-    Text value = TEXT(1 << 20);
+    Status rc = error_set(err, E_DELTA_SCHEMA, "%s needs column \"%s\", which the source does not have",
+                          clause->is->action == TABLE_MERGE_INSERT ? "INSERT *" : "UPDATE SET *", name);
 
-    table_rows_typed(&m->w->schema->fields[column], expression, &value);
-    clause->values[column] = arena_strdup(m->w->arena, text_str(&value));
-    text_free(&value);
+    error_klass(err, "DELTA_MERGE_UNRESOLVED_EXPRESSION");
+    error_hint(err, "name the columns and their values, or write MERGE WITH SCHEMA EVOLUTION INTO");
+    return rc;
 }
 
-static Status assign_named(Merge *m, Clause *clause, Error *err)
+/* SET * and INSERT *: each column from the source's of that name. When the schema evolves the source need not have all. */
+static Status assign_all(Merge *m, Clause *clause, Error *err)
+{
+    Status rc = OK;
+    const DeltaSchema *schema = m->w->schema;
+    Text value = TEXT(1 << 16);
+
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        const char *name = schema->fields[i].name;
+        if (!source_has(m, name) && !m->is->evolve) {
+            TRY(not_in_source(clause, name, err));
+        } else if (!source_has(m, name) && clause->is->action == TABLE_MERGE_INSERT) {
+            TRY(assign_default(m, i, clause, err));
+        } else if (source_has(m, name)) {
+            text_clear(&value);
+            text_append_sql_name(&value, m->is->source_alias);
+            text_append_char(&value, '.');
+            text_append_sql_name(&value, name);
+            clause->values[i] = arena_strdup(m->w->arena, text_str(&value));
+        }
+    }
+out:
+    text_free(&value);
+    return rc;
+}
+
+/* The names INSERT VALUES (...) leaves out, and the defaults of columns that INSERT does not name. */
+static Status assign_insert(Merge *m, Clause *clause, Error *err)
 {
     Status rc = OK;
     const DeltaSchema *schema = m->w->schema;
     const TableMergeClause *is = clause->is;
+    TableAssignment *set = arena_alloc(m->w->arena, (is->n_set + 1) * sizeof *set);
 
+    if (is->n_set > 0 && is->set[0].column == NULL && is->n_set != m->w->scanned->n_fields) {
+        TRY(error_set(err, E_DELTA_SCHEMA, "INSERT gives %zu values, the table has %zu columns", is->n_set,
+                      m->w->scanned->n_fields));
+    }
     for (size_t i = 0; i < is->n_set; i++) {
-        size_t column = i;
-        if (is->set[i].column != NULL) {
-            TRY(table_rows_column(schema, is->set[i].column, &column, err));
-        } else if (is->n_set != schema->n_fields) {
-            TRY(error_set(err, E_DELTA_SCHEMA, "INSERT gives %zu values, the table has %zu columns", is->n_set,
-                          schema->n_fields));
-        }
-        if (clause->values[column] != NULL) {
-            TRY(error_set(err, E_DELTA_SCHEMA, "column \"%s\" is assigned twice", schema->fields[column].name));
-        }
-        if (is->set[i].expression != NULL && is->set[i].untyped) {
-            assign_typed(m, column, is->set[i].expression, clause);
-        } else if (is->set[i].expression != NULL) {
-            clause->values[column] = is->set[i].expression;
-        } else {
-            TRY(assign_default(m, column, clause, err));
+        set[i] = is->set[i];
+        set[i].column = set[i].column != NULL ? set[i].column : schema->fields[i].name;
+        if (set[i].n_path > 0) {
+            TRY(error_set(err, E_DELTA_SCHEMA, "INSERT takes whole columns: \"%s\" is given by its fields",
+                          set[i].column));
         }
     }
-    for (size_t i = 0; is->action == TABLE_MERGE_INSERT && i < schema->n_fields; i++) {
+    TRY(table_assign(schema, m->is->on.alias, set, is->n_set, m->w->arena, clause->values, err));
+    for (size_t i = 0; i < schema->n_fields; i++) {
         if (clause->values[i] == NULL) {
             TRY(assign_default(m, i, clause, err));
         }
@@ -122,13 +124,24 @@ out:
     return rc;
 }
 
+static Status resolve_clause(Merge *m, Clause *clause, Error *err)
+{
+    const TableMergeClause *is = clause->is;
+
+    if (is->all) {
+        return assign_all(m, clause, err);
+    }
+    if (is->action == TABLE_MERGE_INSERT) {
+        return assign_insert(m, clause, err);
+    }
+    return table_assign(m->w->schema, m->is->on.alias, is->set, is->n_set, m->w->arena, clause->values, err);
+}
+
 static Status resolve_clauses(Merge *m, Error *err)
 {
     Status rc = OK;
-    DuckColumnInfo *columns = NULL;
-    size_t n = 0, n_fields = m->w->schema->n_fields;
+    size_t n_fields = m->w->schema->n_fields;
 
-    TRY(duck_describe(m->w->conn, "SELECT * FROM freshet_source", m->w->arena, &columns, &n, err));
     m->clauses = arena_alloc(m->w->arena, (m->is->n_clauses + 1) * sizeof *m->clauses);
     m->old_needed = arena_alloc(m->w->arena, (n_fields + 1) * sizeof *m->old_needed);
     for (size_t k = 0; k < m->is->n_clauses; k++) {
@@ -136,13 +149,62 @@ static Status resolve_clauses(Merge *m, Error *err)
         clause->is = &m->is->clauses[k];
         clause->values = arena_alloc(m->w->arena, (n_fields + 1) * sizeof *clause->values);
         m->n_of[clause->is->when]++;
-        TRY(clause->is->all ? assign_all(m, clause, columns, n, err) : assign_named(m, clause, err));
-        for (size_t i = 0; clause->is->action != TABLE_MERGE_INSERT && i < n_fields; i++) {
+        TRY(resolve_clause(m, clause, err));
+        for (size_t i = 0; clause->is->action != TABLE_MERGE_INSERT && i < m->w->scanned->n_fields; i++) {
             bool kept = clause->is->action == TABLE_MERGE_UPDATE && clause->values[i] == NULL;
             m->old_needed[i] |= m->w->feed || kept;
         }
     }
 out:
+    return rc;
+}
+
+/* ---- evolution ---- */
+
+/* Does a clause give the table the source's column of this name? */
+static bool is_given(const Merge *m, const char *name)
+{
+    for (size_t k = 0; k < m->is->n_clauses; k++) {
+        const TableMergeClause *clause = &m->is->clauses[k];
+        for (size_t i = 0; i < clause->n_set; i++) {
+            if (clause->set[i].column != NULL && str_ieq(clause->set[i].column, name)) {
+                return true;
+            }
+        }
+        if (clause->all) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static Status evolve(Merge *m, Error *err)
+{
+    static const DuckType BARE_NULL = {.id = DUCK_INTEGER, .bare_null = true};
+    Status rc = OK;
+    const DeltaSchema *schema = m->w->schema;
+    DuckColumnInfo *columns = arena_alloc(m->w->arena, (m->n_columns + schema->n_fields + 1) * sizeof *columns);
+    DeltaSchema *grown = NULL;
+    Text select = TEXT(TEXT_SQL_MAX);
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n_columns; i++) {
+        if (is_given(m, m->columns[i].name)) {
+            columns[n++] = m->columns[i];
+        }
+    }
+    for (size_t i = 0; i < schema->n_fields; i++) { /* what the source does not have stays as it is */
+        if (!source_has(m, schema->fields[i].name) || !is_given(m, schema->fields[i].name)) {
+            columns[n++] = (DuckColumnInfo){.name = schema->fields[i].name, .type = &BARE_NULL};
+        }
+    }
+    TRY(delta_schema_reconcile(schema, columns, n, DELTA_MERGE_ALL, &select, &grown, err));
+    if (grown != NULL) {
+        TRY(table_rewrite_evolve(m->w, grown, err));
+    }
+out:
+    delta_schema_unref(grown);
+    text_free(&select);
     return rc;
 }
 
@@ -171,12 +233,13 @@ static void actions_sql(const Merge *m, TableMergeWhen when, Text *out)
 
 static void old_columns_sql(const Merge *m, Text *out)
 {
-    for (size_t i = 0; i < m->w->schema->n_fields; i++) {
+    text_append(out, m->w->tracks ? ", " DELTA_ROW_ID : "");
+    for (size_t i = 0; i < m->w->scanned->n_fields; i++) {
         if (m->old_needed[i]) {
             text_append(out, ", ");
             text_append_sql_name(out, m->is->on.alias);
             text_append_char(out, '.');
-            text_append_sql_name(out, m->w->schema->fields[i].name);
+            text_append_sql_name(out, m->w->scanned->fields[i].name);
             text_printf(out, " AS o%zu", i);
         }
     }
@@ -347,8 +410,8 @@ out:
 
 /* ---- the new rows and the changes ---- */
 
-/* The rows a clause took: as they become, or as they were. */
-static Status clause_rows(Merge *m, const Clause *clause, bool old, Text *out, Error *err)
+/* The rows a clause took: as they become, or as they were. With `ids` also what row tracking needs. */
+static Status clause_rows(Merge *m, const Clause *clause, bool old, bool ids, Text *out, Error *err)
 {
     Status rc = OK;
     Text sql = TEXT(TEXT_SQL_MAX);
@@ -358,16 +421,23 @@ static Status clause_rows(Merge *m, const Clause *clause, bool old, Text *out, E
     bool distinct = old && clause->is->action == TABLE_MERGE_DELETE;
     text_append(&sql, distinct ? "SELECT DISTINCT ON (freshet_file, freshet_row) " : "SELECT ");
     for (size_t i = 0; i < m->w->schema->n_fields; i++) {
+        bool kept = old || clause->values[i] == NULL;
         text_append(&sql, i > 0 ? ", " : "");
-        if (old || clause->values[i] == NULL) {
-            text_printf(&sql, "o%zu AS ", i);
+        if (kept && i >= m->w->scanned->n_fields) {
+            table_rows_typed(&m->w->schema->fields[i], "NULL", &sql);
+        } else if (kept) {
+            text_printf(&sql, "o%zu", i);
         } else {
-            text_printf(&sql, "v%zu_%zu AS ", k, i);
+            text_printf(&sql, "v%zu_%zu", k, i);
         }
+        text_append(&sql, " AS ");
         text_append_sql_name(&sql, m->w->schema->fields[i].name);
     }
+    if (ids) {
+        table_rewrite_ids(m->w, clause->is->action == TABLE_MERGE_INSERT, &sql);
+    }
     text_printf(&sql, " FROM %s WHERE freshet_action = %zu", table_of(clause), k);
-    TRY(table_rows_cast(m->w->conn, m->w->schema, text_str(&sql), out, err));
+    TRY(table_rows_cast(m->w->conn, m->w->schema, text_str(&sql), ids ? table_rewrite_id_names(m->w) : NULL, out, err));
 out:
     text_free(&sql);
     return rc;
@@ -382,7 +452,7 @@ static Status add_changes(Merge *m, const Clause *clause, bool old, Text *out, E
     Status rc = OK;
     Text rows = TEXT(TEXT_SQL_MAX);
 
-    TRY(clause_rows(m, clause, old, &rows, err));
+    TRY(clause_rows(m, clause, old, false, &rows, err));
     text_printf(out, "%sSELECT *, '%s' AS _change_type FROM (", out->length > 0 ? " UNION ALL " : "",
                 TYPES[old][clause->is->action]);
     text_append(out, text_str(&rows));
@@ -404,7 +474,7 @@ static Status result_sql(Merge *m, Text *rows, Text *changes, Error *err)
         }
         if (clause->is->action != TABLE_MERGE_DELETE) {
             text_append(rows, rows->length > 0 ? " UNION ALL " : "");
-            TRY(clause_rows(m, clause, false, rows, err));
+            TRY(clause_rows(m, clause, false, true, rows, err));
         }
         if (feed && clause->is->action != TABLE_MERGE_INSERT) {
             TRY(add_changes(m, clause, true, changes, err));
@@ -496,17 +566,48 @@ static void describe(Merge *m)
 
 /* ---- all of it ---- */
 
+/* ", CAST(c AS type) AS c" for a column that holds a bare NULL and goes to a column of the table: kept as it is it would
+ * become an INTEGER. */
+static void source_columns_sql(const Merge *m, const DuckColumnInfo *columns, size_t n, Text *out)
+{
+    Text name = TEXT(1 << 16);
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++) {
+        const DeltaField *field = delta_schema_find(m->w->schema, columns[i].name);
+        if (field != NULL && duck_type_has_bare_null(columns[i].type)) {
+            text_clear(&name);
+            text_append_sql_name(&name, columns[i].name);
+            text_append(out, any ? ", " : " REPLACE (");
+            table_rows_typed(field, text_str(&name), out);
+            text_printf(out, " AS %s", text_str(&name));
+            any = true;
+        }
+    }
+    text_append(out, any ? ")" : "");
+    text_free(&name);
+}
+
 static Status read_source(Merge *m, Error *err)
 {
     Status rc = OK;
-    Text sql = TEXT(TEXT_SQL_MAX);
+    Text query = TEXT(TEXT_SQL_MAX), sql = TEXT(TEXT_SQL_MAX);
+    DuckColumnInfo *columns = NULL;
+    size_t n = 0;
 
-    text_append(
-        &sql, "CREATE OR REPLACE TEMP TABLE freshet_source AS SELECT *, row_number() OVER () AS freshet_source FROM ");
+    text_append(&query, "SELECT * FROM ");
+    text_append(&query, m->is->source);
+    TRY(duck_describe_nulls(m->w->conn, text_str(&query), m->w->arena, &columns, &n, err));
+    text_append(&sql, "CREATE OR REPLACE TEMP TABLE freshet_source AS SELECT *");
+    source_columns_sql(m, columns, n, &sql);
+    text_append(&sql, ", row_number() OVER () AS freshet_source FROM ");
     text_append(&sql, m->is->source);
     TRY(duck_exec(m->w->conn, text_str(&sql), err));
     TRY(table_rows_number(m->w->conn, "SELECT count(*) FROM freshet_source", &m->done.source_rows, err));
+    TRY(duck_describe(m->w->conn, "SELECT * EXCLUDE (freshet_source) FROM freshet_source", m->w->arena, &m->columns,
+                      &m->n_columns, err));
 out:
+    text_free(&query);
     text_free(&sql);
     return rc;
 }
@@ -528,6 +629,9 @@ Status table_merge(DeltaTable *table, DuckConn *conn, const TableMerge *merge, T
 
     TRY(table_rewrite_open(table, conn, &m.w, err));
     TRY(read_source(&m, err));
+    if (merge->evolve) {
+        TRY(evolve(&m, err));
+    }
     TRY(resolve_clauses(&m, err));
     bool all_files = m.n_of[TABLE_MERGE_NOT_MATCHED_BY_SOURCE] > 0;
     TRY(table_rewrite_scan(m.w, merge->on.predicates, all_files ? 0 : merge->on.n_predicates, err));
@@ -535,7 +639,6 @@ Status table_merge(DeltaTable *table, DuckConn *conn, const TableMerge *merge, T
     TRY(check_single_matches(&m, err));
     TRY(take_rows(&m, err));
     TRY(result_sql(&m, &rows, &changes, err));
-    m.w->moves_rows = m.done.updated > 0;
     TRY(table_rewrite_apply(m.w, rows.length > 0 ? text_str(&rows) : NULL,
                             changes.length > 0 ? text_str(&changes) : NULL, err));
     describe(&m);

@@ -14,8 +14,9 @@ typedef enum TableMergeAction { TABLE_MERGE_UPDATE, TABLE_MERGE_DELETE, TABLE_ME
 typedef struct TableMergeClause {
     TableMergeWhen when;
     TableMergeAction action;
-    const char *condition;      /* SQL; NULL = none */
-    bool all;                   /* UPDATE SET *, INSERT *: every column from the source's of that name */
+    const char *condition; /* SQL; NULL = none */
+    bool all;              /* UPDATE SET *, INSERT *: every column from the source's of that name. With evolve those
+                                 * that the source lacks keep their value, or get their default */
     const TableAssignment *set; /* of INSERT: column NULL = the one at this position */
     size_t n_set;
 } TableMergeClause;
@@ -26,6 +27,8 @@ typedef struct TableMerge {
     TableCondition on;               /* over both; predicates: what it demands of the target alone */
     const TableMergeClause *clauses; /* per kind the first that fits a row decides */
     size_t n_clauses;
+    bool
+        evolve; /* WITH SCHEMA EVOLUTION: columns and fields of the source that a clause gives and the table lacks are added */
 } TableMerge;
 
 typedef struct TableMergeResult {

@@ -12,7 +12,7 @@ static Status keep_rows(TableRewrite *w, const TableInsert *insert, int64_t *n, 
 
     TRY(table_insert_query(w->conn, insert, w->schema, &query, err));
     text_append(&sql, "CREATE OR REPLACE TEMP TABLE freshet_new AS ");
-    TRY(table_rows_cast(w->conn, w->schema, text_str(&query), &sql, err));
+    TRY(table_rows_cast(w->conn, w->schema, text_str(&query), NULL, &sql, err));
     TRY(duck_exec(w->conn, text_str(&sql), err));
     TRY(table_rows_number(w->conn, "SELECT count(*) FROM freshet_new", n, err));
 out:
@@ -109,7 +109,7 @@ Status table_replace(DeltaTable *table, DuckConn *conn, const TableInsert *inser
     Status rc = OK;
     TableRewrite *w = NULL;
     TableCondition partitions = {0};
-    Text changes = TEXT(1 << 16);
+    Text changes = TEXT(1 << 16), rows_sql = TEXT(1 << 10);
     int64_t n = 0;
 
     TRY(table_rewrite_open(table, conn, &w, err));
@@ -127,8 +127,11 @@ Status table_replace(DeltaTable *table, DuckConn *conn, const TableInsert *inser
         TRY(partition_condition(w, &partitions, err));
     }
     TRY(mark_rows(w, where != NULL ? where : &partitions, &changes, err));
-    TRY(table_rewrite_apply(w, n > 0 ? "SELECT * FROM freshet_new" : NULL,
-                            changes.length > 0 ? text_str(&changes) : NULL, err));
+    text_append(&rows_sql, "SELECT *");
+    table_rewrite_ids(w, true, &rows_sql);
+    text_append(&rows_sql, " FROM freshet_new");
+    TRY(table_rewrite_apply(w, n > 0 ? text_str(&rows_sql) : NULL, changes.length > 0 ? text_str(&changes) : NULL,
+                            err));
     describe(w, insert, where);
     TRY(table_rewrite_commit(w, "WRITE", err));
     *rows = n;
@@ -136,5 +139,6 @@ out:
     (void)duck_exec(conn, "DROP TABLE IF EXISTS temp.freshet_new; DROP TABLE IF EXISTS temp.freshet_changes", NULL);
     table_rewrite_close(w);
     text_free(&changes);
+    text_free(&rows_sql);
     return rc;
 }

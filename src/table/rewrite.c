@@ -9,8 +9,6 @@
 #include "duck/parquet.h"
 #include "table/rows.h"
 
-/* ---- open and close ---- */
-
 static bool property_is_true(const DeltaSnapshot *snapshot, const char *key)
 {
     const char *value = delta_snapshot_property(snapshot, key);
@@ -18,6 +16,124 @@ static bool property_is_true(const DeltaSnapshot *snapshot, const char *key)
 
     return value != NULL && str_parse_bool(value, &on) && on;
 }
+
+/* ---- ids of rows ---- */
+
+static const char *id_column(const TableRewrite *w, const char *property)
+{
+    return delta_snapshot_property(w->snapshot, property);
+}
+
+/* Row ids live in hidden columns of the files that have a name and no field id. */
+static void read_row_tracking(TableRewrite *w)
+{
+    bool on = property_is_true(w->snapshot, "delta.enableRowTracking") &&
+              delta_protocol_supports(delta_snapshot_protocol(w->snapshot), "rowTracking");
+    bool named = id_column(w, DELTA_ROW_ID_COLUMN) != NULL && id_column(w, DELTA_ROW_VERSION_COLUMN) != NULL;
+    bool by_id = str_ieq(delta_scan_source(w->snapshot).column_mapping, "id");
+
+    w->tracks = on && named && !by_id;
+    w->loses_ids = on && !w->tracks;
+}
+
+static Status check_row_tracking(const TableRewrite *w, Error *err)
+{
+    if (!w->loses_ids) {
+        return OK;
+    }
+    Status rc = error_set(err, E_DELTA_PROTOCOL_WRITE,
+                          "the table %s has row tracking and %s: rows that move to another file would lose their ids",
+                          delta_table_uri(w->table),
+                          id_column(w, DELTA_ROW_ID_COLUMN) != NULL ? "finds its columns by id"
+                                                                    : "no columns that keep the ids of moved rows");
+    error_hint(err, "DELETE works with 'delta.enableDeletionVectors' = 'true'; for other changes use the program that "
+                    "made the table");
+    return rc;
+}
+
+/* The table's columns and those in which its files keep the ids of rows that have moved. */
+static DeltaSchema *with_id_columns(const TableRewrite *w, const DeltaSchema *schema)
+{
+    static const char *const PROPERTIES[] = {DELTA_ROW_ID_COLUMN, DELTA_ROW_VERSION_COLUMN};
+    static const DeltaType LONG = {.id = DELTA_LONG};
+    DeltaSchemaBuilder *builder = delta_schema_builder_new(schema);
+    Text metadata = TEXT(64 << 10);
+
+    for (size_t i = 0; i < 2; i++) {
+        text_clear(&metadata);
+        text_append(&metadata, "{\"delta.columnMapping.physicalName\":");
+        text_append_json_string(&metadata, id_column(w, PROPERTIES[i]));
+        text_append(&metadata, "}");
+        delta_schema_builder_add(builder, id_column(w, PROPERTIES[i]), &LONG, true, text_str(&metadata));
+    }
+    text_free(&metadata);
+    return delta_schema_builder_finish(builder);
+}
+
+/* Scans files with their rows' addresses and, with row tracking, the hidden columns. `gone`: as DeltaScanSource.deleted. */
+static Status scan_files(const TableRewrite *w, const DeltaSchema *schema, const DeltaFile *files,
+                         const DeltaBitmap *const *gone, size_t n, DeltaScan **out, Error *err)
+{
+    DeltaScanSource source = delta_scan_source(w->snapshot);
+    DeltaSchema *with_ids = w->tracks ? with_id_columns(w, schema) : NULL;
+
+    source.schema = with_ids != NULL ? with_ids : schema;
+    source.deleted = gone;
+    source.row_address = gone == NULL || w->tracks;
+    Status rc = delta_scan_list(&source, w->conn, files, n, out, err);
+    delta_schema_unref(with_ids);
+    return rc;
+}
+
+/* "([a, b, ...]::BIGINT[])[freshet_file::BIGINT + 1]" */
+static void per_file(const DeltaFile *files, size_t n, bool version, Text *out)
+{
+    text_append(out, "([");
+    for (size_t i = 0; i < n; i++) {
+        int64_t value = version ? files[i].default_row_commit_version : files[i].base_row_id;
+        text_printf(out, value < 0 ? "%sNULL" : "%s%" PRId64, i > 0 ? ", " : "", value);
+    }
+    text_append(out, "]::BIGINT[])[freshet_file::BIGINT + 1]");
+}
+
+/* The id of a row that has not moved is the first one of its file plus its number (Delta protocol, Row Tracking). */
+static void relation_sql(const TableRewrite *w, const DeltaScan *scan, const DeltaFile *files, size_t n, Text *out)
+{
+    Text id = TEXT(1 << 16), version = TEXT(1 << 16);
+
+    if (!w->tracks) {
+        text_append(out, delta_scan_sql(scan));
+        return;
+    }
+    text_append_sql_name(&id, id_column(w, DELTA_ROW_ID_COLUMN));
+    text_append_sql_name(&version, id_column(w, DELTA_ROW_VERSION_COLUMN));
+    text_printf(out, "SELECT * EXCLUDE (%s, %s), coalesce(%s, ", text_str(&id), text_str(&version), text_str(&id));
+    per_file(files, n, false, out);
+    text_printf(out, " + freshet_row) AS " DELTA_ROW_ID ", coalesce(%s, ", text_str(&version));
+    per_file(files, n, true, out);
+    text_append(out, ") AS " DELTA_ROW_VERSION " FROM (");
+    text_append(out, delta_scan_sql(scan));
+    text_append(out, ")");
+    text_free(&id);
+    text_free(&version);
+}
+
+void table_rewrite_ids(const TableRewrite *w, bool is_new, Text *out)
+{
+    if (w->tracks) {
+        text_append(out, is_new ? ", NULL::BIGINT AS " DELTA_ROW_ID : ", " DELTA_ROW_ID);
+        text_append(out, ", NULL::BIGINT AS " DELTA_ROW_VERSION);
+    }
+}
+
+const char *const *table_rewrite_id_names(const TableRewrite *w)
+{
+    static const char *const NAMES[] = {DELTA_ROW_ID, DELTA_ROW_VERSION, NULL}, *const NONE[] = {NULL};
+
+    return w->tracks ? NAMES : NONE;
+}
+
+/* ---- open and close ---- */
 
 Status table_rewrite_open(DeltaTable *table, DuckConn *conn, TableRewrite **out, Error *err)
 {
@@ -30,10 +146,11 @@ Status table_rewrite_open(DeltaTable *table, DuckConn *conn, TableRewrite **out,
     w->began_ms = clock_now_ms();
     TRY(delta_table_snapshot(table, conn, &w->snapshot, err));
     TRY(delta_transaction_begin(table, w->snapshot, conn, &w->txn, err));
-    w->schema = delta_snapshot_schema(w->snapshot);
+    w->schema = w->scanned = delta_snapshot_schema(w->snapshot);
     w->vectors = property_is_true(w->snapshot, "delta.enableDeletionVectors") &&
                  delta_protocol_supports(delta_snapshot_protocol(w->snapshot), "deletionVectors");
     w->feed = property_is_true(w->snapshot, "delta.enableChangeDataFeed");
+    read_row_tracking(w);
     *out = w;
     w = NULL;
 out:
@@ -105,21 +222,30 @@ static void record_reads(TableRewrite *w, const DeltaPredicate *predicates, size
 Status table_rewrite_scan(TableRewrite *w, const DeltaPredicate *predicates, size_t n, Error *err)
 {
     Status rc = OK;
-    DeltaScanSource source = delta_scan_source(w->snapshot);
 
-    source.row_address = true;
     TRY(delta_scan_candidates(w->snapshot, w->conn, predicates, n, w->arena, &w->files, &w->n_files, err));
     w->marked = arena_alloc(w->arena, (w->n_files + 1) * sizeof(DeltaBitmap *));
     w->whole = arena_alloc(w->arena, (w->n_files + 1) * sizeof *w->whole);
     record_reads(w, predicates, n);
-    TRY(delta_scan_list(&source, w->conn, w->files, w->n_files, &w->scan, err));
+    TRY(scan_files(w, w->scanned, w->files, NULL, w->n_files, &w->scan, err));
 out:
     return rc;
 }
 
 void table_rewrite_rows(const TableRewrite *w, Text *out)
 {
-    text_append(out, delta_scan_sql(w->scan));
+    relation_sql(w, w->scan, w->files, w->n_files, out);
+}
+
+Status table_rewrite_evolve(TableRewrite *w, const DeltaSchema *schema, Error *err)
+{
+    Status rc = OK;
+
+    TRY(delta_transaction_set_schema(w->txn, schema, err));
+    w->schema = delta_transaction_schema(w->txn);
+    w->evolved = true;
+out:
+    return rc;
 }
 
 /* ---- marks ---- */
@@ -445,7 +571,6 @@ out:
 static Status survivors(TableRewrite *w, const Partials *partials, DeltaScan **scan, Text *out, Error *err)
 {
     Status rc = OK;
-    DeltaScanSource source = delta_scan_source(w->snapshot);
     DeltaFile *files = arena_alloc(w->arena, (partials->n + 1) * sizeof *files);
     const DeltaBitmap **gone = arena_alloc(w->arena, (partials->n + 1) * sizeof *gone);
 
@@ -456,36 +581,24 @@ static Status survivors(TableRewrite *w, const Partials *partials, DeltaScan **s
         w->rows_copied += partial->rows - (int64_t)delta_bitmap_count(partial->gone);
         remove_file(w, partial->file);
     }
-    source.deleted = gone;
-    TRY(delta_scan_list(&source, w->conn, files, partials->n, scan, err));
-    text_append(out, delta_scan_sql(*scan));
+    TRY(scan_files(w, w->schema, files, gone, partials->n, scan, err));
+    text_append(out, w->tracks ? "SELECT * EXCLUDE (freshet_file, freshet_row) FROM (" : "");
+    relation_sql(w, *scan, files, partials->n, out);
+    text_append(out, w->tracks ? ")" : "");
 out:
     return rc;
 }
 
 /* ---- apply ---- */
 
-/* Ids of rows that move would have to be kept in hidden columns. */
-static Status check_row_tracking(const TableRewrite *w, bool copies, Error *err)
-{
-    if (!(copies || w->moves_rows) || !property_is_true(w->snapshot, "delta.enableRowTracking")) {
-        return OK;
-    }
-    Status rc = error_set(err, E_DELTA_PROTOCOL_WRITE,
-                          "the table %s has row tracking: rows that move to another file "
-                          "would lose their ids",
-                          delta_table_uri(w->table));
-    error_hint(err, "DELETE works with 'delta.enableDeletionVectors' = 'true'; for other changes use the program that "
-                    "made the table");
-    return rc;
-}
-
 static Status write_rows(TableRewrite *w, const char *query, Error *err)
 {
     Status rc = OK;
+    DeltaWriteOptions options = {.row_ids = w->tracks};
     DeltaWriteResult written = {0};
 
-    TRY(delta_write_query(w->txn, w->conn, query, NULL, &written, err));
+    TRY(check_row_tracking(w, err));
+    TRY(delta_write_query(w->txn, w->conn, query, &options, &written, err));
     w->files_added += written.files;
     w->bytes_added += written.bytes;
     w->rows_written += written.rows - w->rows_copied;
@@ -518,7 +631,6 @@ Status table_rewrite_apply(TableRewrite *w, const char *rows, const char *change
         }
     }
     bool copies = partials.n > 0 && !w->vectors;
-    TRY(check_row_tracking(w, copies, err));
     if (partials.n > 0 && w->vectors) {
         TRY(write_vectors(w, &partials, err));
     }
@@ -555,7 +667,7 @@ Status table_rewrite_commit(TableRewrite *w, const char *operation, Error *err)
     Status rc = OK;
     int64_t version = 0, now = clock_now_ms();
 
-    if (w->files_removed + w->files_added + w->vectors_added + w->vectors_updated == 0) {
+    if (!w->evolved && w->files_removed + w->files_added + w->vectors_added + w->vectors_updated == 0) {
         goto out; /* nothing changed */
     }
     delta_transaction_operation(w->txn, operation);

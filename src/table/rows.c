@@ -17,26 +17,25 @@ void table_rows_shape(const DeltaSchema *schema, Text *out)
     text_append(out, " WHERE false");
 }
 
-Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *query, Text *out, Error *err)
+Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *query, const char *const *extra,
+                       Text *out, Error *err)
 {
     Status rc = OK;
-    Arena *arena = arena_new();
-    DuckColumnInfo *columns = NULL;
-    size_t n = 0;
     DeltaSchema *grown = NULL;
     Text select = TEXT(TEXT_SQL_MAX);
 
-    TRY(duck_describe(conn, query, arena, &columns, &n, err));
-    TRY(delta_schema_reconcile(schema, columns, n, false, &select, &grown, err));
+    TRY(delta_schema_reconcile_query(schema, conn, query, extra, DELTA_MERGE_NONE, &select, &grown, err));
     text_append(out, "SELECT ");
     text_append(out, text_str(&select));
+    for (size_t i = 0; extra != NULL && extra[i] != NULL; i++) {
+        text_printf(out, ", %s", extra[i]);
+    }
     text_append(out, " FROM (");
     text_append(out, query);
-    text_append(out, ")");
+    text_append(out, "\n)");
 out:
     delta_schema_unref(grown);
     text_free(&select);
-    arena_free(arena);
     return rc;
 }
 

@@ -7,9 +7,11 @@
 
 /* Appends a relation without rows that has the schema's columns. */
 void table_rows_shape(const DeltaSchema *schema, Text *out);
-/* Appends the query with every column of the schema, in its order and of its types; columns the query lacks are NULL.
- * E_DELTA_SCHEMA when a value cannot be stored in its column. */
-Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *query, Text *out, Error *err);
+/* Appends the query with every column of the schema, in its order and of its types, and those named in `extra` behind
+ * (ends with NULL; NULL: none); columns the query lacks are NULL. E_DELTA_SCHEMA when a value cannot be stored in its
+ * column. */
+Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *query, const char *const *extra,
+                       Text *out, Error *err);
 /* Appends what a column is when a statement does not give it: its default as SQL of DuckDB's, or NULL, of its type.
  * E_DELTA_PROTOCOL_WRITE for a default that DuckDB cannot read. */
 Status table_rows_default(const DeltaField *field, Text *out, Error *err);

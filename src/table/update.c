@@ -1,9 +1,10 @@
 /* UPDATE: the matching rows and what becomes of them are put into a temporary table first,
  *
- *     freshet_changes(freshet_file, freshet_row, o0, o1, ... the row as it was, n0, n1, ... what is assigned)
+ *     freshet_changes(freshet_file, freshet_row, o0, o1, ... the row as it was, n0, n1, ... what is assigned), and with
+ *     row tracking its id
  *
  * so that every expression is evaluated once: data files and change files agree even on random(). */
-#include "table/delete.h"
+#include "table/assign.h"
 #include "table/rows.h"
 
 /* The statement that keeps address, old columns and new values of the rows that match. */
@@ -13,6 +14,7 @@ static void changes_sql(const TableRewrite *w, const TableCondition *where, cons
 
     text_append_sql_name(&alias, where->alias);
     text_append(out, "CREATE OR REPLACE TEMP TABLE freshet_changes AS SELECT freshet_file, freshet_row");
+    text_append(out, w->tracks ? ", " DELTA_ROW_ID : "");
     for (size_t i = 0; i < w->schema->n_fields; i++) {
         text_printf(out, ", %s.", text_str(&alias));
         text_append_sql_name(out, w->schema->fields[i].name);
@@ -30,13 +32,18 @@ static void changes_sql(const TableRewrite *w, const TableCondition *where, cons
     text_free(&alias);
 }
 
-/* The old or new rows under the table's names. `assigned` NULL: the old ones. */
-static void rows_sql(const DeltaSchema *schema, const char *const *assigned, Text *out)
+/* The old or new rows under the table's names. `assigned` NULL: the old ones. With `ids` also what row tracking needs. */
+static void rows_sql(const TableRewrite *w, const char *const *assigned, bool ids, Text *out)
 {
+    const DeltaSchema *schema = w->schema;
+
     for (size_t i = 0; i < schema->n_fields; i++) {
         text_printf(out, "%s%c%zu AS ", i == 0 ? "SELECT " : ", ", assigned != NULL && assigned[i] != NULL ? 'n' : 'o',
                     i);
         text_append_sql_name(out, schema->fields[i].name);
+    }
+    if (ids) {
+        table_rewrite_ids(w, false, out);
     }
     text_append(out, " FROM freshet_changes");
 }
@@ -47,43 +54,17 @@ static Status result_sql(TableRewrite *w, const char *const *assigned, Text *row
     Status rc = OK;
     Text plain = TEXT(TEXT_SQL_MAX);
 
-    rows_sql(w->schema, assigned, &plain);
-    TRY(table_rows_cast(w->conn, w->schema, text_str(&plain), rows, err));
+    rows_sql(w, assigned, true, &plain);
+    TRY(table_rows_cast(w->conn, w->schema, text_str(&plain), table_rewrite_id_names(w), rows, err));
+    text_clear(&plain);
+    rows_sql(w, assigned, false, &plain);
     text_append(changes, "SELECT *, 'update_preimage' AS _change_type FROM (");
-    rows_sql(w->schema, NULL, changes);
+    rows_sql(w, NULL, false, changes);
     text_append(changes, ") UNION ALL SELECT *, 'update_postimage' FROM (");
-    text_append(changes, text_str(rows));
+    TRY(table_rows_cast(w->conn, w->schema, text_str(&plain), NULL, changes, err));
     text_append(changes, ")");
 out:
     text_free(&plain);
-    return rc;
-}
-
-/* assigned[i]: the expression for column i, NULL when it keeps its value. */
-static Status resolve_assignments(TableRewrite *w, const TableAssignment *set, size_t n_set, const char **assigned,
-                                  Error *err)
-{
-    Status rc = OK;
-    Text expression = TEXT(1 << 20);
-
-    for (size_t i = 0; i < n_set; i++) {
-        size_t column = 0;
-        TRY(table_rows_column(w->schema, set[i].column, &column, err));
-        if (assigned[column] != NULL) {
-            TRY(error_set(err, E_DELTA_SCHEMA, "column \"%s\" is assigned twice", set[i].column));
-        }
-        text_clear(&expression);
-        if (set[i].expression != NULL && set[i].untyped) {
-            table_rows_typed(&w->schema->fields[column], set[i].expression, &expression);
-        } else if (set[i].expression != NULL) {
-            text_append(&expression, set[i].expression);
-        } else {
-            TRY(table_rows_default(&w->schema->fields[column], &expression, err));
-        }
-        assigned[column] = arena_strdup(w->arena, text_str(&expression));
-    }
-out:
-    text_free(&expression);
     return rc;
 }
 
@@ -111,13 +92,12 @@ Status table_update(DeltaTable *table, DuckConn *conn, const TableCondition *whe
 
     TRY(table_rewrite_open(table, conn, &w, err));
     const char **assigned = arena_alloc(w->arena, (w->schema->n_fields + 1) * sizeof *assigned);
-    TRY(resolve_assignments(w, set, n_set, assigned, err));
+    TRY(table_assign(w->schema, where->alias, set, n_set, w->arena, assigned, err));
     TRY(table_rewrite_scan(w, where->predicates, where->n_predicates, err));
     changes_sql(w, where, assigned, &sql);
     TRY(duck_exec(conn, text_str(&sql), err));
     TRY(table_rewrite_mark(w, "SELECT freshet_file, freshet_row FROM freshet_changes", &n, err));
     if (n > 0) {
-        w->moves_rows = true;
         TRY(result_sql(w, assigned, &rows, &changes, err));
         TRY(table_rewrite_apply(w, text_str(&rows), text_str(&changes), err));
     }

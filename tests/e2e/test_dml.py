@@ -1,6 +1,7 @@
 """DELETE, UPDATE and MERGE on Delta tables, as delta-rs and the lint see what they left."""
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 
@@ -127,6 +128,157 @@ def test_overwrite_of_partitions(sql, rows):
     assert "needs a partitioned table" in sql("INSERT OVERWRITE u WITH (partitionOverwriteMode = 'dynamic') VALUES (1)", check=1).err
 
 
+NULLS = """CREATE TABLE t (id BIGINT, ts TIMESTAMP, b BOOLEAN, l ARRAY<STRUCT<a: INT>>, s STRUCT<a: TIMESTAMP, b: STRING>,
+  m MAP<STRING, DATE>)"""
+
+
+def test_nulls_without_a_type(sql, rows, vectors):
+    """DuckDB calls a bare NULL INTEGER, and [] a list of it: they fit every column all the same."""
+    sql(f"{NULLS} {vectors}")
+    sql("INSERT INTO t SELECT 1, NULL, NULL, [], {'a': NULL, 'b': 'x'}, MAP {}")
+    sql("INSERT INTO t VALUES (2, NULL, NULL, NULL, NULL, NULL), (3, NULL, NULL, [], NULL, NULL)")
+    sql("INSERT INTO t BY NAME SELECT 4 AS id, [NULL] AS l, NULL AS ts")
+    sql("INSERT INTO t REPLACE WHERE id = 2 SELECT 2, NULL, NULL, [], NULL, MAP {'k': NULL}")
+    shown = "SELECT id, l, s, m FROM t ORDER BY id"
+    assert rows(shown) == [
+        {"id": 1, "l": [], "s": {"a": None, "b": "x"}, "m": {}}, {"id": 2, "l": [], "s": None, "m": {"k": None}},
+        {"id": 3, "l": [], "s": None, "m": None}, {"id": 4, "l": [None], "s": None, "m": None}]
+    sql("UPDATE t SET l = NULL, s = {'b': 'y', 'a': NULL}, ts = CASE WHEN id = 1 THEN NULL END, m = MAP {} WHERE id = 1")
+    sql("MERGE INTO t USING (SELECT 5 AS id, NULL AS ts, [] AS l) AS s ON t.id = s.id WHEN NOT MATCHED THEN INSERT (id, ts, l) VALUES (s.id, s.ts, s.l)")
+    sql("MERGE INTO t USING (SELECT 6 AS id) AS s ON t.id = s.id WHEN NOT MATCHED THEN INSERT (id, l, s) VALUES (s.id, [], NULL) "
+        "WHEN NOT MATCHED BY SOURCE AND t.id = 4 THEN UPDATE SET l = [], ts = NULL")
+    sql("MERGE INTO t USING (SELECT 3 AS id, NULL AS ts, NULL AS b, [] AS l, NULL AS s, NULL AS m) AS s ON t.id = s.id "
+        "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
+    assert rows(shown) == [
+        {"id": 1, "l": None, "s": {"a": None, "b": "y"}, "m": {}}, {"id": 2, "l": [], "s": None, "m": {"k": None}},
+        {"id": 3, "l": [], "s": None, "m": None}, {"id": 4, "l": [], "s": None, "m": None},
+        {"id": 5, "l": [], "s": None, "m": None}, {"id": 6, "l": [], "s": None, "m": None}]
+    failed = sql("INSERT INTO t SELECT 7, 3, NULL, [], NULL, NULL", check=1)
+    assert "DELTA_FAILED_TO_MERGE_FIELDS" in failed.err and '"ts"' in failed.err
+
+
+def test_nulls_without_a_type_in_a_stream(freshet, sql, rows, warehouse):
+    sql(f"{NULLS}; CREATE TABLE s (id BIGINT); INSERT INTO s VALUES (1), (2)")
+    pipeline = warehouse.parent / "p.sql"
+    pipeline.write_text("CREATE STREAMING TABLE t; CREATE FLOW f AS INSERT INTO t BY NAME SELECT id, NULL AS ts, [] AS l FROM STREAM s;")
+    freshet("run", pipeline, "--available-now", "--warehouse", warehouse, check=0)
+    assert rows("SELECT id, ts, l FROM t ORDER BY id") == [{"id": 1, "ts": None, "l": []}, {"id": 2, "ts": None, "l": []}]
+
+
+def test_fields_inside_columns(sql, rows, vectors):
+    sql(f"CREATE TABLE t (id BIGINT, s STRUCT<a: INT, b: STRUCT<c: STRING, d: DATE>>) {vectors}")
+    sql("INSERT INTO t VALUES (1, {'a': 1, 'b': {'c': 'x', 'd': DATE '2026-01-01'}}), (2, NULL), (3, {'a': 3, 'b': NULL})")
+    sql("UPDATE t SET s.a = id + 10, s.b.c = upper(s.b.c) WHERE id = 1")
+    sql("UPDATE t AS x SET x.s.b.d = NULL, x.id = 20 WHERE x.id = 2")
+    sql("MERGE INTO t USING (SELECT 3 AS id, 'new' AS c) AS src ON t.id = src.id WHEN MATCHED THEN UPDATE SET t.s.b.c = src.c, s.a = DEFAULT")
+    assert rows("SELECT * FROM t ORDER BY id") == [
+        {"id": 1, "s": {"a": 11, "b": {"c": "X", "d": "2026-01-01"}}},
+        {"id": 3, "s": {"a": None, "b": {"c": "new", "d": None}}},
+        {"id": 20, "s": {"a": None, "b": {"c": None, "d": None}}}]
+    for change, says in (("s.x = 1", 'no field "x"'), ("id.x = 1", "no struct"), ("s.a = 1, s = NULL", "assigned twice"),
+                         ("s.b = NULL, s.b.c = 'x'", "assigned twice"), ("s.b.cc = 'x'", 'no field "cc"'), ("s.a = 1, S.A = 2", "assigned twice")):
+        assert says in sql(f"UPDATE t SET {change}", check=1).err
+    assert "whole columns" in sql("MERGE INTO t USING (SELECT 3 AS id) AS src ON t.id = src.id WHEN NOT MATCHED THEN INSERT (s.a) VALUES (1)", check=1).err
+
+
+@pytest.mark.parametrize("properties", ["", "'delta.columnMapping.mode' = 'name'", "'delta.enableRowTracking' = 'true'"])
+def test_merge_with_schema_evolution(sql, rows, warehouse, properties, vectors):
+    more = vectors[:-1] + f", 'delta.enableChangeDataFeed' = 'true'{', ' + properties if properties else ''})"
+    sql(f"CREATE TABLE t (id BIGINT, v STRING, s STRUCT<a: INT>) {more}")
+    sql("INSERT INTO t VALUES (1, 'one', {'a': 1}), (2, 'two', {'a': 2})")
+    source = "(VALUES (2, {'a': 20, 'b': 'x'}, 2.5::DOUBLE), (3, {'a': 30, 'b': 'y'}, 3.5::DOUBLE)) AS s(id, s, extra)"
+    stars = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    failed = sql(f"MERGE INTO t USING {source} ON t.id = s.id {stars}", check=1)
+    assert "DELTA_MERGE_UNRESOLVED_EXPRESSION" in failed.err and "SCHEMA EVOLUTION" in failed.err
+    sql(f"MERGE WITH SCHEMA EVOLUTION INTO t USING {source} ON t.id = s.id {stars}")
+    assert rows("SELECT * FROM t ORDER BY id") == [
+        {"id": 1, "v": "one", "s": {"a": 1, "b": None}, "extra": None}, {"id": 2, "v": "two", "s": {"a": 20, "b": "x"}, "extra": 2.5},
+        {"id": 3, "v": None, "s": {"a": 30, "b": "y"}, "extra": 3.5}]
+    assert [k for a in list(commits(warehouse))[-1] for k in a].count("metaData") == 1
+    # only what a clause gives is added
+    sql("MERGE WITH SCHEMA EVOLUTION INTO t USING (SELECT 1 AS id, 'n' AS note, 1 AS other) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET note = s.note")
+    assert rows("SELECT * FROM t WHERE id = 1") == [{"id": 1, "v": "one", "s": {"a": 1, "b": None}, "extra": None, "note": "n"}]
+    assert rows("SELECT _change_type AS c, v, note FROM table_changes('t', 3) ORDER BY c") == [
+        {"c": "update_postimage", "v": "one", "note": "n"}, {"c": "update_preimage", "v": "one", "note": None}]
+    # nothing to add: no metadata; a column that nobody gives: an error
+    sql("MERGE WITH SCHEMA EVOLUTION INTO t USING (SELECT 1 AS id, 'm' AS note) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET *")
+    assert not any("metaData" in a for a in list(commits(warehouse))[-1])
+    assert 'no column "nobody"' in sql(
+        "MERGE WITH SCHEMA EVOLUTION INTO t USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET nobody = 1", check=1).err
+    sql("INSERT WITH SCHEMA EVOLUTION INTO t BY NAME SELECT 9 AS id, true AS late")
+    assert rows("SELECT id, late FROM t WHERE late") == [{"id": 9, "late": True}]
+
+
+def row_ids(warehouse):
+    """{id: (row id, version)} of a table without deletion vectors, from its log and files."""
+    live, names = {}, {}
+    for actions in commits(warehouse):
+        for a in actions:
+            if "metaData" in a:
+                names = {k.rsplit(".", 1)[1]: v for k, v in a["metaData"]["configuration"].items() if ".rowTracking." in k}
+            if "remove" in a:
+                live.pop(a["remove"]["path"])
+            if "add" in a:
+                live[a["add"]["path"]] = a["add"]
+    found = {}
+    for path, add in live.items():
+        file = pq.read_table(warehouse / "default/t" / path).to_pylist()
+        for n, row in enumerate(file):
+            kept = row.get(names["materializedRowIdColumnName"])
+            version = row.get(names["materializedRowCommitVersionColumnName"])
+            found[row["id"]] = (add["baseRowId"] + n if kept is None else kept, add["defaultRowCommitVersion"] if version is None else version)
+    return found
+
+
+def test_row_ids_stay(sql, rows, warehouse):
+    """Rows keep their ids when they are copied or changed; what is changed gets the version of the change."""
+    sql("CREATE TABLE t (id BIGINT, v INT) TBLPROPERTIES ('delta.enableDeletionVectors' = 'false')")
+    sql("INSERT INTO t SELECT i, 0 FROM range(3) r(i)")
+    sql("ALTER TABLE t SET TBLPROPERTIES ('delta.enableRowTracking' = 'true')")
+    assert row_ids(warehouse) == {0: (0, 2), 1: (1, 2), 2: (2, 2)}
+    sql("INSERT INTO t SELECT i, 0 FROM range(3, 6) r(i)")
+    sql("UPDATE t SET v = 1 WHERE id IN (1, 4)")
+    sql("DELETE FROM t WHERE id IN (0, 3)")
+    sql("MERGE INTO t USING (VALUES (1, 2), (7, 2)) AS s(id, v) ON t.id = s.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT * "
+        "WHEN NOT MATCHED BY SOURCE AND t.id = 5 THEN DELETE")
+    ids = row_ids(warehouse)
+    new = ids.pop(7)
+    assert ids == {1: (1, 6), 2: (2, 2), 4: (4, 4)} and new[0] > 5 and new[1] == 6
+    assert last_info(warehouse)["tags"] == {"delta.rowTracking.preserved": "true"}
+    sql("INSERT INTO t REPLACE WHERE id = 2 SELECT 2, 9")
+    replaced = row_ids(warehouse)
+    assert replaced[1] == (1, 6) and replaced[7] == new and replaced[2][0] > new[0] and replaced[2][1] == 7
+    assert rows("SELECT id FROM t ORDER BY id") == [{"id": 1}, {"id": 2}, {"id": 4}, {"id": 7}]
+
+
+@pytest.mark.parametrize("mapping, vectors", [("none", "true"), ("name", "false")])
+def test_row_ids_stay__spark(sql, warehouse, spark, mapping, vectors):
+    """Spark finds the ids that freshet kept, and freshet keeps those that Spark gave."""
+    properties = (f"TBLPROPERTIES ('delta.enableDeletionVectors' = '{vectors}', 'delta.enableRowTracking' = 'true', "
+                  f"'delta.columnMapping.mode' = '{mapping}')")
+    table = f"delta.`{warehouse / 'default/t'}`"
+
+    def found():
+        answer = spark.sql(f"SELECT id, _metadata.row_id AS r, _metadata.row_commit_version AS v FROM {table}").collect()
+        return {row["id"]: (row["r"], row["v"]) for row in answer}
+
+    sql(f"CREATE TABLE t (id BIGINT, v INT) {properties}")
+    sql("INSERT INTO t SELECT i, 0 FROM range(20) r(i)")
+    expected = found()
+    assert sorted(r for r, _ in expected.values()) == list(range(20)) and {v for _, v in expected.values()} == {1}
+    changes = ["UPDATE {} SET v = 1 WHERE id % 5 = 1", "DELETE FROM {} WHERE id % 7 = 3", "UPDATE {} SET v = 2 WHERE id % 4 = 1",
+               "MERGE INTO {} t USING (SELECT 2 AS id, 5 AS v) s ON t.id = s.id WHEN MATCHED THEN UPDATE SET v = s.v"]
+    for n, change in enumerate(changes + changes[1:]):
+        spark.sql(change.format(table)) if n % 2 else sql(change.format("t"))
+        now = found()
+        assert {i: r for i, (r, _) in now.items()} == {i: expected[i][0] for i in now}, change
+        version = {v for i, (_, v) in now.items() if v != expected[i][1]}
+        assert len(version) <= 1 and all(v > max(e for _, e in expected.values()) for v in version), change
+        expected = now
+    sql("MERGE INTO t USING (VALUES (100, 1), (4, 4)) AS s(id, v) ON t.id = s.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT *")
+    assert found()[100][0] >= 20 and 4 not in found()
+
+
 def test_what_may_not_change(sql):
     sql("CREATE TABLE t (id BIGINT) TBLPROPERTIES ('delta.appendOnly' = 'true')")
     sql("INSERT INTO t VALUES (1)")
@@ -138,7 +290,7 @@ def test_what_may_not_change(sql):
     ("DELETE t", "FROM"),
     ("DELETE FROM t WHERE", "condition"),
     ("UPDATE t v = 1", "SET"),
-    ("UPDATE t SET a.b.c = 1", "field inside a column"),
+    ("MERGE WITH SCHEMA INTO t USING s ON t.id = s.id WHEN MATCHED THEN DELETE", "EVOLUTION"),
     ("MERGE INTO t USING s ON t.id = s.id", "WHEN"),
     ("MERGE INTO t USING s ON t.id = s.id WHEN NOT MATCHED THEN UPDATE SET id = 1", "INSERT"),
     ("MERGE INTO t USING s ON t.id = s.id WHEN NOT MATCHED THEN INSERT (id) VALUES (1, 2)", "values"),
