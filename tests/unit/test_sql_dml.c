@@ -55,6 +55,13 @@ static void test_sql_dml__update(void **state)
     assert_true(dml.set[1].is_default);
     assert_string_equal(slice(sql, dml.set[2].value), "x.end");
     assert_string_equal(slice(sql, dml.where), "e");
+    dml = parse("UPDATE t SET t.s.x.y = 1, s.x = 2, t.t = 3", SQL_UPDATE);
+    assert_string_equal(dml.set[0].column, "s");
+    assert_int_equal(dml.set[0].n_path, 2);
+    assert_string_equal(dml.set[0].path[1], "y");
+    assert_int_equal(dml.set[1].n_path, 1);
+    assert_string_equal(dml.set[2].column, "t");
+    assert_int_equal(dml.set[2].n_path, 0);
 }
 
 static void test_sql_dml__merge(void **state)
@@ -78,6 +85,8 @@ static void test_sql_dml__merge(void **state)
     assert_true(dml.clauses[2].set[1].is_default);
     assert_int_equal(dml.clauses[3].when, SQL_MERGE_NOT_MATCHED);
     assert_int_equal(dml.clauses[4].when, SQL_MERGE_NOT_MATCHED_BY_SOURCE);
+    assert_false(dml.evolve);
+    assert_true(parse("MERGE WITH SCHEMA EVOLUTION INTO t USING s ON a WHEN MATCHED THEN DELETE", SQL_MERGE).evolve);
     assert_string_equal(parse("MERGE INTO t USING f(1) g ON a WHEN MATCHED THEN DELETE", SQL_MERGE).source_alias, "g");
     assert_string_equal(parse("MERGE INTO t USING s ON a WHEN MATCHED THEN DELETE", SQL_MERGE).source_alias, "s");
 }
@@ -94,7 +103,8 @@ static void test_sql_dml__errors_have_a_place(void **state)
         {"DELETE FROM t WHERE", SQL_DELETE, 20},
         {"UPDATE t SET", SQL_UPDATE, 13},
         {"UPDATE t SET a b", SQL_UPDATE, 16},
-        {"UPDATE t SET s.x.y = 1", SQL_UPDATE, 14},
+        {"UPDATE t SET s. = 1", SQL_UPDATE, 17},
+        {"MERGE WITH SCHEMA INTO t USING s ON a WHEN MATCHED THEN DELETE", SQL_MERGE, 19},
         {"MERGE INTO t USING s WHEN MATCHED THEN DELETE", SQL_MERGE, 46},
         {"MERGE INTO t USING s ON a", SQL_MERGE, 26},
         {"MERGE INTO t USING s ON a WHEN NOT MATCHED THEN DELETE", SQL_MERGE, 49},
