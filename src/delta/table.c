@@ -62,6 +62,8 @@ static DeltaTable *table_new(Duck *duck, Store *store)
     }
     table->root = text_take(&root);
     table->seen = -1;
+    table->checksum = DELTA_CHECKSUM_NONE;
+    table->compacted = -1;
     atomic_init(&table->references, 1);
     pthread_mutex_init(&table->lock, NULL);
     return table;

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "delta/log/checkpoint.h"
+#include "delta/log/checksum.h"
 #include "delta/log/commit.h"
 #include "delta/log/overlay.h"
 #include "delta/log/segment.h"
@@ -25,6 +26,8 @@ struct DeltaTable {
     int64_t gap_looked_ms; /* monotonic time of the last look for commits behind a missing one */
     int64_t checkpoint_cost_ms,
         checkpoint_done_ms;     /* of the last one this process wrote; maintained by one thread at a time */
+    DeltaChecksum checksum;     /* newest that is known; whoever maintains has it */
+    int64_t compacted;          /* last version in a compaction this process wrote; likewise */
     _Atomic bool maintained;    /* somebody is at it */
     _Atomic int64_t cleaned_ms; /* monotonic time of the last look at the old end of the log; 0 = none */
 };

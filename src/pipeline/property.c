@@ -24,9 +24,15 @@ const PropertySpec PROPERTIES[PROPERTY_COUNT] = {
      "nothing."},
 };
 
+/* Those of the table's log stay with the table (delta/log/checkpoint_write.c, delta/compact.c). */
+static bool property_is_of_log(const char *name)
+{
+    return str_istarts(name, "freshet.checkpoint.") || str_istarts(name, "freshet.log.");
+}
+
 bool property_steers(const char *name)
 {
-    return str_istarts(name, "freshet.") || str_istarts(name, "pipelines.");
+    return (str_istarts(name, "freshet.") && !property_is_of_log(name)) || str_istarts(name, "pipelines.");
 }
 
 const PropertySpec *property_find(const char *name, Error *err)

@@ -214,8 +214,8 @@ static Status sync_fd(int fd, const char *name, Error *err)
     return store_fsync() ? file_sync_fd(fd, name, err) : OK;
 }
 
-/* Writes the temporary file and syncs it. Of a name that leaves no room for the additions, only a part is used. */
-static Status write_temp(Target *target, const void *data, size_t n, Error *err)
+/* Writes the temporary file and, unless told not to, syncs it. Of a name that leaves no room for the additions, only a part is used. */
+static Status write_temp(Target *target, const void *data, size_t n, bool sync, Error *err)
 {
     Status rc = OK;
     char uuid[UUID_TEXT];
@@ -230,7 +230,7 @@ static Status write_temp(Target *target, const void *data, size_t n, Error *err)
         return error_errno(err, "creating %s", target->path);
     }
     TRY(file_write_fd(target->file, target->path, data, n, err));
-    TRY(sync_fd(target->file, target->path, err));
+    TRY(sync ? sync_fd(target->file, target->path, err) : OK);
 out:
     return rc;
 }
@@ -318,21 +318,21 @@ static Status publish_replacing(Target *target, Error *err)
     return OK;
 }
 
-static Status local_put(Store *store, const char *key, const void *data, size_t n, bool replace, Error *err)
+static Status local_put(Store *store, const char *key, const void *data, size_t n, unsigned how, Error *err)
 {
     Status rc = OK;
     Text path = local_full_path(store, key);
     Target target = {.path = path.data, .name = last_segment(&path), .dir = -1, .file = -1};
-    bool published = false;
+    bool published = false, sync = (how & STORE_PUT_UNSYNCED) == 0;
 
     TRY(open_parent(path.data, true, &target.dir, err));
-    TRY(write_temp(&target, data, n, err));
+    TRY(write_temp(&target, data, n, sync, err));
     TRY(failpoint(FP_STORE_PUT_BEFORE_PUBLISH, err));
-    TRY(replace ? publish_replacing(&target, err) : publish_new(&target, err));
+    TRY(how & STORE_PUT_REPLACE ? publish_replacing(&target, err) : publish_new(&target, err));
     published = true;
     TRY(failpoint(FP_STORE_PUT_AFTER_PUBLISH, err));
     remove_temp(&target);
-    TRY(sync_fd(target.dir, path.data, err));
+    TRY(sync ? sync_fd(target.dir, path.data, err) : OK);
 out:
     if (rc != OK && published) {
         error_flag(err, ERROR_UNKNOWN_OUTCOME);

@@ -341,7 +341,7 @@ static Status may_put(const Volume *volume, const Store *store, const char *key,
     return OK;
 }
 
-static Status memory_put(Store *store, const char *key, const void *data, size_t n, bool replace, Error *err)
+static Status memory_put(Store *store, const char *key, const void *data, size_t n, unsigned how, Error *err)
 {
     Status rc = OK;
     char *full = full_key(store, key);
@@ -353,7 +353,7 @@ static Status memory_put(Store *store, const char *key, const void *data, size_t
     }
     TRY(failpoint(FP_STORE_PUT_BEFORE_PUBLISH, err));
     volume = lock_volume(store);
-    TRY(may_put(volume, store, key, full, n, replace, err));
+    TRY(may_put(volume, store, key, full, n, (how & STORE_PUT_REPLACE) != 0, err));
     const Object *before = find(volume, full);
     if (before) {
         erase_object(volume, before);

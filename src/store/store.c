@@ -186,13 +186,19 @@ Status store_info(Store *store, const char *key, StoreInfo *out, Error *err)
 Status store_put_if_absent(Store *store, const char *key, const void *data, size_t n, Error *err)
 {
     CHECK_KEY(key);
-    return store->ops->put(store, key, data, n, false, err);
+    return store->ops->put(store, key, data, n, STORE_PUT_IF_ABSENT, err);
+}
+
+Status store_put_if_absent_unsynced(Store *store, const char *key, const void *data, size_t n, Error *err)
+{
+    CHECK_KEY(key);
+    return store->ops->put(store, key, data, n, STORE_PUT_IF_ABSENT | STORE_PUT_UNSYNCED, err);
 }
 
 Status store_put(Store *store, const char *key, const void *data, size_t n, Error *err)
 {
     CHECK_KEY(key);
-    return store->ops->put(store, key, data, n, true, err);
+    return store->ops->put(store, key, data, n, STORE_PUT_REPLACE, err);
 }
 
 Status store_rename_no_replace(Store *store, const char *from, const char *to, Error *err)

@@ -12,14 +12,21 @@ enum {
     STORE_MEMORY_MAX = 1 << 30, /* bytes in one memory:// place */
 };
 
-/* The contracts are those of store.h; keys come checked. `replace` tells store_put from store_put_if_absent. */
+/* How a put takes its name, and whether it waits for the disk. */
+typedef enum StorePut {
+    STORE_PUT_IF_ABSENT = 0,
+    STORE_PUT_REPLACE = 1,
+    STORE_PUT_UNSYNCED = 2,
+} StorePut;
+
+/* The contracts are those of store.h; keys come checked. `how` is a set of StorePut. */
 typedef struct StoreOps {
     void (*close)(Store *store);
     Status (*open_below)(Store *store, const char *dir, Store **out, Error *err);
     Status (*read)(Store *store, const char *key, size_t max, Text *out, StoreInfo *info, Error *err);
     Status (*read_range)(Store *store, const char *key, int64_t offset, size_t n, Text *out, Error *err);
     Status (*info)(Store *store, const char *key, StoreInfo *out, Error *err);
-    Status (*put)(Store *store, const char *key, const void *data, size_t n, bool replace, Error *err);
+    Status (*put)(Store *store, const char *key, const void *data, size_t n, unsigned how, Error *err);
     Status (*rename)(Store *store, const char *from, const char *to, Error *err);
     Status (*remove)(Store *store, const char *key, Error *err);
     Status (*remove_folder)(Store *store, const char *dir, Error *err);

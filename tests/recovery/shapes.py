@@ -100,6 +100,11 @@ SHAPES = [
     Shape("care", """
           CREATE STREAMING TABLE bronze TBLPROPERTIES ('delta.checkpointInterval' = '2') AS SELECT id, name FROM """ + FILES + ";",
           [(4, ()), (4, ())], {"default/bronze": (("id", "name"), everything)}, between=age_the_log),
+    Shape("sidecars", """
+          CREATE STREAMING TABLE bronze TBLPROPERTIES ('delta.checkpointPolicy' = 'v2', 'freshet.checkpoint.partSize' = '1',
+            'delta.checkpointInterval' = '5', 'freshet.log.compactionInterval' = '2') AS SELECT id, name FROM """ + FILES + ";",
+          [(5, ()), (5, ())], {"default/bronze": (("id", "name"), everything)}, between=age_the_log,
+          only=("delta.checkpoint.after_sidecars", "delta.compact.", "delta.cleanup.")),
     Shape("view", f"""
           CREATE STREAMING TABLE bronze AS SELECT id, name FROM {FILES};
           CREATE MATERIALIZED VIEW gold AS SELECT id, name FROM bronze;""",

@@ -25,6 +25,9 @@ static int tear_down(void **state)
     "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"deletionVectors\"," \
     "\"v2Checkpoint\"],"                                                                                    \
     "\"writerFeatures\":[\"deletionVectors\",\"v2Checkpoint\",\"domainMetadata\",\"rowTracking\"]}}\n"
+#define LOG_PROTOCOL_V2                                                                                   \
+    "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"v2Checkpoint\"]," \
+    "\"writerFeatures\":[\"v2Checkpoint\"]}}\n"
 /* LOG_METADATA with other properties */
 static char *metadata_with(const char *configuration)
 {
@@ -457,6 +460,120 @@ static void test_delta_maintain__cleans_up_to_the_checkpoint(void **state)
     store_set_fsync(true);
 }
 
+static void test_delta_maintain__protected_history_goes_at_once(void **state)
+{
+    static const struct {
+        int before, first;
+    } CASES[] = {{12, 0}, {6, 10}};
+    LogFixture *f = *state;
+    Error err = ERROR_NONE;
+    int64_t first, last;
+    char name[64], properties[256];
+    int next = 11;
+
+    store_set_fsync(false);
+    commit_with(f, 0, LOG_PROTOCOL, "\"delta.checkpointInterval\":\"5\",\"delta.enableExpiredLogCleanup\":\"false\"",
+                "");
+    for (; next <= 22; next++) {
+        append(f, next);
+    }
+    for (int i = 0; i <= 11; i++) {
+        snprintf(name, sizeof name, "%020d.json", i);
+        make_old(f, name);
+    }
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        assert_ok(delta_table_commit_range(f->table, &first, &last, &err));
+        snprintf(properties, sizeof properties,
+                 "\"delta.checkpointInterval\":\"5\",\"delta.requireCheckpointProtectionBeforeVersion\":\"%d\"",
+                 CASES[i].before);
+        commit_with(f, (int)last + 1, "", properties, "");
+        log_fixture_reopen(f);
+        for (int k = 0; k < 5; k++) {
+            append(f, next++);
+        }
+        assert_ok(delta_table_commit_range(f->table, &first, &last, &err));
+        assert_int_equal(first, CASES[i].first);
+    }
+    store_set_fsync(true);
+}
+
+#define V2_PROPERTIES \
+    "\"delta.checkpointPolicy\":\"v2\",\"freshet.checkpoint.partSize\":\"1\",\"delta.checkpointInterval\":\"5\""
+
+static void test_delta_maintain__sidecars_go_with_their_checkpoints(void **state)
+{
+    LogFixture *f = *state;
+    char path[128], name[512];
+    struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    size_t left[2] = {0};
+    Error err = ERROR_NONE;
+    DeltaSnapshot *s;
+
+    store_set_fsync(false);
+    commit_with(f, 0, LOG_PROTOCOL_V2, V2_PROPERTIES ",\"delta.enableExpiredLogCleanup\":\"false\"", "");
+    for (int i = 11; i <= 22; i++) {
+        append(f, i);
+    }
+    assert_int_equal(count_files(f, "00000000000000000005.checkpoint."), 1);
+    for (int i = 0; i <= 11; i++) {
+        snprintf(name, sizeof name, "%020d.json", i);
+        make_old(f, name);
+    }
+    snprintf(path, sizeof path, "%s/_delta_log/_sidecars", f->dir);
+    DIR *dir = opendir(path);
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+        assert_int_equal(utimensat(AT_FDCWD, name, times, 0), 0);
+    }
+    closedir(dir);
+    commit_with(f, 13, "", V2_PROPERTIES, "");
+    append(f, 24);
+    append(f, 25);
+    dir = opendir(path);
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        left[0] += str_starts(entry->d_name, "00000000000000000005.");
+        left[1] += str_starts(entry->d_name, "00000000000000000010.");
+    }
+    closedir(dir);
+    assert_int_equal(left[0], 0);
+    assert_true(left[1] > 0);
+    assert_int_equal(count_files(f, "00000000000000000015.checkpoint.parquet"), 1); /* for readers without v2 */
+    log_fixture_reopen(f);
+    assert_ok(delta_table_snapshot_at(f->table, f->conn, 12, &s, &err));
+    delta_snapshot_unref(s);
+    store_set_fsync(true);
+}
+
+static void test_delta_maintain__compacts_where_checkpoints_are_rare(void **state)
+{
+    LogFixture *f = *state;
+    Error err = ERROR_NONE;
+    DeltaSnapshot *s;
+    int64_t version;
+
+    store_set_fsync(false);
+    commit_with(f, 0, LOG_PROTOCOL, "\"delta.checkpointInterval\":\"100\",\"freshet.log.compactionInterval\":\"4\"",
+                LOG_ADD("a"));
+    for (int i = 1; i <= 4; i++) {
+        append(f, i);
+    }
+    log_fixture_reopen(f);
+    for (int i = 5; i <= 9; i++) {
+        append(f, i);
+    }
+    assert_int_equal(count_files(f, "compacted.json"), 2);
+    assert_int_equal(count_files(f, "00000000000000000001.00000000000000000004.compacted.json"), 1);
+    assert_int_equal(count_files(f, "00000000000000000005.00000000000000000008.compacted.json"), 1);
+    log_fixture_write(f, "_delta_log/00000000000000000002.json", LOG_ADD("nobody looks here"));
+    log_fixture_reopen(f);
+    assert_newest(f, "9: a f001 f002 f003 f004 f005 f006 f007 f008 f009");
+    assert_ok(delta_table_snapshot(f->table, f->conn, &s, &err));
+    assert_true(delta_snapshot_txn(s, "idle", &version));
+    assert_int_equal(version, 1);
+    delta_snapshot_unref(s);
+    store_set_fsync(true);
+}
+
 int main(void)
 {
 #define WITH_TABLE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -473,6 +590,9 @@ int main(void)
         WITH_TABLE(test_delta_maintain__failures_leave_the_table_alone),
         WITH_TABLE(test_delta_maintain__cleans_up_what_is_old),
         WITH_TABLE(test_delta_maintain__cleans_up_to_the_checkpoint),
+        WITH_TABLE(test_delta_maintain__protected_history_goes_at_once),
+        WITH_TABLE(test_delta_maintain__sidecars_go_with_their_checkpoints),
+        WITH_TABLE(test_delta_maintain__compacts_where_checkpoints_are_rare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,7 +177,7 @@ static Status load_sidecars(Loader *l, Error *err)
     DuckColumnInfo *columns;
     size_t n = 0, n_columns;
     Status rc = OK;
-    const char **names = mem_alloc((l->n_small + 1) * sizeof *names);
+    const char **names = arena_alloc(c->arena, (l->n_small + 1) * sizeof *names);
 
     for (size_t i = 0; i < l->n_small; i++) {
         if (l->small[i].kind != DELTA_ACTION_SIDECAR) {
@@ -199,8 +199,9 @@ static Status load_sidecars(Loader *l, Error *err)
                         &n_columns, err));
         c->n_sources++;
     }
+    c->sidecars = names;
+    c->n_sidecars = n;
 out:
-    mem_free(names);
     return rc;
 }
 

@@ -30,6 +30,8 @@ typedef struct DeltaCheckpoint {
     size_t n_domains;
     DeltaCheckpointSource sources[2]; /* the checkpoint itself; its sidecars */
     size_t n_sources;
+    const char **sidecars; /* bare names */
+    size_t n_sidecars;
     DeltaAction *inlined; /* file actions that stand in a JSON manifest */
     size_t n_inlined;
 } DeltaCheckpoint;

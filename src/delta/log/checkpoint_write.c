@@ -1,11 +1,16 @@
-/* Writing checkpoints (reference 4.1, 4.3).
+/* Writing checkpoints (reference 4.1 to 4.4).
  *
- * One COPY of one SELECT: the small actions as literals, tombstones and adds straight from the snapshot's relations, so a million
- * files never pass through C. The struct columns are those Spark writes. The order of effects:
+ *     classic    %020d.checkpoint.parquet
+ *     in parts   %020d.checkpoint.%010d.%010d.parquet: classic, of a table that sets freshet.checkpoint.partSize
+ *     v2         %020d.checkpoint.<uuid>.parquet; of more files than a part holds, all of them stand in sidecars
  *
- *     write under a hidden name -> sync -> count the adds in it -> take the name -> hint
+ * The order of effects:
  *
- * A crash leaves at most a hidden file. Two writers of one checkpoint write the same state: the second one gives up.
+ *     [sidecars under hidden names -> sync -> their names] -> write under a hidden name -> sync -> count the adds
+ *     -> take the name -> hint
+ *
+ * A crash leaves hidden files, sidecars that nobody names, or parts without the rest, which is no checkpoint. Two
+ * writers of one checkpoint write the same state: the second one gives up. Of parts, the first decides who that is.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -13,385 +18,179 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "delta/log/checkpoint_int.h"
 #include "delta/log/hint.h"
-#include "delta/partition.h"
 #include "delta/property_int.h"
 #include "delta/table_int.h"
 #include "delta/transaction.h"
 #include "duck/parquet.h"
 
-enum { NAME_BYTES_MAX = 1 << 16 };
+enum {
+    NAME_BYTES_MAX = 1 << 16,
+    SIDECAR_ACTIONS = 50000, /* in one sidecar, as Spark has it */
+    HINT_ACTIONS_MAX = 30,   /* small actions that the hint repeats */
+};
 
-#define MAP_SQL "MAP(VARCHAR, VARCHAR)"
-#define CHECKPOINT_DV_SQL                                                                                       \
-    "STRUCT(\"storageType\" VARCHAR, \"pathOrInlineDv\" VARCHAR, \"offset\" INTEGER, \"sizeInBytes\" INTEGER, " \
-    "cardinality BIGINT)"
+/* A file on its way: written under a hidden name, then given the one that counts. */
+typedef struct Part {
+    const char *path;  /* local, of the hidden file */
+    char *temp, *name; /* keys; `name` is NULL until it is chosen */
+    bool moved;
+    int64_t rows, bytes;
+} Part;
 
-/* ---- small actions as literals ---- */
-
-static void put_text(Text *sql, const char *value)
-{
-    if (value != NULL) {
-        text_append_sql_string(sql, value);
-    } else {
-        text_append(sql, "NULL::VARCHAR");
-    }
-}
-
-static void put_i64(Text *sql, int64_t value)
-{
-    if (value >= 0) {
-        text_printf(sql, "%" PRId64 "::BIGINT", value);
-    } else {
-        text_append(sql, "NULL::BIGINT");
-    }
-}
-
-static void put_pairs(Text *sql, const DeltaPair *pairs, size_t n)
-{
-    text_append(sql, "MAP {");
-    for (size_t i = 0; i < n; i++) {
-        text_append(sql, i > 0 ? ", " : "");
-        text_append_sql_string(sql, pairs[i].key);
-        text_append(sql, ": ");
-        put_text(sql, pairs[i].value);
-    }
-    text_append(sql, "}::" MAP_SQL);
-}
-
-static void put_list(Text *sql, const char *const *list, size_t n, bool absent)
-{
-    text_append(sql, absent ? "NULL" : "[");
-    for (size_t i = 0; !absent && i < n; i++) {
-        text_append(sql, i > 0 ? ", " : "");
-        text_append_sql_string(sql, list[i]);
-    }
-    text_append(sql, absent ? "::VARCHAR[]" : "]::VARCHAR[]");
-}
-
-static void put_protocol(const DeltaProtocol *p, Text *sql)
-{
-    text_printf(sql,
-                "SELECT struct_pack(\"minReaderVersion\" := %d::INTEGER, \"minWriterVersion\" := %d::INTEGER, "
-                "\"readerFeatures\" := ",
-                p->min_reader, p->min_writer);
-    put_list(sql, p->reader_features, p->n_reader_features, p->reader_features == NULL);
-    text_append(sql, ", \"writerFeatures\" := ");
-    put_list(sql, p->writer_features, p->n_writer_features, p->writer_features == NULL);
-    text_append(sql, ") AS protocol");
-}
-
-static void put_metadata(const DeltaMetadata *m, Text *sql)
-{
-    text_append(sql, "SELECT struct_pack(id := ");
-    put_text(sql, m->id);
-    text_append(sql, ", \"name\" := ");
-    put_text(sql, m->name);
-    text_append(sql, ", description := ");
-    put_text(sql, m->description);
-    text_append(sql, ", format := struct_pack(provider := ");
-    put_text(sql, m->provider);
-    text_append(sql, ", options := ");
-    put_text(sql, m->format_options);
-    text_append(sql, "::JSON::" MAP_SQL "), \"schemaString\" := ");
-    put_text(sql, m->schema_string);
-    text_append(sql, ", \"partitionColumns\" := ");
-    put_list(sql, m->partition_columns, m->n_partition_columns, false);
-    text_append(sql, ", configuration := ");
-    put_pairs(sql, m->configuration, m->n_configuration);
-    text_append(sql, ", \"createdTime\" := ");
-    put_i64(sql, m->created_time);
-    text_append(sql, ") AS \"metaData\"");
-}
-
-/* A column that no row fills still has its type. */
-static void put_empty_columns(Text *sql)
-{
-    text_append(
-        sql, "SELECT NULL::STRUCT(\"appId\" VARCHAR, version BIGINT, \"lastUpdated\" BIGINT) AS txn, "
-             "NULL::STRUCT(domain VARCHAR, configuration VARCHAR, removed BOOLEAN) AS \"domainMetadata\" WHERE false");
-}
-
-static void put_txns(const DeltaTxn *txns, size_t n, Text *sql)
-{
-    for (size_t i = 0; i < n; i++) {
-        text_append(sql, i == 0 ? " UNION ALL BY NAME SELECT unnest([" : ", ");
-        text_append(sql, "struct_pack(\"appId\" := ");
-        put_text(sql, txns[i].app_id);
-        text_printf(sql, ", version := (%" PRId64 ")::BIGINT, \"lastUpdated\" := ", txns[i].version);
-        put_i64(sql, txns[i].last_updated);
-        text_append_char(sql, ')');
-    }
-    text_append(sql, n > 0 ? "]) AS txn" : "");
-}
-
-static void put_domains(const DeltaDomain *domains, size_t n, Text *sql)
-{
-    for (size_t i = 0; i < n; i++) {
-        text_append(sql, i == 0 ? " UNION ALL BY NAME SELECT unnest([" : ", ");
-        text_append(sql, "struct_pack(domain := ");
-        put_text(sql, domains[i].domain);
-        text_append(sql, ", configuration := ");
-        put_text(sql, domains[i].configuration);
-        text_append(sql, ", removed := false)");
-    }
-    text_append(sql, n > 0 ? "]) AS \"domainMetadata\"" : "");
-}
-
-/* ---- statistics as a struct (delta.checkpoint.writeStatsAsStruct) ---- */
-
-static bool has_bounds(DeltaTypeId id)
-{
-    return id != DELTA_BOOLEAN && id != DELTA_BINARY && id < DELTA_VARIANT;
-}
-
-/* Members of minValues and maxValues (`bounds`) or nullCount as from_json wants its structure; *left leaves may follow. */
-static void put_stats_members(const DeltaSnapshot *s, const DeltaField *fields, size_t n, bool top, bool bounds,
-                              bool mapped, int64_t *left, Text *out)
-{
-    bool first = true;
-
-    for (size_t i = 0; i < n && *left != 0; i++) {
-        const DeltaField *field = &fields[i];
-        bool partition = false;
-        for (size_t k = 0; top && k < s->metadata->n_partition_columns; k++) {
-            partition = partition || str_ieq(s->metadata->partition_columns[k], field->name);
-        }
-        if (partition || field->type->id == DELTA_VOID) {
-            continue;
-        }
-        Text value = TEXT(TEXT_SQL_MAX);
-        if (field->type->id == DELTA_STRUCT) {
-            put_stats_members(s, field->type->fields, field->type->n_fields, false, bounds, mapped, left, &value);
-        } else {
-            *left -= *left > 0;
-            if (!bounds) {
-                text_append(&value, "\"BIGINT\"");
-            } else if (has_bounds(field->type->id)) {
-                Text type = TEXT(NAME_BYTES_MAX);
-                delta_type_sql(field->type, &type);
-                text_append_json_string(&value, text_str(&type));
-                text_free(&type);
-            }
-        }
-        if (value.length > 0) {
-            text_append_char(out, first ? '{' : ',');
-            text_append_json_string(out, mapped ? field->physical_name : field->name);
-            text_printf(out, ":%s", text_str(&value));
-            first = false;
-        }
-        text_free(&value);
-    }
-    text_append(out, first ? "" : "}");
-}
-
-static void put_stats_structure(const DeltaSnapshot *s, Text *out)
-{
-    static const char *const BOUNDS[] = {"minValues", "maxValues", "nullCount"};
-    bool mapped = strcmp(delta_property_text(s->metadata, "delta.columnMapping.mode"), "none") != 0;
-
-    text_append(out, "{\"numRecords\":\"BIGINT\"");
-    for (size_t i = 0; i < 3; i++) {
-        int64_t left = delta_property_i64(s->metadata, "delta.dataSkippingNumIndexedCols");
-        Text members = TEXT(TEXT_SQL_MAX);
-        put_stats_members(s, s->schema->fields, s->schema->n_fields, true, i < 2, mapped, &left, &members);
-        if (members.length > 0) {
-            text_printf(out, ",\"%s\":%s", BOUNDS[i], text_str(&members));
-        }
-        text_free(&members);
-    }
-    text_append(out, ",\"tightBounds\":\"BOOLEAN\"}");
-}
-
-static void put_stats_parsed(const DeltaSnapshot *s, Text *sql)
-{
-    bool mapped = strcmp(delta_property_text(s->metadata, "delta.columnMapping.mode"), "none") != 0;
-    Text structure = TEXT(TEXT_SQL_MAX), value = TEXT(NAME_BYTES_MAX);
-
-    put_stats_structure(s, &structure);
-    text_append(sql, ", stats_parsed := from_json(stats, ");
-    text_append_sql_string(sql, text_str(&structure));
-    text_append_char(sql, ')');
-    for (size_t i = 0; i < s->metadata->n_partition_columns; i++) {
-        const DeltaField *field = delta_schema_find(s->schema, s->metadata->partition_columns[i]);
-        const char *name = mapped ? field->physical_name : field->name;
-        text_append(sql, i == 0 ? ", \"partitionValues_parsed\" := struct_pack(" : ", ");
-        text_append_sql_name(sql, name);
-        text_append(sql, " := ");
-        text_clear(&value);
-        text_append(&value, "partition_values[");
-        text_append_sql_string(&value, name);
-        text_append_char(&value, ']');
-        delta_partition_try_sql(field->type, text_str(&value), sql);
-    }
-    text_append(sql, s->metadata->n_partition_columns > 0 ? ")" : "");
-    text_free(&structure);
-    text_free(&value);
-}
-
-/* ---- files ---- */
-
-static void put_dv(Text *sql)
-{
-    text_append(
-        sql,
-        "CASE WHEN dv IS NULL THEN NULL::" CHECKPOINT_DV_SQL " ELSE struct_pack(\"storageType\" := dv.storage_type, "
-        "\"pathOrInlineDv\" := dv.path_or_inline, \"offset\" := dv.\"offset\", \"sizeInBytes\" := dv.size_bytes, "
-        "cardinality := dv.cardinality)::" CHECKPOINT_DV_SQL " END");
-}
-
-static Status put_adds(const DeltaSnapshot *s, Text *sql, Error *err)
-{
-    bool as_struct = delta_property_bool(s->metadata, "delta.checkpoint.writeStatsAsStruct");
-    bool as_json = delta_property_bool(s->metadata, "delta.checkpoint.writeStatsAsJson");
-    Status rc = OK;
-
-    text_append(
-        sql,
-        " UNION ALL BY NAME SELECT struct_pack(path := path, \"partitionValues\" := partition_values, size := size, "
-        "\"modificationTime\" := modification_time, \"dataChange\" := false, tags := CASE WHEN tags IS NULL THEN NULL "
-        "ELSE "
-        "tags::JSON::" MAP_SQL " END, \"deletionVector\" := ");
-    put_dv(sql);
-    text_append(sql, ", \"baseRowId\" := base_row_id, \"defaultRowCommitVersion\" := default_row_commit_version, "
-                     "\"clusteringProvider\" := clustering_provider");
-    text_append(sql, as_json || !as_struct ? ", stats := stats" : "");
-    if (as_struct) {
-        put_stats_parsed(s, sql);
-    }
-    text_append(sql, ") AS \"add\" FROM (");
-    TRY(delta_snapshot_files_sql(s, sql, err));
-    text_append_char(sql, ')');
-out:
-    return rc;
-}
-
-/* Tombstones that are still young enough to matter to VACUUM and to readers of old snapshots. */
-static void put_removes(DeltaSnapshot *s, Text *sql)
-{
-    int64_t oldest = clock_now_ms() - delta_property_ms(s->metadata, "delta.deletedFileRetentionDuration");
-    Text removes = TEXT(TEXT_SQL_MAX);
-
-    delta_snapshot_removes_sql(s, &removes);
-    if (removes.length > 0) {
-        text_append(
-            sql,
-            " UNION ALL BY NAME SELECT struct_pack(path := path, \"deletionTimestamp\" := deletion_timestamp, "
-            "\"dataChange\" := data_change, \"extendedFileMetadata\" := extended_metadata, \"partitionValues\" := "
-            "CASE WHEN extended_metadata THEN partition_values END, size := CASE WHEN extended_metadata THEN size END, "
-            "\"deletionVector\" := ");
-        put_dv(sql);
-        text_printf(
-            sql,
-            ", \"baseRowId\" := base_row_id, \"defaultRowCommitVersion\" := default_row_commit_version) AS remove "
-            "FROM (%s) WHERE deletion_timestamp > %" PRId64,
-            text_str(&removes), oldest);
-    }
-    text_free(&removes);
-}
-
-/* ---- the file ---- */
+typedef struct Parts {
+    Part *items;
+    size_t n;
+    int64_t rows, bytes;
+} Parts;
 
 typedef struct Writer {
     DeltaSnapshot *snapshot;
+    Store *store;
     DuckConn *conn;
     Arena *arena;
-    bool v2;
+    bool v2, classic_name;
+    bool split; /* more files than a part holds */
+    int64_t part_size;
+    int64_t files; /* live ones, by the log */
     char uuid[UUID_TEXT];
-    Text temp, name; /* keys: the hidden file, the checkpoint */
-    ParquetFile *file;
-    int64_t adds;
+    Parts sidecars, top;   /* top: the checkpoint itself, one file or all its parts */
+    DeltaFile *sidecar_of; /* the sidecars as actions */
 } Writer;
 
-static Status make_query(Writer *w, Text *sql, Error *err)
+/* ---- plan ---- */
+
+/* Parts are for classic checkpoints only: a table that supports v2 must not have them. */
+static int64_t choose_part_size(const DeltaSnapshot *s, bool v2)
 {
-    DeltaSnapshot *s = w->snapshot;
-    size_t n;
+    const char *set = delta_snapshot_property(s, "freshet.checkpoint.partSize");
+    int64_t size;
+
+    if (!v2 && delta_protocol_supports(s->protocol, "v2Checkpoint")) {
+        return 0;
+    }
+    if (set != NULL && str_parse_i64(set, &size) && size > 0) {
+        return size;
+    }
+    return v2 ? SIDECAR_ACTIONS : 0;
+}
+
+static Status plan(Writer *w, bool classic_name, Error *err)
+{
+    const DeltaSnapshot *s = w->snapshot;
+    int64_t bytes;
     Status rc = OK;
 
-    put_empty_columns(sql);
-    text_append(sql, " UNION ALL BY NAME ");
-    put_protocol(s->protocol, sql);
-    text_append(sql, " UNION ALL BY NAME ");
-    put_metadata(s->metadata, sql);
-    if (w->v2) {
-        text_printf(sql,
-                    " UNION ALL BY NAME SELECT struct_pack(version := %" PRId64 "::BIGINT, tags := NULL::" MAP_SQL
-                    ") AS \"checkpointMetadata\"",
-                    s->version);
-    }
-    const DeltaTxn *txns = delta_snapshot_txns(s, w->arena, &n);
-    put_txns(txns, n, sql);
-    put_domains(s->domains, s->n_domains, sql);
-    put_removes(s, sql);
-    TRY(put_adds(s, sql, err));
-    if (sql->overflow) {
-        rc = error_set(err, E_LIMIT, "the statement that writes a checkpoint is longer than %d bytes", TEXT_SQL_MAX);
-    }
+    w->v2 = strcmp(delta_property_text(s->metadata, "delta.checkpointPolicy"), "v2") == 0 &&
+            delta_protocol_supports(s->protocol, "v2Checkpoint");
+    w->classic_name = classic_name || !w->v2;
+    w->part_size = choose_part_size(s, w->v2);
+    uuid_text(w->uuid);
+    TRY(delta_snapshot_totals(s, w->conn, &w->files, &bytes, err));
+    w->split = w->part_size > 0 && w->files > w->part_size;
 out:
     return rc;
 }
 
-static void make_name(Writer *w)
+static char *part_name(const Writer *w, size_t i, size_t n)
 {
-    char name[DELTA_LOG_NAME_MAX];
-
-    uuid_text(w->uuid);
-    if (w->v2) {
-        text_printf(&w->name, "%s/%020" PRId64 ".checkpoint.%s.parquet", DELTA_LOG_DIR, w->snapshot->version, w->uuid);
-    } else {
-        delta_log_checkpoint_name(w->snapshot->version, name);
-        text_append(&w->name, name);
-    }
+    return arena_printf(w->arena, "%s/%020" PRId64 ".checkpoint.%010zu.%010zu.parquet", DELTA_LOG_DIR,
+                        w->snapshot->version, i + 1, n);
 }
 
-static Status write_file(Writer *w, Error *err)
+static char *sidecar_name(const Writer *w, size_t i, size_t n)
 {
-    Text sql = TEXT(TEXT_SQL_MAX), folder = TEXT(NAME_BYTES_MAX);
-    ParquetWrite write = {.prefix = ".checkpoint-", .codec = "snappy"};
+    return arena_printf(w->arena, "%s/%020" PRId64 ".checkpoint.%010zu.%010zu.%s.parquet", DELTA_LOG_SIDECARS,
+                        w->snapshot->version, i + 1, n, w->uuid);
+}
+
+static char *single_name(const Writer *w)
+{
+    if (w->classic_name) {
+        return arena_printf(w->arena, "%s/%020" PRId64 ".checkpoint.parquet", DELTA_LOG_DIR, w->snapshot->version);
+    }
+    return arena_printf(w->arena, "%s/%020" PRId64 ".checkpoint.%s.parquet", DELTA_LOG_DIR, w->snapshot->version,
+                        w->uuid);
+}
+
+/* ---- files under hidden names ---- */
+
+/* Runs the query into one hidden file in `dir`, or into one for every part_size rows, and syncs them. */
+static Status write_parts(Writer *w, const char *dir, const Text *sql, bool split, Parts *out, Error *err)
+{
+    Text folder = TEXT(NAME_BYTES_MAX);
+    ParquetWrite write = {.query = text_str(sql), .prefix = ".checkpoint-", .codec = "snappy"};
+    ParquetFile *files = NULL;
     size_t n = 0;
     Status rc = OK;
 
-    TRY(make_query(w, &sql, err));
-    TRY(store_local_path(w->snapshot->table->store, DELTA_LOG_DIR, &folder, err));
-    write.query = text_str(&sql);
-    write.folder = text_str(&folder);
-    TRY(parquet_write(w->conn, &write, w->arena, &w->file, &n, err));
-    if (n != 1) {
-        rc = error_set(err, E_INTERNAL, "a checkpoint became %zu files", n);
+    if (sql->overflow) {
+        rc = error_set(err, E_LIMIT, "the statement that writes a checkpoint is longer than %d bytes", TEXT_SQL_MAX);
         goto out;
     }
-    text_printf(&w->temp, "%s/%s", DELTA_LOG_DIR, strrchr(w->file->path, '/') + 1);
-    TRY(store_sync(w->snapshot->table->store, text_str(&w->temp), err));
+    TRY(store_mkdirs(w->store, dir, err));
+    TRY(store_local_path(w->store, dir, &folder, err));
+    write.folder = text_str(&folder);
+    if (split) { /* every row group a file */
+        write.row_group_rows = w->part_size;
+        write.file_bytes_max = 1;
+    }
+    TRY(parquet_write(w->conn, &write, w->arena, &files, &n, err));
+    out->items = arena_alloc(w->arena, (n + 1) * sizeof *out->items);
+    const char **keys = arena_alloc(w->arena, (n + 1) * sizeof *keys);
+    for (size_t i = 0; i < n; i++) {
+        Part *part = &out->items[out->n++];
+        *part = (Part){.path = files[i].path, .rows = files[i].rows, .bytes = files[i].bytes};
+        part->temp = arena_printf(w->arena, "%s/%s", dir, strrchr(part->path, '/') + 1);
+        keys[i] = part->temp;
+        out->rows += part->rows;
+        out->bytes += part->bytes;
+    }
+    TRY(store_sync_many(w->store, keys, n, err));
 out:
-    text_free(&sql);
     text_free(&folder);
     return rc;
 }
 
-/* A checkpoint with fewer adds than the table has would lose files for good: count before anyone can see it. */
-static Status verify_file(Writer *w, Error *err)
+static void remove_hidden(const Writer *w, const Parts *parts)
 {
-    Text sql = TEXT(NAME_BYTES_MAX), path = TEXT(NAME_BYTES_MAX);
+    for (size_t i = 0; i < parts->n; i++) {
+        if (!parts->items[i].moved) {
+            (void)store_delete(w->store, parts->items[i].temp, NULL);
+        }
+    }
+}
+
+/* Sidecars of a checkpoint that did not come to be. */
+static void remove_sidecars(const Writer *w)
+{
+    for (size_t i = 0; i < w->sidecars.n; i++) {
+        if (w->sidecars.items[i].moved) {
+            (void)store_delete(w->store, w->sidecars.items[i].name, NULL);
+        }
+    }
+}
+
+/* The answer of "SELECT <what>" over the files, one number. */
+static Status count_in(Writer *w, const Parts *parts, const char *what, int64_t *out, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX), path = TEXT(NAME_BYTES_MAX);
     DuckResult *result = NULL;
-    int64_t files, bytes;
     bool more;
     Status rc = OK;
 
-    parquet_escape_glob(&path, w->file->path);
-    text_append(&sql, "SELECT count(c.\"add\".path), count(c.protocol.\"minReaderVersion\"), count(c.\"metaData\".id) "
-                      "FROM read_parquet(");
-    text_append_sql_string(&sql, text_str(&path));
-    text_append(&sql, ", hive_partitioning=false) AS c");
+    text_printf(&sql, "SELECT %s FROM read_parquet([", what);
+    for (size_t i = 0; i < parts->n; i++) {
+        text_clear(&path);
+        parquet_escape_glob(&path, parts->items[i].path);
+        text_append(&sql, i > 0 ? ", " : "");
+        text_append_sql_string(&sql, text_str(&path));
+    }
+    text_append(&sql, "], hive_partitioning=false) AS c");
     TRY(duck_query(w->conn, text_str(&sql), &result, err));
     TRY(duck_result_next(result, &more, err));
-    TRY(delta_snapshot_totals(w->snapshot, w->conn, &files, &bytes, err));
-    w->adds = duck_result_i64(result, 0);
-    if (w->adds != files || duck_result_i64(result, 1) != 1 || duck_result_i64(result, 2) != 1) {
-        rc = error_set(err, E_INTERNAL,
-                       "the checkpoint holds %" PRId64 " files, the table %" PRId64 "; it is thrown away", w->adds,
-                       files);
-    }
+    *out = duck_result_i64(result, 0);
 out:
     duck_result_free(result);
     text_free(&sql);
@@ -399,63 +198,221 @@ out:
     return rc;
 }
 
-/* The hint never goes back to an older checkpoint. */
-static Status write_hint(Writer *w, Error *err)
+/* A checkpoint with fewer adds than the table has would lose files for good: count before anyone can see it. */
+static Status verify_adds(Writer *w, const Parts *parts, Error *err)
 {
-    Store *store = w->snapshot->table->store;
-    DeltaHint hint = {.version = w->snapshot->version, .size = w->file->rows, .bytes = w->file->bytes, .adds = w->adds};
-    StoreInfo info;
-    int64_t hinted;
+    int64_t adds;
     Status rc = OK;
 
-    TRY(delta_hint_read(store, &hinted, err));
-    if (hinted > hint.version) {
-        goto out;
+    TRY(count_in(w, parts, "count(c.\"add\".path)", &adds, err));
+    if (adds != w->files) {
+        rc = error_set(err, E_INTERNAL,
+                       "the checkpoint holds %" PRId64 " files, the table %" PRId64 "; it is thrown away", adds,
+                       w->files);
     }
-    TRY(store_info(store, text_str(&w->name), &info, err));
-    hint.bytes = info.size;
-    if (w->v2) {
-        hint.v2_name = strrchr(text_str(&w->name), '/') + 1;
-        hint.v2_mtime_ms = info.mtime_ms;
-    }
-    TRY(delta_hint_write(store, &hint, err));
 out:
+    return rc;
+}
+
+static Status verify_small(Writer *w, Error *err)
+{
+    static const char ONE_OF_EACH[] = "(count(c.protocol.\"minReaderVersion\") = 1 AND count(c.\"metaData\".id) = 1)"
+                                      "::BIGINT";
+    int64_t fine;
+    Status rc = OK;
+
+    TRY(count_in(w, &w->top, ONE_OF_EACH, &fine, err));
+    if (!fine) {
+        rc = error_set(err, E_INTERNAL, "the checkpoint lacks protocol or metaData; it is thrown away");
+    }
+out:
+    return rc;
+}
+
+/* ---- the files ---- */
+
+/* They get their names at once: until a checkpoint names them, nobody looks at them. */
+static Status write_sidecars(Writer *w, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    TRY(delta_checkpoint_file_rows(w->snapshot, &sql, err));
+    TRY(write_parts(w, DELTA_LOG_SIDECARS, &sql, true, &w->sidecars, err));
+    TRY(verify_adds(w, &w->sidecars, err));
+    w->sidecar_of = arena_alloc(w->arena, (w->sidecars.n + 1) * sizeof *w->sidecar_of);
+    for (size_t i = 0; i < w->sidecars.n; i++) {
+        Part *part = &w->sidecars.items[i];
+        StoreInfo info;
+        part->name = sidecar_name(w, i, w->sidecars.n);
+        TRY(store_rename_no_replace(w->store, part->temp, part->name, err));
+        part->moved = true;
+        TRY(store_info(w->store, part->name, &info, err));
+        w->sidecar_of[i] = (DeltaFile){
+            .path = strrchr(part->name, '/') + 1, .size = info.size, .modification_time = info.mtime_ms};
+    }
+    rc = failpoint(FP_DELTA_CHECKPOINT_AFTER_SIDECARS, err);
+out:
+    text_free(&sql);
+    return rc;
+}
+
+static Status write_top(Writer *w, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    bool with_files = w->sidecars.n == 0;
+    Status rc = OK;
+
+    delta_checkpoint_small_rows(w->snapshot, w->v2, w->sidecar_of, w->sidecars.n, &sql);
+    text_append(&sql, " UNION ALL BY NAME SELECT * FROM (");
+    TRY(delta_checkpoint_file_rows(w->snapshot, &sql, err));
+    text_append(&sql, with_files ? ")" : ") WHERE false"); /* Spark looks for the columns even so */
+    TRY(write_parts(w, DELTA_LOG_DIR, &sql, w->split && with_files, &w->top, err));
+    if (with_files) {
+        TRY(verify_adds(w, &w->top, err));
+    }
+    TRY(verify_small(w, err));
+    for (size_t i = 0; i < w->top.n; i++) {
+        w->top.items[i].name = w->top.n > 1 ? part_name(w, i, w->top.n) : single_name(w);
+    }
+out:
+    text_free(&sql);
     return rc;
 }
 
 static Status publish(Writer *w, bool *published, Error *err)
 {
-    Error failed = ERROR_NONE;
-    Status rc = store_rename_no_replace(w->snapshot->table->store, text_str(&w->temp), text_str(&w->name), &failed);
+    *published = false;
+    for (size_t i = 0; i < w->top.n; i++) {
+        Part *part = &w->top.items[i];
+        Error failed = ERROR_NONE;
+        Status rc = store_rename_no_replace(w->store, part->temp, part->name, &failed);
+        if (rc == ERR_EXISTS) {
+            log_debug("%s: somebody else wrote %s", delta_table_uri(w->snapshot->table), part->name);
+            return OK;
+        }
+        if (rc != OK) {
+            if (err != NULL) {
+                *err = failed;
+            }
+            return rc;
+        }
+        part->moved = true;
+    }
+    *published = true;
+    return OK;
+}
 
-    *published = rc == OK;
-    if (rc == ERR_EXISTS) {
-        log_debug("%s: somebody else wrote %s", delta_table_uri(w->snapshot->table), text_str(&w->name));
-        return OK;
+/* ---- the hint ---- */
+
+static void put_action(Text *out, const DeltaAction *action)
+{
+    text_append(out, ",");
+    delta_action_write(action, out);
+    out->data[--out->length] = '\0'; /* its line end */
+}
+
+/* The small actions as a JSON array; NULL when they are many. */
+static const char *small_actions(const Writer *w)
+{
+    const DeltaSnapshot *s = w->snapshot;
+    Text out = TEXT(TEXT_SQL_MAX);
+    size_t n;
+    const DeltaTxn *txns = delta_snapshot_txns(s, w->arena, &n);
+    const char *json = NULL;
+
+    if (n + s->n_domains + 3 <= HINT_ACTIONS_MAX) {
+        text_printf(&out, "[{\"checkpointMetadata\":{\"version\":%" PRId64 "}}", s->version);
+        put_action(&out, &(DeltaAction){.kind = DELTA_ACTION_PROTOCOL, .protocol = *s->protocol});
+        put_action(&out, &(DeltaAction){.kind = DELTA_ACTION_METADATA, .metadata = *s->metadata});
+        for (size_t i = 0; i < n; i++) {
+            put_action(&out, &(DeltaAction){.kind = DELTA_ACTION_TXN, .txn = txns[i]});
+        }
+        for (size_t i = 0; i < s->n_domains; i++) {
+            put_action(&out, &(DeltaAction){.kind = DELTA_ACTION_DOMAIN, .domain = s->domains[i]});
+        }
+        text_append_char(&out, ']');
+        json = arena_strdup(w->arena, text_str(&out));
     }
-    if (rc != OK && err != NULL) {
-        *err = failed;
-    }
+    text_free(&out);
+    return json;
+}
+
+/* The columns of a classic checkpoint in the words of a table's schema. */
+static Status describe_schema(const Writer *w, const char **json, Error *err)
+{
+    Text sql = TEXT(NAME_BYTES_MAX), path = TEXT(NAME_BYTES_MAX), text = TEXT(TEXT_SQL_MAX);
+    DuckColumnInfo *columns;
+    DeltaSchema *schema = NULL;
+    size_t n;
+    Status rc = OK;
+
+    TRY(store_local_path(w->store, w->top.items[0].name, &path, err));
+    text_append(&sql, "SELECT * FROM read_parquet(");
+    Text literal = TEXT(NAME_BYTES_MAX * 4);
+    parquet_escape_glob(&literal, text_str(&path));
+    text_append_sql_string(&sql, text_str(&literal));
+    text_free(&literal);
+    text_append(&sql, ", hive_partitioning=false)");
+    TRY(duck_describe(w->conn, text_str(&sql), w->arena, &columns, &n, err));
+    TRY(delta_schema_from_columns(columns, n, &schema, err));
+    delta_schema_json(schema, &text);
+    *json = arena_strdup(w->arena, text_str(&text));
+out:
+    delta_schema_unref(schema);
+    text_free(&sql);
+    text_free(&path);
+    text_free(&text);
     return rc;
 }
 
-Status delta_checkpoint_write(DeltaSnapshot *snapshot, DuckConn *conn, Error *err)
+/* The hint never goes back to an older checkpoint. */
+static Status write_hint(Writer *w, Error *err)
 {
-    Writer w = {.snapshot = snapshot,
-                .conn = conn,
-                .arena = arena_new(),
-                .temp = TEXT(NAME_BYTES_MAX),
-                .name = TEXT(NAME_BYTES_MAX)};
+    DeltaHint hint = {.version = w->snapshot->version,
+                      .size = w->top.rows + w->sidecars.rows,
+                      .parts = w->top.n > 1 ? w->top.n : 0,
+                      .bytes = w->top.bytes + w->sidecars.bytes,
+                      .adds = w->files};
+    StoreInfo info;
+    int64_t hinted;
+    Status rc = OK;
+
+    TRY(delta_hint_read(w->store, &hinted, err));
+    if (hinted > hint.version) {
+        goto out;
+    }
+    if (!w->classic_name) {
+        TRY(store_info(w->store, w->top.items[0].name, &info, err));
+        hint.v2_name = strrchr(w->top.items[0].name, '/') + 1;
+        hint.v2_bytes = info.size;
+        hint.v2_mtime_ms = info.mtime_ms;
+        hint.small = small_actions(w);
+        hint.sidecars = w->sidecar_of;
+        hint.n_sidecars = w->sidecars.n;
+    } else if (!w->v2) {
+        TRY(describe_schema(w, &hint.schema, err));
+    }
+    TRY(delta_hint_write(w->store, &hint, err));
+out:
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+Status delta_checkpoint_write_named(DeltaSnapshot *snapshot, DuckConn *conn, bool classic_name, Error *err)
+{
+    Writer w = {.snapshot = snapshot, .store = snapshot->table->store, .conn = conn, .arena = arena_new()};
     bool published = false;
     Status rc = OK;
 
-    w.v2 = strcmp(delta_property_text(snapshot->metadata, "delta.checkpointPolicy"), "v2") == 0 &&
-           delta_protocol_supports(snapshot->protocol, "v2Checkpoint");
-    make_name(&w);
     TRY(delta_protocol_check_write(snapshot->protocol, delta_table_uri(snapshot->table), err));
+    TRY(plan(&w, classic_name, err));
     TRY(failpoint(FP_DELTA_CHECKPOINT_BEFORE_WRITE, err));
-    TRY(write_file(&w, err));
-    TRY(verify_file(&w, err));
+    if (w.v2 && w.split) {
+        TRY(write_sidecars(&w, err));
+    }
+    TRY(write_top(&w, err));
     TRY(failpoint(FP_DELTA_CHECKPOINT_AFTER_WRITE, err));
     TRY(publish(&w, &published, err));
     if (published) {
@@ -464,14 +421,19 @@ Status delta_checkpoint_write(DeltaSnapshot *snapshot, DuckConn *conn, Error *er
         TRY(failpoint(FP_DELTA_CHECKPOINT_AFTER_HINT, err));
     }
 out:
-    if (!published && w.temp.length > 0) {
-        (void)store_delete(snapshot->table->store, text_str(&w.temp), NULL);
+    if (!published) {
+        remove_sidecars(&w);
     }
+    remove_hidden(&w, &w.sidecars);
+    remove_hidden(&w, &w.top);
     if (rc != OK) {
         error_context(err, "writing checkpoint %" PRId64 " of %s", snapshot->version, delta_table_uri(snapshot->table));
     }
-    text_free(&w.temp);
-    text_free(&w.name);
     arena_free(w.arena);
     return rc;
+}
+
+Status delta_checkpoint_write(DeltaSnapshot *snapshot, DuckConn *conn, Error *err)
+{
+    return delta_checkpoint_write_named(snapshot, conn, false, err);
 }

@@ -11,7 +11,7 @@
 #include "delta/log/md5.h"
 #include "delta/log/name.h"
 
-enum { HINT_BYTES_MAX = 16 << 20 };
+enum { HINT_BYTES_MAX = 16 << 20, SCHEMA_BYTES_MAX = 20000, SIDECARS_MAX = 30 };
 
 /* ---- the checksum: "path=value" of every leaf, sorted, joined with commas ---- */
 
@@ -165,20 +165,44 @@ out:
     return rc;
 }
 
+/* "v2Checkpoint": what a reader would otherwise look up in the checkpoint. */
+static void put_v2(const DeltaHint *hint, Text *out)
+{
+    text_append(out, ",\"v2Checkpoint\":{\"path\":");
+    text_append_json_string(out, hint->v2_name);
+    text_printf(out, ",\"sizeInBytes\":%" PRId64 ",\"modificationTime\":%" PRId64, hint->v2_bytes, hint->v2_mtime_ms);
+    if (hint->small != NULL) {
+        text_printf(out, ",\"nonFileActions\":%s", hint->small);
+    }
+    if (hint->n_sidecars <= SIDECARS_MAX) {
+        text_append(out, ",\"sidecarFiles\":[");
+        for (size_t i = 0; i < hint->n_sidecars; i++) {
+            text_append(out, i > 0 ? ",{\"path\":" : "{\"path\":");
+            text_append_json_string(out, hint->sidecars[i].path);
+            text_printf(out, ",\"sizeInBytes\":%" PRId64 ",\"modificationTime\":%" PRId64 "}", hint->sidecars[i].size,
+                        hint->sidecars[i].modification_time);
+        }
+        text_append_char(out, ']');
+    }
+    text_append_char(out, '}');
+}
+
 Status delta_hint_write(Store *store, const DeltaHint *hint, Error *err)
 {
     Text body = TEXT(HINT_BYTES_MAX), file = TEXT(HINT_BYTES_MAX);
     char checksum[DELTA_HINT_CHECKSUM];
     Status rc = OK;
 
-    text_printf(&body,
-                "{\"version\":%" PRId64 ",\"size\":%" PRId64 ",\"sizeInBytes\":%" PRId64 ",\"numOfAddFiles\":%" PRId64,
-                hint->version, hint->size, hint->bytes, hint->adds);
+    text_printf(&body, "{\"version\":%" PRId64 ",\"size\":%" PRId64, hint->version, hint->size);
+    if (hint->parts > 0) {
+        text_printf(&body, ",\"parts\":%zu", hint->parts);
+    }
+    text_printf(&body, ",\"sizeInBytes\":%" PRId64 ",\"numOfAddFiles\":%" PRId64, hint->bytes, hint->adds);
+    if (hint->schema != NULL && strlen(hint->schema) <= SCHEMA_BYTES_MAX) {
+        text_printf(&body, ",\"checkpointSchema\":%s", hint->schema);
+    }
     if (hint->v2_name != NULL) {
-        text_append(&body, ",\"v2Checkpoint\":{\"path\":");
-        text_append_json_string(&body, hint->v2_name);
-        text_printf(&body, ",\"sizeInBytes\":%" PRId64 ",\"modificationTime\":%" PRId64 "}", hint->bytes,
-                    hint->v2_mtime_ms);
+        put_v2(hint, &body);
     }
     text_printf(&file, "%s}", text_str(&body));
     TRY(delta_hint_checksum(text_str(&file), file.length, checksum, err));

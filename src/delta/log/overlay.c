@@ -232,6 +232,11 @@ const DeltaFile *delta_overlay_add_at(const DeltaOverlay *overlay, size_t i)
     return overlay->adds.files[i];
 }
 
+const DeltaFile *delta_overlay_remove_at(const DeltaOverlay *overlay, size_t i)
+{
+    return overlay->removes.files[i];
+}
+
 const DeltaFile *delta_overlay_find(const DeltaOverlay *overlay, const DeltaFile *file, bool *live)
 {
     Text key = TEXT(KEY_BYTES_MAX), dv = TEXT(KEY_BYTES_MAX);

@@ -24,6 +24,8 @@ size_t delta_overlay_adds(const DeltaOverlay *overlay);
 const DeltaFile *delta_overlay_find(const DeltaOverlay *overlay, const DeltaFile *file, bool *live);
 /* Live adds by position, 0 .. adds - 1. */
 const DeltaFile *delta_overlay_add_at(const DeltaOverlay *overlay, size_t i);
+/* Tombstones by position, 0 .. entries - adds - 1. */
+const DeltaFile *delta_overlay_remove_at(const DeltaOverlay *overlay, size_t i);
 
 /* Appends "NOT freshet_log_shadowed(<handle>, <path>, <dv id>)" over SQL expressions. */
 void delta_overlay_filter_sql(DeltaOverlay *overlay, const char *path_sql, const char *dv_id_sql, Text *out);
