@@ -6,6 +6,7 @@
 #include "delta/partition.h"
 #include "delta/scan_int.h"
 #include "delta/schema_int.h"
+#include "delta/stats.h"
 #include "delta/table_int.h"
 #include "delta/transaction_int.h"
 
@@ -40,6 +41,9 @@ void delta_scan_free(DeltaScan *scan)
     arena_free(scan->arena);
     mem_free(scan);
 }
+
+/* A compressed row, where nobody says how many rows a file has. */
+enum { ROW_BYTES_GUESS = 20 };
 
 static DeltaScan *scan_new(DeltaTable *table, const ScanColumns *columns)
 {
@@ -142,7 +146,8 @@ static DeltaDeletionVector *copy_deletion_vector(Arena *arena, const DeltaDeleti
     return copy;
 }
 
-static Status add_file(DeltaScan *scan, const ScanColumns *columns, const char *path, int64_t size,
+/* `rows`: -1 where the log has not been asked. */
+static Status add_file(DeltaScan *scan, const ScanColumns *columns, const char *path, int64_t size, int64_t rows,
                        const char *const *values, const DeltaDeletionVector *dv, Error *err)
 {
     Status rc = OK;
@@ -159,6 +164,7 @@ static Status add_file(DeltaScan *scan, const ScanColumns *columns, const char *
     scan->files = mem_grow(scan->files, scan->n_files, &scan->capacity, sizeof *scan->files);
     scan->files[scan->n_files++] = file;
     scan->bytes += size;
+    scan->rows += rows >= 0 ? rows : 1 + size / ROW_BYTES_GUESS;
 out:
     text_free(&place);
     return rc;
@@ -201,8 +207,9 @@ static Status scan_files(const DeltaScanSource *source, DuckConn *conn, const De
                                        partition_key(&columns, p));
         }
         const DeltaBitmap *deleted = source->deleted ? source->deleted[i] : NULL;
-        TRY(add_file(scan, &columns, files[i].path, files[i].size, values, deleted ? NULL : files[i].deletion_vector,
-                     err));
+        int64_t rows = files[i].stats ? delta_stats_records(files[i].stats) : -1;
+        TRY(add_file(scan, &columns, files[i].path, files[i].size, rows, values,
+                     deleted ? NULL : files[i].deletion_vector, err));
         if (deleted) {
             atomic_store(&scan->files[i].deleted, delta_bitmap_copy(deleted));
             scan->has_deletion_vectors = true;
@@ -299,7 +306,7 @@ static Status add_row(DeltaScan *scan, const ScanColumns *columns, const DuckRes
                                    .size_bytes = (int32_t)duck_result_i64(row, COLUMN_DV_SIZE),
                                    .cardinality = duck_result_i64(row, COLUMN_DV_ROWS)};
     }
-    return add_file(scan, columns, row_text(row, COLUMN_PATH, scratch), duck_result_i64(row, COLUMN_SIZE), values,
+    return add_file(scan, columns, row_text(row, COLUMN_PATH, scratch), duck_result_i64(row, COLUMN_SIZE), -1, values,
                     dv.storage_type ? &dv : NULL, err);
 }
 

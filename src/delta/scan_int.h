@@ -20,6 +20,7 @@ struct DeltaScan {
     ScanFile *files;
     size_t n_files, capacity, n_columns; /* n_columns: partition columns */
     int64_t bytes;
+    int64_t rows; /* about how many, deleted ones included */
     bool has_deletion_vectors, row_address;
     bool
         difference; /* the rows that are in the deletion vector and not in `except`, instead of those that are not in it */

@@ -2,12 +2,16 @@
  *
  *     SELECT c0 AS "id", CAST(freshet_const(7, 0, file_index) AS DATE) AS "day"
  *     FROM read_parquet(['...'], hive_partitioning=false,
- *          schema => MAP{'id': {name: 'c0', type: 'BIGINT', default_value: NULL}})
+ *          explicit_cardinality=1000, schema => MAP{'id': {name: 'c0', type: 'BIGINT', default_value: NULL}})
  *     WHERE freshet_keep(7, file_index, file_row_number)
  *
  * Inside, columns have neutral names, because a data column called file_index would hide DuckDB's own. The map is keyed
  * by name, physical name or field id; a column a file lacks is NULL, and DuckDB casts narrower types up. Below the top
  * level DuckDB matches members by name only, so structs are read under their physical names and built anew outside.
+ *
+ * Given a schema, DuckDB looks into no file before it plans, and takes the scan for empty: a join would be built on it
+ * however large it is. So it is told how many rows there are (10 million joined with 50,000: 1.7 CPU seconds without,
+ * 0.7 with).
  *
  * Instants: a Parquet timestamp may be adjusted to UTC or, as INT96 always is, not. DuckDB reads the one as
  * TIMESTAMPTZ, the other as TIMESTAMP, and a cast between them goes through the session's time zone. In a UTC session
@@ -15,6 +19,7 @@
  * declared as a union of both: DuckDB picks the member of the file's own type, and the plain ones are placed in UTC
  * here.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "delta/partition.h"
@@ -242,7 +247,8 @@ static void files_sql(const DeltaScan *scan, Text *out)
         text_append(out, i ? ", " : "");
         text_append_sql_string(out, text_str(&path));
     }
-    text_append(out, "], hive_partitioning=false, schema => MAP{");
+    text_printf(out, "], hive_partitioning=false, explicit_cardinality=%" PRId64 ", schema => MAP{",
+                scan->rows > 0 ? scan->rows : 1);
     text_free(&path);
 }
 
