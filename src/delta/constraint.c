@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "delta/column_default.h"
 #include "delta/schema_int.h"
 #include "duck/function.h"
 
@@ -47,7 +48,7 @@ static const char *copy_number(const char *s, Text *out)
 }
 
 /* Copies a word; NULL when it makes a typed literal with the quote that follows it, which DuckDB would read as an
- * alias. */
+ * alias. The brackets behind current_date() and current_timestamp() are Spark's alone. */
 static const char *copy_word(const char *s, Text *out)
 {
     size_t n = 0;
@@ -56,6 +57,11 @@ static const char *copy_word(const char *s, Text *out)
         n++;
     }
     text_append_n(out, s, n);
+    bool is_time = (n == 12 && strncasecmp(s, "current_date", n) == 0) ||
+                   (n == 17 && strncasecmp(s, "current_timestamp", n) == 0);
+    if (is_time && s[n] == '(' && s[n + 1] == ')') {
+        return s + n + 2;
+    }
     return n == 1 && (s[n] == '\'' || s[n] == '"') ? NULL : s + n;
 }
 
@@ -205,21 +211,18 @@ static void length_check(Checks *c, const DeltaField *field)
 static Status column_checks(Checks *c, const DeltaField *field, Error *err)
 {
     Status rc = OK;
-    Text name = TEXT(2 * DELTA_NAME_MAX + 16);
+    Text name = TEXT(2 * DELTA_NAME_MAX + 16), generated = TEXT(1 << 20);
 
-    if (delta_field_has_metadata(field, "delta.generationExpression")) {
-        TRY(error_set(err, E_DELTA_PROTOCOL_WRITE,
-                      "column \"%s\" is a generated column, which this version does not write", field->name));
-    }
-    if (delta_field_has_metadata(field, "delta.identity.start")) {
-        TRY(error_set(err, E_DELTA_PROTOCOL_WRITE,
-                      "column \"%s\" is an identity column, which this version does not write", field->name));
+    TRY(delta_generated_check_sql(c->conn, c->schema, field, &generated, err));
+    if (generated.length > 0) {
+        append_check(c, text_str(&generated), true, field->name, delta_generation_expression(c->arena, field));
     }
     text_append_sql_name(&name, field->name);
     not_null(c, field, arena_strdup(c->arena, text_str(&name)), NULL, field->name);
     length_check(c, field);
     TRY(invariant(c, field, err));
 out:
+    text_free(&generated);
     text_free(&name);
     return rc;
 }

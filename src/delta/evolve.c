@@ -167,14 +167,17 @@ out:
     return rc;
 }
 
-/* A column the query does not give: its default, else NULL. */
+/* A column the query does not give: its default, else NULL. Generated and identity columns are NULL here, and get their
+ * values from delta_rows_sql. */
 static Status missing_sql(Arena *arena, const DeltaField *field, Text *out, Error *err)
 {
     const char *expression = delta_field_metadata(arena, field, "CURRENT_DEFAULT");
+    bool computed = delta_field_has_metadata(field, "delta.generationExpression") ||
+                    delta_field_has_metadata(field, "delta.identity.start");
     Text sql = TEXT(1 << 20);
     Status rc = OK;
 
-    if (!expression && !field->nullable) {
+    if (!expression && !field->nullable && !computed) {
         TRY(error_set(err, E_DELTA_NOT_NULL, "column \"%s\" is NOT NULL and the query does not give it", field->name));
     }
     if (expression && !delta_spark_sql(expression, &sql)) {

@@ -46,7 +46,7 @@ static const Feature FEATURES[] = {
     {"generatedColumns", 0, 4, false, YES, YES, {0}, NULL, NULL, "delta.generationExpression", 0},
     {"columnMapping", 2, 5, true, YES, YES, {0}, "delta.columnMapping.mode", "name|id", NULL, 0},
     {"identityColumns", 0, 6, false, YES, YES, {0}, NULL, NULL, "delta.identity.start", 0},
-    {"allowColumnDefaults", 0, 0, false, YES, UNUSED_ONLY, {0}, NULL, NULL, "CURRENT_DEFAULT", 0},
+    {"allowColumnDefaults", 0, 0, false, YES, YES, {0}, NULL, NULL, "CURRENT_DEFAULT", 0},
     {"domainMetadata", 0, 0, false, YES, YES, {0}, NULL, NULL, NULL, 0},
     {"rowTracking", 0, 0, false, YES, YES, {"domainMetadata"}, "delta.enableRowTracking", "true", NULL, 0},
     {"clustering", 0, 0, false, YES, YES, {"domainMetadata"}, NULL, NULL, NULL, 0},

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/failpoint.h"
+#include "delta/column_default.h"
 #include "delta/constraint.h"
 #include "delta/partition.h"
 #include "delta/schema_int.h"
@@ -44,6 +45,7 @@ typedef struct Write {
     bool mapped;      /* column mapping: physical names and field ids */
     bool materialize; /* partition columns are in the files too */
     bool change_data; /* rows have a column _change_type and become cdc files */
+    bool moves_rows;  /* they were in the table before */
     bool row_ids;     /* rows may bring their ids: DELTA_ROW_ID, DELTA_ROW_VERSION */
     ParquetFile *files;
     size_t n_files;
@@ -98,26 +100,19 @@ static Status reconcile(DeltaTransaction *txn, DuckConn *conn, const char *query
     Status rc = OK;
     const char *const *extra = extra_columns(options);
     DeltaSchema *schema = delta_transaction_schema(txn), *grown = NULL;
-    Text select = TEXT(TEXT_SQL_MAX);
 
     if (!schema || schema->n_fields == 0 || options->overwrite_schema) {
         TRY(take_schema(txn, conn, query, arena, err));
         schema = delta_transaction_schema(txn);
     }
-    TRY(delta_schema_reconcile_query(schema, conn, query, extra, options->merge_schema, &select, &grown, err));
+    if (!options->change_data && !options->existing_rows) {
+        TRY(delta_identity_check_query(conn, schema, query, err));
+    }
+    TRY(delta_rows_sql(conn, schema, query, extra, options->merge_schema, out, &grown, err));
     if (grown) {
         TRY(delta_transaction_set_schema(txn, grown, err));
     }
-    text_append(out, "SELECT ");
-    text_append(out, text_str(&select));
-    for (size_t i = 0; extra[i] != NULL; i++) {
-        text_printf(out, ", %s", extra[i]);
-    }
-    text_append(out, " FROM (");
-    text_append(out, query);
-    text_append(out, "\n)"); /* the query may end with a line comment */
 out:
-    text_free(&select);
     delta_schema_unref(grown);
     return rc;
 }
@@ -361,7 +356,7 @@ static Status statement(const Write *w, const char *rows, Text *out, Error *err)
     const DeltaMetadata *metadata = delta_transaction_metadata(w->txn);
     Text checks = TEXT(TEXT_SQL_MAX);
 
-    if (!w->change_data) {
+    if (!w->change_data && !w->moves_rows) {
         TRY(delta_constraints_sql(w->conn, w->schema, metadata->configuration, metadata->n_configuration, &checks,
                                   err));
     }
@@ -490,7 +485,7 @@ static Status add_file(const Write *w, const DeltaStatsOptions *stats_options, s
                      .n_partition_values = w->n_partition_columns,
                      .size = info.size,
                      .modification_time = info.mtime_ms,
-                     .data_change = true,
+                     .data_change = !w->moves_rows,
                      .stats = text_str(&stats),
                      .base_row_id = -1,
                      .default_row_commit_version = -1};
@@ -537,6 +532,7 @@ Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *quer
 
     options = options ? options : &DEFAULTS;
     w.change_data = options->change_data;
+    w.moves_rows = options->moves_rows;
     w.row_ids = options->row_ids;
     TRY(reconcile(txn, conn, query, options, w.arena, &rows, err));
     w.schema = delta_transaction_schema(txn);
@@ -547,6 +543,7 @@ Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *quer
     TRY(make_durable(&w, err));
     handed_over = true; /* from the first add on the transaction answers for the files */
     TRY(add_files(&w, result, err));
+    TRY(delta_identity_advance(txn, conn, err));
 out:
     if (rc != OK && !handed_over) {
         remove_files(&w);

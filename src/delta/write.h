@@ -21,6 +21,8 @@ typedef struct DeltaWriteOptions {
     bool row_ids; /* two further columns, DELTA_ROW_ID and DELTA_ROW_VERSION: of rows that had another place before (row
                      tracking); NULL = a new row, changed by this commit */
     bool overwrite_schema;  /* only with a full overwrite */
+    bool existing_rows;     /* some were in the table before: their identity columns have values */
+    bool moves_rows;        /* all were: nothing is checked, and the adds are no change of data */
     int64_t file_bytes_max; /* 0 = one file per partition (and thread) */
 } DeltaWriteOptions;
 

@@ -11,13 +11,14 @@
 
 /* ---- ALTER TABLE ---- */
 
-/* What needs column mapping, which freshet reads but does not write. */
-static Status refuse_mapping(const SqlText *text, const SqlStatement *statement, const char *what, Error *err)
+/* Names are places here: the folder of a table is its name. */
+static Status refuse_rename(const SqlText *text, const SqlStatement *statement, Error *err)
 {
-    Status rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "%s needs column mapping, which this version does not write",
-                          what);
+    Status rc = error_set(err, E_PIPELINE_STATEMENT,
+                          "a table keeps its name, which is its folder in the warehouse and what flows and checkpoints "
+                          "know it by");
 
-    error_hint(err, "CREATE OR REPLACE TABLE t AS SELECT ... FROM t writes the rows anew under other columns");
+    error_hint(err, "CREATE TABLE other DEEP CLONE t makes a table of another name, with all rows");
     sql_error_place(err, text, statement->rest_span);
     return rc;
 }
@@ -33,8 +34,9 @@ static const TableProperty *alter_properties(const SqlAlter *alter, Arena *arena
     return properties;
 }
 
-Status session_run_alter(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
-                         Error *err)
+/* The statement's change with its columns as a schema; everything lives in `arena` but *columns. */
+static Status read_alter(Session *session, const SqlText *text, const SqlAlter *alter, Arena *arena,
+                         DeltaSchema **columns, TableAlter *out, Error *err)
 {
     static const TableAlterKind KINDS[] = {
         [SQL_ALTER_ADD_COLUMNS] = TABLE_ALTER_ADD_COLUMNS,
@@ -42,22 +44,61 @@ Status session_run_alter(Session *session, const SqlText *text, const SqlStateme
         [SQL_ALTER_COLUMN_COMMENT] = TABLE_ALTER_COLUMN_COMMENT,
         [SQL_ALTER_COLUMN_NOT_NULL] = TABLE_ALTER_COLUMN_NOT_NULL,
         [SQL_ALTER_COLUMN_NULLABLE] = TABLE_ALTER_COLUMN_NULLABLE,
+        [SQL_ALTER_COLUMN_PLACE] = TABLE_ALTER_COLUMN_PLACE,
+        [SQL_ALTER_COLUMN_DEFAULT] = TABLE_ALTER_COLUMN_DEFAULT,
+        [SQL_ALTER_COLUMN_NO_DEFAULT] = TABLE_ALTER_COLUMN_NO_DEFAULT,
+        [SQL_ALTER_RENAME_COLUMN] = TABLE_ALTER_RENAME_COLUMN,
+        [SQL_ALTER_DROP_COLUMNS] = TABLE_ALTER_DROP_COLUMNS,
         [SQL_ALTER_SET_PROPERTIES] = TABLE_ALTER_PROPERTIES,
         [SQL_ALTER_UNSET_PROPERTIES] = TABLE_ALTER_PROPERTIES,
         [SQL_ALTER_ADD_CONSTRAINT] = TABLE_ALTER_ADD_CONSTRAINT,
         [SQL_ALTER_DROP_CONSTRAINT] = TABLE_ALTER_DROP_CONSTRAINT,
+        [SQL_ALTER_CLUSTER_BY] = TABLE_ALTER_CLUSTER_BY,
     };
+    Status rc = OK;
+    DeltaPath *paths = arena_alloc(arena, (alter->n_paths + 1) * sizeof *paths);
+    DeltaPlace *places = arena_alloc(arena, (alter->n_paths + 1) * sizeof *places);
+
+    for (size_t i = 0; i < alter->n_paths; i++) {
+        paths[i] = (DeltaPath){alter->paths[i].parts, alter->paths[i].n};
+        places[i] = (DeltaPlace){alter->paths[i].first, alter->paths[i].after};
+    }
+    if (alter->n_columns > 0) {
+        TRY(columns_schema(session_conn(session), text, alter->columns, alter->n_columns, columns, err));
+    }
+    *out = (TableAlter){
+        .kind = KINDS[alter->kind],
+        .paths = paths,
+        .places = places,
+        .n_paths = alter->n_paths,
+        .columns = *columns,
+        .name = alter->name,
+        .comment = alter->comment,
+        .condition = alter->condition,
+        .expression = alter->expression,
+        .properties = alter_properties(alter, arena),
+        .n_properties = alter->n_properties,
+        .if_exists = alter->if_exists,
+        .if_not_exists = alter->if_not_exists,
+    };
+out:
+    return rc;
+}
+
+Status session_run_alter(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                         Error *err)
+{
     Status rc = OK;
     Arena *arena = arena_new();
     DeltaTable *table = NULL;
     DeltaSchema *columns = NULL;
     SqlAlter alter;
+    TableAlter change;
     (void)result;
 
     TRY(sql_alter_parse(text, statement->rest_span, arena, &alter, err));
-    if (alter.kind == SQL_ALTER_RENAME_COLUMN || alter.kind == SQL_ALTER_DROP_COLUMNS) {
-        TRY(refuse_mapping(text, statement,
-                           alter.kind == SQL_ALTER_DROP_COLUMNS ? "dropping a column" : "renaming a column", err));
+    if (alter.kind == SQL_ALTER_RENAME_TABLE) {
+        TRY(refuse_rename(text, statement, err));
     }
     rc = session_target(session, text, &statement->target, &table, err);
     if (rc == ERR_NOT_FOUND && statement->if_exists) {
@@ -68,20 +109,7 @@ Status session_run_alter(Session *session, const SqlText *text, const SqlStateme
     if (rc != OK) {
         goto out;
     }
-    if (alter.n_columns > 0) {
-        TRY(columns_schema(session_conn(session), text, alter.columns, alter.n_columns, &columns, err));
-    }
-    TableAlter change = {
-        .kind = KINDS[alter.kind],
-        .columns = columns,
-        .name = alter.name,
-        .comment = alter.comment,
-        .condition = alter.condition,
-        .properties = alter_properties(&alter, arena),
-        .n_properties = alter.n_properties,
-        .if_exists = alter.if_exists,
-        .if_not_exists = alter.if_not_exists,
-    };
+    TRY(read_alter(session, text, &alter, arena, &columns, &change, err));
     rc = table_alter(table, session_conn(session), &change, err);
     if (rc != OK && err != NULL && err->place.line == 0) {
         sql_error_place(err, text, statement->rest_span);

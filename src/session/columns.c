@@ -2,21 +2,30 @@
 
 #include <string.h>
 
+#include "delta/column_default.h"
 #include "duck/type.h"
 #include "sql/type_text.h"
+
+static void put_text(Text *out, const char *key, const char *value)
+{
+    if (value != NULL) {
+        text_append(out, out->length > 1 ? "," : "");
+        text_append_json_string(out, key);
+        text_append_char(out, ':');
+        text_append_json_string(out, value);
+    }
+}
 
 /* The metadata object of a declared field. */
 static void field_metadata(const SqlColumn *column, Text *out)
 {
     text_append_char(out, '{');
-    if (column->comment != NULL) {
-        text_append(out, "\"comment\":");
-        text_append_json_string(out, column->comment);
-    }
-    if (column->default_expression != NULL) {
-        text_append(out, column->comment != NULL ? "," : "");
-        text_append(out, "\"CURRENT_DEFAULT\":");
-        text_append_json_string(out, column->default_expression);
+    put_text(out, "comment", column->comment);
+    put_text(out, "CURRENT_DEFAULT", column->default_expression);
+    put_text(out, "delta.generationExpression", column->generated_expression);
+    if (column->identity != NULL) {
+        text_append(out, out->length > 1 ? "," : "");
+        delta_identity_metadata(column->identity->start, column->identity->step, column->identity->always, out);
     }
     text_append_char(out, '}');
 }
@@ -49,12 +58,6 @@ Status columns_schema(DuckConn *conn, const SqlText *text, const SqlColumn *colu
 
     for (i = 0; i < n; i++) {
         const DeltaType *type = NULL;
-        if (columns[i].generated_expression != NULL) {
-            rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "column \"%s\": generated columns cannot be created",
-                           columns[i].name);
-            error_hint(err, "compute the column in the query instead");
-            goto out;
-        }
         TRY(column_type(conn, &columns[i], arena, &type, err));
         text_clear(&metadata);
         field_metadata(&columns[i], &metadata);

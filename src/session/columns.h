@@ -6,7 +6,8 @@
 #include "duck/duck.h"
 #include "sql/statement.h"
 
-/* Types are DuckDB's or the spellings of Delta; NOT NULL, COMMENT and DEFAULT are kept. Errors stand at the column. */
+/* Types are DuckDB's or the spellings of Delta; NOT NULL, COMMENT, DEFAULT and GENERATED are kept; their
+ * expressions are checked where a table is made of them. Errors stand at the column. */
 Status columns_schema(DuckConn *conn, const SqlText *text, const SqlColumn *columns, size_t n, DeltaSchema **out,
                       Error *err);
 

@@ -6,6 +6,7 @@
 #include "session/dml.h"
 #include "session/relation.h"
 #include "session/session_int.h"
+#include "session/values.h"
 #include "sql/query.h"
 #include "table/create.h"
 #include "table/describe.h"
@@ -139,6 +140,8 @@ static Status run_create_table(Session *session, const SqlText *text, const SqlS
         .query = query != NULL ? sql_query_text(query) : NULL,
         .partition_columns = statement->partitioned_by,
         .n_partition_columns = statement->n_partitioned_by,
+        .cluster_columns = statement->cluster_by,
+        .n_cluster_columns = statement->n_cluster_by,
         .properties = properties,
         .n_properties = statement->n_properties,
         .comment = statement->comment,
@@ -261,6 +264,7 @@ static Status run_insert(Session *session, const SqlText *text, const SqlStateme
                          Error *err)
 {
     Status rc = OK;
+    Arena *arena = arena_new();
     DeltaTable *table = NULL;
     SqlQuery *query = NULL;
     int64_t rows = 0;
@@ -286,17 +290,19 @@ static Status run_insert(Session *session, const SqlText *text, const SqlStateme
     TRY(session_target(session, text, &statement->target, &table, err));
     TRY(session_prepare(session, text, statement->query, &query, err));
     insert.query = sql_query_text(query);
+    TRY(session_values(session, table, arena, &insert, err));
     if (statement->replace_where != NULL || (insert.overwrite && insert.dynamic_partitions)) {
         rc = replace_rows(session, table, statement, &insert, &rows, err);
     } else {
         rc = table_insert(table, session->conn, &insert, &rows, err);
     }
-    if (rc != OK) {
+    if (rc != OK && insert.query == sql_query_text(query)) {
         sql_query_place(query, duck_error_position(session->conn), err);
     }
 out:
     sql_query_free(query);
     delta_table_close(table);
+    arena_free(arena);
     return rc;
 }
 

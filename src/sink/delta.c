@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "delta/column_default.h"
 #include "delta/write.h"
 #include "sink/sinks.h"
 
@@ -73,6 +74,7 @@ static Status create(DeltaSink *sink, DuckConn *conn, const DuckColumnInfo *colu
     for (size_t i = 0; i < sink->n_properties; i++) {
         TRY(delta_transaction_set_property(txn, sink->keys[i], sink->values[i], err));
     }
+    TRY(delta_check_columns(conn, schema, (const char *const *)sink->partition_columns, sink->n_partition_columns, err));
     TRY(delta_transaction_set_schema(txn, schema, err));
     TRY(delta_transaction_set_partitioning(txn, (const char *const *)sink->partition_columns, sink->n_partition_columns,
                                            err));

@@ -49,12 +49,20 @@ typedef struct SqlName {
     SqlSpan span;
 } SqlName;
 
+/* GENERATED ... AS IDENTITY (START WITH start INCREMENT BY step) */
+typedef struct SqlIdentity {
+    int64_t start, step;
+    bool always; /* values are never given */
+} SqlIdentity;
+
 typedef struct SqlColumn {
     const char *name;
     const char *type; /* SQL text as written, NULL when left out (views); see type_text.h. Delta spellings (STRING,
                          LONG, TIMESTAMP_NTZ, ARRAY<...>, MAP<k,v>, STRUCT<a: T>) are kept */
     bool not_null;
     const char *comment, *default_expression, *generated_expression; /* NULL when absent */
+    const SqlIdentity *identity;                                     /* NULL when absent */
+    bool generated_always;                                           /* not BY DEFAULT */
     SqlSpan span, type_span;
 } SqlColumn;
 

@@ -14,25 +14,104 @@ static bool accept_text(SqlCursor *c, const char *word)
     return true;
 }
 
-static Status column_name(SqlCursor *c, const char **out, Error *err)
+/* name [. name]* */
+static Status column_path(SqlCursor *c, SqlPath *out, Error *err)
 {
     Status rc = OK;
-    size_t from = c->at;
+    SqlList parts = SQL_LIST(const char *);
 
-    TRY(cursor_name(c, SQL_WORD_COLUMN, "the name of a column", out, err));
-    if (cursor_is_op(c, 0, '.')) {
-        rc = cursor_error(c, from, c->at + 1, err, "a field inside a column cannot be altered");
-    }
+    do {
+        const char *part = NULL;
+        TRY(cursor_name(c, SQL_WORD_RESERVED, "the name of a column", &part, err));
+        *(const char **)sql_list_add(&parts) = part;
+    } while (cursor_accept_op(c, '.'));
+    out->parts = sql_list_take(&parts, c->arena, &out->n);
 out:
+    sql_list_fini(&parts);
     return rc;
+}
+
+/* One path as the alteration's only one. */
+static Status single_path(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    SqlPath *path = arena_alloc(c->arena, sizeof *path);
+
+    out->paths = path;
+    out->n_paths = 1;
+    return column_path(c, path, err);
+}
+
+/* path, path, ... up to the end of `c` */
+static Status path_list(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    Status rc = OK;
+    SqlList paths = SQL_LIST(SqlPath);
+
+    do {
+        TRY(column_path(c, sql_list_add(&paths), err));
+    } while (cursor_accept_op(c, ','));
+    if (!cursor_done(c)) {
+        TRY(cursor_expected(c, err, "\",\" or the end of the columns"));
+    }
+    out->paths = sql_list_take(&paths, c->arena, &out->n_paths);
+out:
+    sql_list_fini(&paths);
+    return rc;
+}
+
+/* A cursor over what the brackets at `c` hold; `c` steps over them. */
+static SqlCursor take_brackets(SqlCursor *c)
+{
+    SqlCursor inside = *c;
+
+    inside.at = c->at + 1;
+    inside.end = c->tokens[c->at].match;
+    cursor_skip(c);
+    return inside;
+}
+
+/* FIRST | AFTER name, if it stands there */
+static Status accept_place(SqlCursor *c, SqlPath *out, Error *err)
+{
+    out->first = cursor_accept(c, SQL_W_FIRST);
+    if (!out->first && cursor_accept(c, SQL_W_AFTER)) {
+        return cursor_name(c, SQL_WORD_RESERVED, "the name of a column behind AFTER", &out->after, err);
+    }
+    return OK;
 }
 
 /* ---- columns ---- */
 
+/* path type options [FIRST | AFTER name], ... up to the end of `c` */
+static Status new_columns(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    Status rc = OK;
+    SqlList paths = SQL_LIST(SqlPath), columns = SQL_LIST(SqlColumn);
+
+    do {
+        SqlPath *path = sql_list_add(&paths);
+        SqlColumn *column = sql_list_add(&columns);
+        size_t from = c->at;
+        TRY(column_path(c, path, err));
+        column->name = path->parts[path->n - 1];
+        TRY(sql_parse_column_type(c, true, column, err));
+        TRY(accept_place(c, path, err));
+        column->span = cursor_span(c, from, c->at);
+    } while (cursor_accept_op(c, ','));
+    if (!cursor_done(c)) {
+        TRY(cursor_expected(c, err, "\",\" or the end of the columns"));
+    }
+    out->paths = sql_list_take(&paths, c->arena, &out->n_paths);
+    out->columns = sql_list_take(&columns, c->arena, &out->n_columns);
+out:
+    sql_list_fini(&paths);
+    sql_list_fini(&columns);
+    return rc;
+}
+
 static Status add_columns(SqlCursor *c, SqlAlter *out, Error *err)
 {
     Status rc = OK;
-    SqlStatement list = {.kind = SQL_CREATE_TABLE};
 
     out->kind = SQL_ALTER_ADD_COLUMNS;
     if (cursor_accept(c, SQL_W_IF)) {
@@ -41,65 +120,119 @@ static Status add_columns(SqlCursor *c, SqlAlter *out, Error *err)
         out->if_not_exists = true;
     }
     if (cursor_is_op(c, 0, '(')) {
-        TRY(sql_parse_column_list(c, &list, err));
+        SqlCursor inside = take_brackets(c);
+        TRY(new_columns(&inside, out, err));
     } else {
-        TRY(sql_parse_columns(c, &list, err));
+        TRY(new_columns(c, out, err));
     }
-    out->columns = list.columns;
-    out->n_columns = list.n_columns;
 out:
     return rc;
 }
 
 static Status drop_columns(SqlCursor *c, SqlAlter *out, Error *err)
 {
-    Status rc = OK;
-    SqlList names = SQL_LIST(const char *);
-
     out->kind = SQL_ALTER_DROP_COLUMNS;
     out->if_exists = cursor_accept2(c, SQL_W_IF, SQL_W_EXISTS);
     if (cursor_is_op(c, 0, '(')) {
-        TRY(cursor_name_list(c, "the name of a column", &out->names, &out->n_names, err));
+        SqlCursor inside = take_brackets(c);
+        return path_list(&inside, out, err);
+    }
+    return path_list(c, out, err);
+}
+
+static Status rename_to(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    Status rc = OK;
+
+    if (cursor_accept(c, SQL_W_TO)) {
+        out->kind = SQL_ALTER_RENAME_TABLE;
+        c->at = c->end;
         goto out;
     }
-    do {
-        TRY(column_name(c, sql_list_add(&names), err));
-    } while (cursor_accept_op(c, ','));
-    out->names = sql_list_take(&names, c->arena, &out->n_names);
+    out->kind = SQL_ALTER_RENAME_COLUMN;
+    TRY(cursor_expect(c, SQL_W_COLUMN, "behind RENAME", err));
+    TRY(single_path(c, out, err));
+    TRY(cursor_expect(c, SQL_W_TO, "behind the column", err));
+    TRY(cursor_name(c, SQL_WORD_RESERVED, "the new name of the column", &out->name, err));
+    if (cursor_is_op(c, 0, '.')) {
+        rc = cursor_error(c, c->at - 1, c->at + 1, err, "a column keeps its place: the new name has one part");
+    }
 out:
-    sql_list_fini(&names);
     return rc;
+}
+
+/* Behind SET or DROP of a column: NOT NULL, DEFAULT */
+static Status column_rule(SqlCursor *c, bool drop, SqlAlter *out, Error *err)
+{
+    if (cursor_accept2(c, SQL_W_NOT, SQL_W_NULL)) {
+        out->kind = drop ? SQL_ALTER_COLUMN_NULLABLE : SQL_ALTER_COLUMN_NOT_NULL;
+        return OK;
+    }
+    if (!cursor_accept(c, SQL_W_DEFAULT)) {
+        return cursor_expected(c, err, "NOT NULL or DEFAULT");
+    }
+    out->kind = drop ? SQL_ALTER_COLUMN_NO_DEFAULT : SQL_ALTER_COLUMN_DEFAULT;
+    if (!drop && cursor_done(c)) {
+        return cursor_expected(c, err, "an expression behind SET DEFAULT");
+    }
+    if (!drop) {
+        out->expression = cursor_slice(c, c->at, c->end);
+        c->at = c->end;
+    }
+    return OK;
+}
+
+static Status column_type(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    SqlColumn *column = arena_alloc(c->arena, sizeof *column);
+
+    out->kind = SQL_ALTER_COLUMN_TYPE;
+    out->columns = column;
+    out->n_columns = 1;
+    column->name = out->paths[0].parts[out->paths[0].n - 1];
+    return sql_parse_column_type(c, true, column, err);
 }
 
 static Status alter_column(SqlCursor *c, SqlAlter *out, Error *err)
 {
     Status rc = OK;
-    SqlStatement list = {.kind = SQL_CREATE_TABLE};
+    SqlPath *path = arena_alloc(c->arena, sizeof *path);
 
-    TRY(column_name(c, &out->name, err));
+    TRY(column_path(c, path, err));
+    out->paths = path;
+    out->n_paths = 1;
     if (cursor_accept(c, SQL_W_COMMENT)) {
         out->kind = SQL_ALTER_COLUMN_COMMENT;
         TRY(cursor_string(c, "the comment as a string", &out->comment, err));
-    } else if (cursor_accept(c, SQL_W_SET) || cursor_is(c, 0, SQL_W_DROP)) {
-        bool drop = cursor_accept(c, SQL_W_DROP);
-        out->kind = drop ? SQL_ALTER_COLUMN_NULLABLE : SQL_ALTER_COLUMN_NOT_NULL;
-        if (!cursor_accept2(c, SQL_W_NOT, SQL_W_NULL)) {
-            TRY(cursor_expected(c, err, "NOT NULL"));
-        }
-    } else if (accept_text(c, "type")) {
-        /* the rest is a column's definition without its name: read it where TYPE stands as the name */
-        SqlCursor definition = *c;
-        definition.at--;
-        out->kind = SQL_ALTER_COLUMN_TYPE;
-        TRY(sql_parse_columns(&definition, &list, err));
-        c->at = definition.at;
-        out->columns = list.columns;
-        out->n_columns = list.n_columns;
+    } else if (cursor_is(c, 0, SQL_W_FIRST) || cursor_is(c, 0, SQL_W_AFTER)) {
+        out->kind = SQL_ALTER_COLUMN_PLACE;
+        TRY(accept_place(c, path, err));
+    } else if (cursor_accept(c, SQL_W_SET)) {
+        TRY(column_rule(c, false, out, err));
+    } else if (cursor_accept(c, SQL_W_DROP)) {
+        TRY(column_rule(c, true, out, err));
+    } else if (cursor_accept(c, SQL_W_TYPE)) {
+        TRY(column_type(c, out, err));
     } else {
-        rc = cursor_expected(c, err, "TYPE, COMMENT, SET NOT NULL or DROP NOT NULL");
+        rc = cursor_expected(c, err, "TYPE, COMMENT, FIRST, AFTER, SET or DROP");
+        error_hint(err, "ALTER COLUMN c TYPE BIGINT; ... SET NOT NULL; ... SET DEFAULT 0; ... COMMENT 'text'");
     }
 out:
     return rc;
+}
+
+/* CLUSTER BY (path, ...) | NONE */
+static Status cluster_by(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    out->kind = SQL_ALTER_CLUSTER_BY;
+    if (accept_text(c, "none")) {
+        return OK;
+    }
+    if (!cursor_is_op(c, 0, '(')) {
+        return cursor_expected(c, err, "(column, ...) or NONE behind CLUSTER BY");
+    }
+    SqlCursor inside = take_brackets(c);
+    return path_list(&inside, out, err);
 }
 
 /* ---- properties and constraints ---- */
@@ -161,11 +294,41 @@ static Status drop_constraint(SqlCursor *c, SqlAlter *out, Error *err)
     return cursor_name(c, SQL_WORD_COLUMN, "the name of the constraint", &out->name, err);
 }
 
+/* ---- features ---- */
+
+/* name [TRUNCATE HISTORY]; a name with a hyphen needs quotes of any kind */
+static Status drop_feature(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    Status rc = OK;
+
+    out->kind = SQL_ALTER_DROP_FEATURE;
+    if (cursor_peek(c, 0)->kind == SQL_TOKEN_STRING) {
+        TRY(cursor_string(c, "the name of a feature", &out->name, err));
+    } else {
+        TRY(cursor_name(c, SQL_WORD_COLUMN, "the name of a feature", &out->name, err));
+    }
+    out->truncate_history = cursor_accept2(c, SQL_W_TRUNCATE, SQL_W_HISTORY);
+out:
+    return rc;
+}
+
 /* ---- ALTER TABLE ---- */
 
 static bool accept_columns(SqlCursor *c)
 {
     return cursor_accept(c, SQL_W_COLUMN) || cursor_accept(c, SQL_W_COLUMNS);
+}
+
+static Status drop(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    if (cursor_accept(c, SQL_W_CONSTRAINT)) {
+        return drop_constraint(c, out, err);
+    }
+    if (accept_text(c, "feature")) {
+        return drop_feature(c, out, err);
+    }
+    return accept_columns(c) ? drop_columns(c, out, err)
+                             : cursor_expected(c, err, "COLUMN, CONSTRAINT or FEATURE behind DROP");
 }
 
 static Status action(SqlCursor *c, SqlAlter *out, Error *err)
@@ -180,26 +343,17 @@ static Status action(SqlCursor *c, SqlAlter *out, Error *err)
         return add_columns(c, out, err);
     }
     if (cursor_accept(c, SQL_W_DROP)) {
-        if (cursor_accept(c, SQL_W_CONSTRAINT)) {
-            return drop_constraint(c, out, err);
-        }
-        return accept_columns(c) ? drop_columns(c, out, err)
-                                 : cursor_expected(c, err, "COLUMN or CONSTRAINT behind DROP");
+        return drop(c, out, err);
     }
     if (accept_text(c, "rename")) {
-        out->kind = SQL_ALTER_RENAME_COLUMN;
-        TRY(cursor_expect(c, SQL_W_COLUMN, "behind RENAME", err));
-        TRY(column_name(c, &out->name, err));
-        TRY(cursor_expect(c, SQL_W_TO, "behind the column", err));
-        const char **to = arena_alloc(c->arena, sizeof *to);
-        TRY(column_name(c, to, err));
-        out->names = to;
-        out->n_names = 1;
-        goto out;
+        return rename_to(c, out, err);
     }
     if (cursor_accept(c, SQL_W_ALTER) || accept_text(c, "change")) {
         (void)cursor_accept(c, SQL_W_COLUMN);
         return alter_column(c, out, err);
+    }
+    if (cursor_accept2(c, SQL_W_CLUSTER, SQL_W_BY)) {
+        return cluster_by(c, out, err);
     }
     if (cursor_accept2(c, SQL_W_SET, SQL_W_TBLPROPERTIES)) {
         out->kind = SQL_ALTER_SET_PROPERTIES;
@@ -209,7 +363,7 @@ static Status action(SqlCursor *c, SqlAlter *out, Error *err)
         TRY(cursor_expect(c, SQL_W_TBLPROPERTIES, "behind UNSET", err));
         return property_keys(c, out, err);
     }
-    rc = cursor_expected(c, err, "ADD, ALTER, DROP, RENAME, SET or UNSET");
+    rc = cursor_expected(c, err, "ADD, ALTER, CLUSTER BY, DROP, RENAME, SET or UNSET");
     error_hint(err,
                "ALTER TABLE t ADD COLUMN c INT; ... SET TBLPROPERTIES ('k' = 'v'); ... ADD CONSTRAINT c CHECK (a > 0)");
 out:

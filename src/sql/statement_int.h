@@ -38,6 +38,8 @@ Status sql_parse_columns(SqlCursor *c, SqlStatement *out, Error *err);
 
 /* [WITH SCHEMA EVOLUTION] behind INSERT or MERGE; statement_table.c */
 Status sql_parse_evolution(SqlCursor *c, bool *out, Error *err);
+/* What stands behind a column's name: its type and options, up to a comma, FIRST, AFTER or the end. */
+Status sql_parse_column_type(SqlCursor *c, bool typed, SqlColumn *column, Error *err);
 
 /* Sets the query to what is left, which must not be empty. */
 Status sql_take_query(SqlCursor *c, SqlStatement *out, Error *err);

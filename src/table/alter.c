@@ -1,24 +1,12 @@
-#include "table/alter.h"
-
 #include <string.h>
 
-#include "base/json.h"
+#include "delta/clustering.h"
 #include "delta/constraint.h"
 #include "delta/scan.h"
+#include "table/alter_int.h"
 #include "table/rows.h"
 
-typedef struct Alter {
-    const TableAlter *is;
-    DuckConn *conn;
-    DeltaSnapshot *snapshot;
-    DeltaTransaction *txn;
-    const DeltaSchema *schema;
-    bool nothing; /* IF [NOT] EXISTS: no commit */
-} Alter;
-
-/* ---- commitInfo ---- */
-
-static void text_parameter(DeltaTransaction *txn, const char *key, const char *value)
+void alter_text_parameter(DeltaTransaction *txn, const char *key, const char *value)
 {
     Text json = TEXT(1 << 20);
 
@@ -27,198 +15,9 @@ static void text_parameter(DeltaTransaction *txn, const char *key, const char *v
     text_free(&json);
 }
 
-/* ---- columns ---- */
+/* ---- constraints ---- */
 
-/* The schema with field `index` replaced. */
-static Status replace_field(Alter *a, size_t index, const DeltaField *field, Error *err)
-{
-    DeltaSchemaBuilder *builder = delta_schema_builder_new(NULL);
-
-    for (size_t i = 0; i < a->schema->n_fields; i++) {
-        const DeltaField *f = i == index ? field : &a->schema->fields[i];
-        delta_schema_builder_add(builder, f->name, f->type, f->nullable, f->metadata);
-    }
-    DeltaSchema *schema = delta_schema_builder_finish(builder);
-    Status rc = delta_transaction_set_schema(a->txn, schema, err);
-    delta_schema_unref(schema);
-    delta_transaction_operation(a->txn, "CHANGE COLUMN");
-    text_parameter(a->txn, "columnName", field->name);
-    return rc;
-}
-
-static Status add_columns(Alter *a, Error *err)
-{
-    Status rc = OK;
-    const DeltaSchema *columns = a->is->columns;
-    DeltaSchemaBuilder *builder = delta_schema_builder_new(a->schema);
-    DeltaSchema *schema = NULL;
-    Text names = TEXT(1 << 20);
-    size_t added = 0;
-
-    for (size_t i = 0; rc == OK && i < columns->n_fields; i++) {
-        const DeltaField *field = &columns->fields[i];
-        bool there = delta_schema_find(a->schema, field->name) != NULL;
-        if (there && !a->is->if_not_exists) {
-            rc = error_set(err, E_DELTA_SCHEMA, "the table has a column \"%s\" already", field->name);
-            error_klass(err, "DELTA_ADD_COLUMN_COLUMN_EXISTS");
-        } else if (!there && !field->nullable) {
-            rc = error_set(err, E_DELTA_NOT_NULL,
-                           "a new column is NULL in all rows that are there: \"%s\" cannot be NOT NULL", field->name);
-        } else if (!there) {
-            delta_schema_builder_add(builder, field->name, field->type, true, field->metadata);
-            text_printf(&names, "%s%s", added++ > 0 ? ", " : "", field->name);
-        }
-    }
-    schema = delta_schema_builder_finish(builder);
-    a->nothing = added == 0;
-    if (rc == OK && added > 0) {
-        delta_transaction_operation(a->txn, "ADD COLUMNS");
-        text_parameter(a->txn, "columns", text_str(&names));
-        rc = delta_transaction_set_schema(a->txn, schema, err);
-    }
-    delta_schema_unref(schema);
-    text_free(&names);
-    return rc;
-}
-
-/* Runs a change of the field's metadata object. */
-static Status set_metadata(Alter *a, DeltaField *field, const char *key, json_t *value, Text *out, Error *err)
-{
-    Status rc = OK;
-    json_t *object = NULL;
-    JsonSource source = {.name = "the metadata of a column"};
-
-    (void)a;
-    TRY(json_parse_object(field->metadata, strlen(field->metadata), &source, &object, err));
-    json_put(object, key, value);
-    value = NULL;
-    TRY(json_dump_text(object, out, err));
-    field->metadata = text_str(out);
-out:
-    json_decref(value);
-    json_decref(object);
-    return rc;
-}
-
-static Status comment_column(Alter *a, Error *err)
-{
-    Status rc = OK;
-    size_t index = 0;
-    Text metadata = TEXT(1 << 20);
-
-    TRY(table_rows_column(a->schema, a->is->name, &index, err));
-    DeltaField field = a->schema->fields[index];
-    TRY(set_metadata(a, &field, "comment", json_string(a->is->comment), &metadata, err));
-    TRY(replace_field(a, index, &field, err));
-out:
-    text_free(&metadata);
-    return rc;
-}
-
-/* How many digits an integer type needs before the point; 0 for other types. */
-static int integer_digits(const DeltaType *type)
-{
-    switch (type->id) {
-    case DELTA_BYTE: return 3;
-    case DELTA_SHORT: return 5;
-    case DELTA_INTEGER: return 10;
-    case DELTA_LONG: return 20;
-    default: return 0;
-    }
-}
-
-/* Type changes that lose nothing (Delta protocol, Type Widening). */
-static bool is_wider(const DeltaType *from, const DeltaType *to)
-{
-    int digits = integer_digits(from);
-
-    if (to->id == DELTA_DECIMAL && from->id == DELTA_DECIMAL) {
-        return to->scale >= from->scale && to->precision - to->scale >= from->precision - from->scale;
-    }
-    if (to->id == DELTA_DECIMAL) {
-        int needed = from->id == DELTA_LONG ? 20 : 10;
-        return digits > 0 && to->precision - to->scale >= needed;
-    }
-    if (digits > 0) {
-        return integer_digits(to) > digits || (to->id == DELTA_DOUBLE && from->id != DELTA_LONG);
-    }
-    return (from->id == DELTA_FLOAT && to->id == DELTA_DOUBLE) ||
-           (from->id == DELTA_DATE && to->id == DELTA_TIMESTAMP_NTZ);
-}
-
-/* The list of what the column's type has been, with the change added. */
-static Status type_changes(const DeltaField *field, const DeltaType *to, json_t **out, Error *err)
-{
-    Status rc = OK;
-    json_t *object = NULL, *before = NULL, *list = json_array(), *change = json_object();
-    JsonSource source = {.name = "the metadata of a column"};
-    Text from_name = TEXT(256), to_name = TEXT(256);
-
-    TRY(json_parse_object(field->metadata, strlen(field->metadata), &source, &object, err));
-    TRY(json_opt_array(object, "delta.typeChanges", &before, err));
-    if (before != NULL) {
-        json_array_extend(list, before);
-    }
-    delta_type_name(field->type, &from_name);
-    delta_type_name(to, &to_name);
-    TRY(json_put_string(change, "fromType", text_str(&from_name), err));
-    TRY(json_put_string(change, "toType", text_str(&to_name), err));
-    json_array_append(list, change);
-    *out = json_incref(list);
-out:
-    json_decref(change);
-    json_decref(list);
-    json_decref(object);
-    text_free(&from_name);
-    text_free(&to_name);
-    return rc;
-}
-
-static Status widen_column(Alter *a, Error *err)
-{
-    Status rc = OK;
-    size_t index = 0;
-    const DeltaType *to = a->is->columns->fields[0].type;
-    const char *enabled = delta_snapshot_property(a->snapshot, "delta.enableTypeWidening");
-    Text metadata = TEXT(1 << 20), from_name = TEXT(1 << 16), to_name = TEXT(1 << 16);
-    json_t *changes = NULL;
-
-    TRY(table_rows_column(a->schema, a->is->name, &index, err));
-    DeltaField field = a->schema->fields[index];
-    delta_type_name(field.type, &from_name);
-    delta_type_name(to, &to_name);
-    if (delta_type_equal(field.type, to)) {
-        a->nothing = true;
-        goto out;
-    }
-    if (!is_wider(field.type, to)) {
-        rc = error_set(err, E_DELTA_SCHEMA, "column \"%s\" is %s and cannot become %s", field.name,
-                       text_str(&from_name), text_str(&to_name));
-        error_klass(err, "DELTA_UNSUPPORTED_TYPE_CHANGE_IN_ALTER_TABLE");
-        error_hint(err, "only a wider type can hold what is there; CREATE OR REPLACE TABLE writes the rows anew");
-        goto out;
-    }
-    if (enabled == NULL || !str_ieq(enabled, "true")) {
-        rc = error_set(err, E_DELTA_SCHEMA, "column \"%s\" can become %s only with type widening", field.name,
-                       text_str(&to_name));
-        error_hint(err, "ALTER TABLE ... SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')");
-        goto out;
-    }
-    TRY(type_changes(&field, to, &changes, err));
-    TRY(set_metadata(a, &field, "delta.typeChanges", changes, &metadata, err));
-    field.type = to;
-    TRY(replace_field(a, index, &field, err));
-out:
-    text_free(&metadata);
-    text_free(&from_name);
-    text_free(&to_name);
-    return rc;
-}
-
-/* ---- conditions on rows that are there ---- */
-
-/* Counts rows for which the condition is not true. The transaction has then read the table. */
-static Status count_violations(Alter *a, const char *condition, int64_t *n, Error *err)
+Status alter_count_violations(Alter *a, const char *condition, int64_t *n, Error *err)
 {
     Status rc = OK;
     DeltaScan *scan = NULL;
@@ -233,36 +32,6 @@ static Status count_violations(Alter *a, const char *condition, int64_t *n, Erro
 out:
     text_free(&sql);
     delta_scan_free(scan);
-    return rc;
-}
-
-static Status set_nullable(Alter *a, bool nullable, Error *err)
-{
-    Status rc = OK;
-    size_t index = 0;
-    int64_t nulls = 0;
-    Text condition = TEXT(1 << 16);
-
-    TRY(table_rows_column(a->schema, a->is->name, &index, err));
-    DeltaField field = a->schema->fields[index];
-    a->nothing = field.nullable == nullable;
-    if (a->nothing) {
-        goto out;
-    }
-    if (!nullable) {
-        text_append_sql_name(&condition, field.name);
-        text_append(&condition, " IS NOT NULL");
-        TRY(count_violations(a, text_str(&condition), &nulls, err));
-    }
-    if (nulls > 0) {
-        rc = error_set(err, E_DELTA_NOT_NULL, "column \"%s\" is NULL in %lld rows", field.name, (long long)nulls);
-        error_hint(err, "UPDATE them first");
-        goto out;
-    }
-    field.nullable = nullable;
-    TRY(replace_field(a, index, &field, err));
-out:
-    text_free(&condition);
     return rc;
 }
 
@@ -290,7 +59,7 @@ static Status add_constraint(Alter *a, Error *err)
         error_hint(err, "no comments, backslashes or literals with a type such as X'00'");
         goto out;
     }
-    TRY(count_violations(a, text_str(&condition), &violations, err));
+    TRY(alter_count_violations(a, text_str(&condition), &violations, err));
     if (violations > 0) {
         rc = error_set(err, E_DELTA_CONSTRAINT, "%lld rows of the table violate constraint \"%s\" (%s)",
                        (long long)violations, a->is->name, a->is->condition);
@@ -299,8 +68,8 @@ static Status add_constraint(Alter *a, Error *err)
     }
     TRY(delta_transaction_set_property(a->txn, text_str(&key), a->is->condition, err));
     delta_transaction_operation(a->txn, "ADD CONSTRAINT");
-    text_parameter(a->txn, "name", a->is->name);
-    text_parameter(a->txn, "expr", a->is->condition);
+    alter_text_parameter(a->txn, "name", a->is->name);
+    alter_text_parameter(a->txn, "expr", a->is->condition);
 out:
     text_free(&key);
     text_free(&condition);
@@ -321,7 +90,7 @@ static Status drop_constraint(Alter *a, Error *err)
     if (!a->nothing) {
         TRY(delta_transaction_set_property(a->txn, text_str(&key), NULL, err));
         delta_transaction_operation(a->txn, "DROP CONSTRAINT");
-        text_parameter(a->txn, "name", a->is->name);
+        alter_text_parameter(a->txn, "name", a->is->name);
     }
 out:
     text_free(&key);
@@ -359,7 +128,7 @@ static Status set_properties(Alter *a, Error *err)
     }
     text_append_char(&list, unset ? ']' : '}');
     delta_transaction_operation(a->txn, unset ? "UNSET TBLPROPERTIES" : "SET TBLPROPERTIES");
-    text_parameter(a->txn, "properties", text_str(&list));
+    alter_text_parameter(a->txn, "properties", text_str(&list));
 out:
     text_free(&list);
     return rc;
@@ -367,17 +136,44 @@ out:
 
 /* ---- dispatch ---- */
 
+static Status cluster_by(Alter *a, Error *err)
+{
+    Status rc = OK;
+    Text before = TEXT(1 << 20), after = TEXT(1 << 20);
+
+    delta_clustering_names(a->snapshot, &before);
+    TRY(delta_clustering_set(a->txn, a->is->paths, a->is->n_paths, err));
+    for (size_t i = 0; i < a->is->n_paths; i++) {
+        text_append(&after, i > 0 ? "," : "");
+        delta_path_text(a->is->paths[i], &after);
+    }
+    a->nothing = strcmp(text_str(&before), text_str(&after)) == 0;
+    delta_transaction_operation(a->txn, "CLUSTER BY");
+    alter_text_parameter(a->txn, "oldClusteringColumns", text_str(&before));
+    alter_text_parameter(a->txn, "newClusteringColumns", text_str(&after));
+out:
+    text_free(&before);
+    text_free(&after);
+    return rc;
+}
+
 static Status apply(Alter *a, Error *err)
 {
     switch (a->is->kind) {
-    case TABLE_ALTER_ADD_COLUMNS: return add_columns(a, err);
-    case TABLE_ALTER_COLUMN_TYPE: return widen_column(a, err);
-    case TABLE_ALTER_COLUMN_COMMENT: return comment_column(a, err);
-    case TABLE_ALTER_COLUMN_NOT_NULL: return set_nullable(a, false, err);
-    case TABLE_ALTER_COLUMN_NULLABLE: return set_nullable(a, true, err);
+    case TABLE_ALTER_ADD_COLUMNS: return alter_add_columns(a, err);
+    case TABLE_ALTER_COLUMN_TYPE: return alter_column_type(a, err);
+    case TABLE_ALTER_COLUMN_COMMENT: return alter_column_comment(a, err);
+    case TABLE_ALTER_COLUMN_NOT_NULL: return alter_column_nullable(a, false, err);
+    case TABLE_ALTER_COLUMN_NULLABLE: return alter_column_nullable(a, true, err);
+    case TABLE_ALTER_COLUMN_PLACE: return alter_column_place(a, err);
+    case TABLE_ALTER_COLUMN_DEFAULT:
+    case TABLE_ALTER_COLUMN_NO_DEFAULT: return alter_column_default(a, err);
+    case TABLE_ALTER_RENAME_COLUMN: return alter_rename_column(a, err);
+    case TABLE_ALTER_DROP_COLUMNS: return alter_drop_columns(a, err);
     case TABLE_ALTER_PROPERTIES: return set_properties(a, err);
     case TABLE_ALTER_ADD_CONSTRAINT: return add_constraint(a, err);
     case TABLE_ALTER_DROP_CONSTRAINT: return drop_constraint(a, err);
+    case TABLE_ALTER_CLUSTER_BY: return cluster_by(a, err);
     }
     return error_set(err, E_INTERNAL, "ALTER TABLE of kind %d", (int)a->is->kind);
 }
@@ -385,7 +181,7 @@ static Status apply(Alter *a, Error *err)
 Status table_alter(DeltaTable *table, DuckConn *conn, const TableAlter *alter, Error *err)
 {
     Status rc = OK;
-    Alter a = {.is = alter, .conn = conn};
+    Alter a = {.is = alter, .conn = conn, .arena = arena_new()};
     int64_t version = 0;
 
     TRY(delta_table_snapshot(table, conn, &a.snapshot, err));
@@ -399,5 +195,6 @@ Status table_alter(DeltaTable *table, DuckConn *conn, const TableAlter *alter, E
 out:
     delta_transaction_free(a.txn);
     delta_snapshot_unref(a.snapshot);
+    arena_free(a.arena);
     return rc;
 }

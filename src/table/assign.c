@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "delta/column_default.h"
 #include "table/rows.h"
 
 typedef struct Assign {
+    DuckConn *conn;
     const TableAssignment *set;
     size_t n;
     Arena *arena;
@@ -66,10 +68,10 @@ static Status no_field(const Assign *a, const TableAssignment *set, size_t depth
     return rc;
 }
 
-static Status value_sql(const DeltaField *field, const TableAssignment *set, Text *out, Error *err)
+static Status value_sql(const Assign *a, const DeltaField *field, const TableAssignment *set, Text *out, Error *err)
 {
     if (set->expression == NULL) {
-        return table_rows_default(field, out, err);
+        return table_rows_default(a->conn, field, out, err);
     }
     if (set->untyped) {
         table_rows_typed(field, set->expression, out);
@@ -128,7 +130,7 @@ static Status struct_sql(const Assign *a, const TableAssignment *place, size_t d
         if (inside == NULL) {
             text_append(out, text_str(&member));
         } else if (inside->n_path == depth + 1) {
-            TRY(value_sql(field, inside, out, err));
+            TRY(value_sql(a, field, inside, out, err));
         } else {
             TRY(struct_sql(a, inside, depth + 1, field->type, text_str(&member), out, err));
         }
@@ -140,11 +142,32 @@ out:
     return rc;
 }
 
-Status table_assign(const DeltaSchema *schema, const char *alias, const TableAssignment *set, size_t n, Arena *arena,
-                    const char **values, Error *err)
+Status table_assign_check(const DeltaSchema *schema, const TableAssignment *set, size_t n, bool insert, Error *err)
 {
     Status rc = OK;
-    Assign a = {.set = set, .n = n, .arena = arena};
+
+    for (size_t i = 0; i < n; i++) {
+        size_t column = 0;
+        TRY(table_rows_column(schema, set[i].column, &column, err));
+        const DeltaField *field = &schema->fields[column];
+        if (insert) {
+            TRY(set[i].expression != NULL ? delta_identity_check_given(field, err) : OK);
+        } else if (delta_is_identity(field)) {
+            rc = error_set(err, E_DELTA_SCHEMA, "column \"%s\" is an identity column: its values stay as they are",
+                           field->name);
+            error_klass(err, "DELTA_IDENTITY_COLUMNS_UPDATE_NOT_SUPPORTED");
+            goto out;
+        }
+    }
+out:
+    return rc;
+}
+
+Status table_assign(DuckConn *conn, const DeltaSchema *schema, const char *alias, const TableAssignment *set, size_t n,
+                    Arena *arena, const char **values, Error *err)
+{
+    Status rc = OK;
+    Assign a = {.conn = conn, .set = set, .n = n, .arena = arena};
     Text value = TEXT(TEXT_SQL_MAX), old = TEXT(1 << 16);
 
     TRY(check_twice(&a, err));
@@ -153,8 +176,11 @@ Status table_assign(const DeltaSchema *schema, const char *alias, const TableAss
         TRY(table_rows_column(schema, set[i].column, &column, err));
         const DeltaField *field = &schema->fields[column];
         text_clear(&value);
+        if (set[i].expression == NULL && table_rows_is_generated(field)) {
+            continue; /* computed with the rest of the row */
+        }
         if (set[i].n_path == 0) {
-            TRY(value_sql(field, &set[i], &value, err));
+            TRY(value_sql(&a, field, &set[i], &value, err));
         } else if (values[column] != NULL) {
             continue; /* a further field of the same column */
         } else {

@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "delta/clustering.h"
+#include "delta/column_default.h"
 
 /* commitInfo.operation, by what is asked for. */
 static const char *operation_name(const TableSpec *spec, bool exists)
@@ -24,6 +26,33 @@ static Status set_properties(DeltaTransaction *txn, const TableSpec *spec, Error
         TRY(delta_transaction_set_property(txn, spec->properties[i].key, spec->properties[i].value, err));
     }
 out:
+    return rc;
+}
+
+/* A table that is replaced loses the columns it was clustered by, if the new one has none. */
+static Status set_clustering(DeltaTransaction *txn, const DeltaSnapshot *snapshot, const TableSpec *spec, Error *err)
+{
+    Status rc = OK;
+    DeltaPath paths[DELTA_CLUSTERING_COLUMNS_MAX];
+    Text before = TEXT(1 << 20);
+
+    if (snapshot != NULL) {
+        delta_clustering_names(snapshot, &before);
+    }
+    if (spec->n_cluster_columns > DELTA_CLUSTERING_COLUMNS_MAX) {
+        rc = error_set(err, E_DELTA_SCHEMA, "a table can be clustered by at most %d columns",
+                       DELTA_CLUSTERING_COLUMNS_MAX);
+        error_klass(err, "DELTA_CLUSTER_BY_INVALID_NUM_COLUMNS");
+        goto out;
+    }
+    for (size_t i = 0; i < spec->n_cluster_columns; i++) {
+        paths[i] = (DeltaPath){&spec->cluster_columns[i], 1};
+    }
+    if (spec->n_cluster_columns > 0 || (before.length > 0 && spec->n_partition_columns == 0)) {
+        TRY(delta_clustering_set(txn, paths, spec->n_cluster_columns, err));
+    }
+out:
+    text_free(&before);
     return rc;
 }
 
@@ -80,9 +109,11 @@ static Status write_table(DeltaTable *table, DeltaSnapshot *snapshot, DuckConn *
     if (snapshot != NULL) {
         TRY(delta_write_remove_all(txn, conn, &removed, err));
     }
+    TRY(delta_check_columns(conn, schema, spec->partition_columns, spec->n_partition_columns, err));
     TRY(set_properties(txn, spec, err));
     TRY(delta_transaction_set_schema(txn, schema, err));
     TRY(delta_transaction_set_partitioning(txn, spec->partition_columns, spec->n_partition_columns, err));
+    TRY(set_clustering(txn, snapshot, spec, err));
     delta_transaction_set_comment(txn, NULL, spec->comment);
     describe_operation(txn, spec, snapshot != NULL);
     if (spec->query != NULL) {

@@ -14,6 +14,8 @@ typedef struct TableSpec {
     const char *query;         /* NULL: an empty table */
     const char *const *partition_columns;
     size_t n_partition_columns;
+    const char *const *cluster_columns;
+    size_t n_cluster_columns;
     const TableProperty *properties;
     size_t n_properties;
     const char *comment; /* NULL = none */

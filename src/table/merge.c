@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "delta/column_default.h"
 #include "table/assign.h"
 #include "table/rows.h"
 
@@ -48,12 +49,16 @@ static bool source_has(const Merge *m, const char *name)
     return false;
 }
 
+/* Generated columns stay without a value: they are computed with the rest of the row. */
 static Status assign_default(Merge *m, size_t column, Clause *clause, Error *err)
 {
     Text value = TEXT(1 << 20);
-    Status rc = table_rows_default(&m->w->schema->fields[column], &value, err);
+    Status rc = OK;
 
-    clause->values[column] = arena_strdup(m->w->arena, text_str(&value));
+    if (!table_rows_is_generated(&m->w->schema->fields[column])) {
+        rc = table_rows_default(m->w->conn, &m->w->schema->fields[column], &value, err);
+        clause->values[column] = arena_strdup(m->w->arena, text_str(&value));
+    }
     text_free(&value);
     return rc;
 }
@@ -76,12 +81,16 @@ static Status assign_all(Merge *m, Clause *clause, Error *err)
     Text value = TEXT(1 << 16);
 
     for (size_t i = 0; i < schema->n_fields; i++) {
-        const char *name = schema->fields[i].name;
-        if (!source_has(m, name) && !m->is->evolve) {
+        const DeltaField *field = &schema->fields[i];
+        const char *name = field->name;
+        bool by_itself = table_rows_is_generated(field) || delta_is_identity(field);
+        if (!source_has(m, name) && !m->is->evolve && !by_itself) {
             TRY(not_in_source(clause, name, err));
         } else if (!source_has(m, name) && clause->is->action == TABLE_MERGE_INSERT) {
             TRY(assign_default(m, i, clause, err));
         } else if (source_has(m, name)) {
+            const TableAssignment given = {.column = name, .expression = name};
+            TRY(table_assign_check(schema, &given, 1, clause->is->action == TABLE_MERGE_INSERT, err));
             text_clear(&value);
             text_append_sql_name(&value, m->is->source_alias);
             text_append_char(&value, '.');
@@ -114,7 +123,8 @@ static Status assign_insert(Merge *m, Clause *clause, Error *err)
                           set[i].column));
         }
     }
-    TRY(table_assign(schema, m->is->on.alias, set, is->n_set, m->w->arena, clause->values, err));
+    TRY(table_assign_check(schema, set, is->n_set, true, err));
+    TRY(table_assign(m->w->conn, schema, m->is->on.alias, set, is->n_set, m->w->arena, clause->values, err));
     for (size_t i = 0; i < schema->n_fields; i++) {
         if (clause->values[i] == NULL) {
             TRY(assign_default(m, i, clause, err));
@@ -134,7 +144,10 @@ static Status resolve_clause(Merge *m, Clause *clause, Error *err)
     if (is->action == TABLE_MERGE_INSERT) {
         return assign_insert(m, clause, err);
     }
-    return table_assign(m->w->schema, m->is->on.alias, is->set, is->n_set, m->w->arena, clause->values, err);
+    Status rc = table_assign_check(m->w->schema, is->set, is->n_set, false, err);
+    return rc != OK ? rc
+                    : table_assign(m->w->conn, m->w->schema, m->is->on.alias, is->set, is->n_set, m->w->arena,
+                                   clause->values, err);
 }
 
 static Status resolve_clauses(Merge *m, Error *err)
@@ -420,9 +433,12 @@ static Status clause_rows(Merge *m, const Clause *clause, bool old, bool ids, Te
     /* several rows of the source may delete one of the table */
     bool distinct = old && clause->is->action == TABLE_MERGE_DELETE;
     text_append(&sql, distinct ? "SELECT DISTINCT ON (freshet_file, freshet_row) " : "SELECT ");
-    for (size_t i = 0; i < m->w->schema->n_fields; i++) {
+    for (size_t i = 0, n = 0; i < m->w->schema->n_fields; i++) {
         bool kept = old || clause->values[i] == NULL;
-        text_append(&sql, i > 0 ? ", " : "");
+        if (!old && kept && table_rows_is_generated(&m->w->schema->fields[i])) {
+            continue; /* computed from the others */
+        }
+        text_append(&sql, n++ > 0 ? ", " : "");
         if (kept && i >= m->w->scanned->n_fields) {
             table_rows_typed(&m->w->schema->fields[i], "NULL", &sql);
         } else if (kept) {

@@ -2,6 +2,7 @@
  * written, perhaps twice (data and change files), but computed once. */
 #include "table/replace.h"
 
+#include "delta/column_default.h"
 #include "table/delete.h"
 #include "table/rows.h"
 
@@ -11,6 +12,7 @@ static Status keep_rows(TableRewrite *w, const TableInsert *insert, int64_t *n, 
     Text query = TEXT(TEXT_SQL_MAX), sql = TEXT(TEXT_SQL_MAX);
 
     TRY(table_insert_query(w->conn, insert, w->schema, &query, err));
+    TRY(delta_identity_check_query(w->conn, w->schema, text_str(&query), err));
     text_append(&sql, "CREATE OR REPLACE TEMP TABLE freshet_new AS ");
     TRY(table_rows_cast(w->conn, w->schema, text_str(&query), NULL, &sql, err));
     TRY(duck_exec(w->conn, text_str(&sql), err));

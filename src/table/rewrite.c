@@ -594,7 +594,7 @@ out:
 static Status write_rows(TableRewrite *w, const char *query, Error *err)
 {
     Status rc = OK;
-    DeltaWriteOptions options = {.row_ids = w->tracks};
+    DeltaWriteOptions options = {.row_ids = w->tracks, .existing_rows = true};
     DeltaWriteResult written = {0};
 
     TRY(check_row_tracking(w, err));

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-#include "base/json.h"
-#include "delta/constraint.h"
+#include "delta/column_default.h"
 
 void table_rows_shape(const DeltaSchema *schema, Text *out)
 {
@@ -20,22 +19,10 @@ void table_rows_shape(const DeltaSchema *schema, Text *out)
 Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *query, const char *const *extra,
                        Text *out, Error *err)
 {
-    Status rc = OK;
     DeltaSchema *grown = NULL;
-    Text select = TEXT(TEXT_SQL_MAX);
+    Status rc = delta_rows_sql(conn, schema, query, extra, DELTA_MERGE_NONE, out, &grown, err);
 
-    TRY(delta_schema_reconcile_query(schema, conn, query, extra, DELTA_MERGE_NONE, &select, &grown, err));
-    text_append(out, "SELECT ");
-    text_append(out, text_str(&select));
-    for (size_t i = 0; extra != NULL && extra[i] != NULL; i++) {
-        text_printf(out, ", %s", extra[i]);
-    }
-    text_append(out, " FROM (");
-    text_append(out, query);
-    text_append(out, "\n)");
-out:
     delta_schema_unref(grown);
-    text_free(&select);
     return rc;
 }
 
@@ -46,27 +33,18 @@ void table_rows_typed(const DeltaField *field, const char *expression, Text *out
     text_append(out, ")");
 }
 
-Status table_rows_default(const DeltaField *field, Text *out, Error *err)
+Status table_rows_default(DuckConn *conn, const DeltaField *field, Text *out, Error *err)
 {
-    Status rc = OK;
-    json_t *metadata = NULL;
-    const char *expression = NULL;
-    JsonSource source = {.name = "the metadata of a column"};
-    Text sql = TEXT(1 << 20);
+    return delta_column_value_sql(conn, field, out, err);
+}
 
-    TRY(json_parse_object(field->metadata, strlen(field->metadata), &source, &metadata, err));
-    TRY(json_opt_string(metadata, "CURRENT_DEFAULT", &expression, err));
-    if (expression != NULL && !delta_spark_sql(expression, &sql)) {
-        rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "the default of column \"%s\" cannot be evaluated: %s", field->name,
-                       expression);
-        error_hint(err, "give the column a value in the statement");
-        goto out;
-    }
-    table_rows_typed(field, expression != NULL ? text_str(&sql) : "NULL", out);
-out:
-    text_free(&sql);
-    json_decref(metadata);
-    return rc;
+bool table_rows_is_generated(const DeltaField *field)
+{
+    Arena *arena = arena_new();
+    bool is = delta_generation_expression(arena, field) != NULL;
+
+    arena_free(arena);
+    return is;
 }
 
 Status table_rows_column(const DeltaSchema *schema, const char *name, size_t *index, Error *err)

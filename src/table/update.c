@@ -32,14 +32,19 @@ static void changes_sql(const TableRewrite *w, const TableCondition *where, cons
     text_free(&alias);
 }
 
-/* The old or new rows under the table's names. `assigned` NULL: the old ones. With `ids` also what row tracking needs. */
+/* The old or new rows under the table's names. `assigned` NULL: the old ones; new ones leave generated columns out, so that
+ * they are computed from what has become of the others. With `ids` also what row tracking needs. */
 static void rows_sql(const TableRewrite *w, const char *const *assigned, bool ids, Text *out)
 {
     const DeltaSchema *schema = w->schema;
+    size_t n = 0;
 
     for (size_t i = 0; i < schema->n_fields; i++) {
-        text_printf(out, "%s%c%zu AS ", i == 0 ? "SELECT " : ", ", assigned != NULL && assigned[i] != NULL ? 'n' : 'o',
-                    i);
+        if (assigned != NULL && assigned[i] == NULL && table_rows_is_generated(&schema->fields[i])) {
+            continue;
+        }
+        text_printf(out, "%s%c%zu AS ", n++ == 0 ? "SELECT " : ", ",
+                    assigned != NULL && assigned[i] != NULL ? 'n' : 'o', i);
         text_append_sql_name(out, schema->fields[i].name);
     }
     if (ids) {
@@ -92,7 +97,8 @@ Status table_update(DeltaTable *table, DuckConn *conn, const TableCondition *whe
 
     TRY(table_rewrite_open(table, conn, &w, err));
     const char **assigned = arena_alloc(w->arena, (w->schema->n_fields + 1) * sizeof *assigned);
-    TRY(table_assign(w->schema, where->alias, set, n_set, w->arena, assigned, err));
+    TRY(table_assign_check(w->schema, set, n_set, false, err));
+    TRY(table_assign(w->conn, w->schema, where->alias, set, n_set, w->arena, assigned, err));
     TRY(table_rewrite_scan(w, where->predicates, where->n_predicates, err));
     changes_sql(w, where, assigned, &sql);
     TRY(duck_exec(conn, text_str(&sql), err));

@@ -307,7 +307,7 @@ static void test_delta_write__refuses_what_it_cannot_evaluate(void **state)
         {"", "'delta.constraints.c':'spark_only(id) > 0'"},
         {"", "'delta.constraints.c':'id > 1L'"},
         {"", "'delta.constraints.c':'nobody > 1'"},
-        {"'delta.generationExpression':'1'", ""},
+        {"'delta.generationExpression':'spark_only(1)'", ""},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         LogFixture *f = log_fixture_new();

@@ -49,6 +49,10 @@ static void print_columns(Text *out, const SqlStatement *s)
                     column->not_null ? " not null" : "");
         print_text(out, "  default", column->default_expression);
         print_text(out, "  generated", column->generated_expression);
+        if (column->identity) {
+            text_printf(out, "    identity %lld by %lld%s\n", (long long)column->identity->start,
+                        (long long)column->identity->step, column->identity->always ? " always" : "");
+        }
         print_text(out, "  comment", column->comment);
     }
     static const char *const VIOLATIONS[] = {"keep", "drop", "fail", "quarantine"};

@@ -1,0 +1,21 @@
+/* Clustered tables: the columns by which OPTIMIZE brings rows together (Delta protocol, Clustered Table; reference 12).
+ * They stand in the domain delta.clustering, by the names they are stored under. */
+#ifndef FRESHET_DELTA_CLUSTERING_H
+#define FRESHET_DELTA_CLUSTERING_H
+
+#include "delta/schema_edit.h"
+#include "delta/transaction.h"
+
+enum { DELTA_CLUSTERING_COLUMNS_MAX = 4 };
+
+/* Makes the table clustered by the columns, none ends it; schema and partitioning are those of the transaction. Says
+ * E_DELTA_SCHEMA with Delta's class when the table is partitioned, a column stands twice, has a type without bounds, or
+ * lies behind the columns that have statistics. */
+Status delta_clustering_set(DeltaTransaction *txn, const DeltaPath *columns, size_t n, Error *err);
+
+/* Appends the columns as a,b.c; nothing for a table that is not clustered. */
+void delta_clustering_names(const DeltaSnapshot *snapshot, Text *out);
+/* Is the table clustered by the column or by something inside it? */
+bool delta_clustering_uses(const DeltaSnapshot *snapshot, DeltaPath path);
+
+#endif
