@@ -11,6 +11,7 @@
 #ifndef FRESHET_STREAM_OPERATOR_H
 #define FRESHET_STREAM_OPERATOR_H
 
+#include "duck/type.h"
 #include "sql/stateful.h"
 #include "stream/state.h"
 

@@ -1,0 +1,499 @@
+#include "stream/aggregate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- calls ---- */
+
+static bool is_constant(const SqlAggregate *call, size_t argument)
+{
+    return call->constants && call->constants[argument];
+}
+
+/* Number of the side's column that is a<column> of the input. */
+static size_t value_of(const AggregateSide *side, size_t column)
+{
+    size_t i = 0;
+
+    while (i < side->n_columns && side->columns[i] != column) {
+        i++;
+    }
+    return i;
+}
+
+static void append_order(const SqlOrder *order, const char *name, Text *out)
+{
+    text_printf(out, "%s %s NULLS %s", name, order->descending ? "DESC" : "ASC", order->nulls_first ? "FIRST" : "LAST");
+}
+
+/* a<column> of the input, or v<i> of the side. */
+static const char *column_name(const AggregateSide *side, size_t column, char name[32])
+{
+    snprintf(name, 32, "%s%zu", side ? "v" : "a", side ? value_of(side, column) : column);
+    return name;
+}
+
+static void append_orders(const AggregatePlan *plan, const AggregateSide *side, Text *out)
+{
+    const SqlAggregate *call = plan->call;
+    const char *separator = " ORDER BY ";
+    char name[32];
+
+    for (size_t i = 0; i < call->n_orders; i++) {
+        text_append(out, separator);
+        append_order(&call->orders[i], column_name(side, call->orders[i].column, name), out);
+        separator = ", ";
+    }
+    if (side && !aggregate_has(plan->canonical, AGGREGATE_UNSORTED)) {
+        for (size_t i = 0; i < side->n_columns; i++) {
+            text_printf(out, "%sv%zu ASC NULLS LAST", separator, i);
+            separator = ", ";
+        }
+    }
+}
+
+/* The call as DuckDB runs it: over the input (side NULL) or over values that are kept. */
+static void append_call(const AggregatePlan *plan, const AggregateSide *side, bool distinct, Text *out)
+{
+    const SqlAggregate *call = plan->call;
+    char name[32];
+
+    if (call->n_arguments == 0) {
+        text_append(out, "count(*)");
+    } else {
+        text_append_sql_name(out, call->function);
+        text_append(out, distinct ? "(DISTINCT " : "(");
+        for (size_t i = 0; i < call->n_arguments; i++) {
+            text_append(out, i ? ", " : "");
+            text_append(out, is_constant(call, i) ? call->constants[i] : column_name(side, call->first + i, name));
+        }
+        append_orders(plan, side, out);
+        text_append_char(out, ')');
+    }
+    if (call->has_filter && !side) {
+        text_printf(out, " FILTER (WHERE f%zu)", call->filter);
+    }
+}
+
+/* ---- the layout ---- */
+
+typedef struct Maker {
+    DuckConn *conn;
+    Arena *arena;
+    AggregateLayout *layout;
+    AggregateDistinct distinct;
+} Maker;
+
+static const DuckColumnInfo *argument_of(const AggregateLayout *layout, size_t column)
+{
+    return &layout->input[layout->step->n_keys + column];
+}
+
+/* The recipe, where the call is one it is for. */
+static const AggregateRecipe *choose_recipe(const Maker *maker, const AggregatePlan *plan)
+{
+    const SqlAggregate *call = plan->call;
+    bool idempotent = aggregate_has(plan->canonical, AGGREGATE_IDEMPOTENT);
+    const DuckType *first = call->n_arguments ? argument_of(maker->layout, call->first)->type : NULL;
+    const AggregateRecipe *recipe = aggregate_recipe(plan->canonical, first);
+
+    if (!recipe || aggregate_recipe_arguments(recipe) != call->n_arguments) {
+        return NULL;
+    }
+    if (call->n_orders > 0 && aggregate_has(plan->canonical, AGGREGATE_CHOOSES)) {
+        return NULL;
+    }
+    return call->distinct && !idempotent && maker->distinct == DISTINCT_AT_OUTPUT ? NULL : recipe;
+}
+
+static bool same_side(const AggregateSide *a, const AggregateSide *b)
+{
+    return a->n_columns == b->n_columns && a->once == b->once && a->keeps_nulls == b->keeps_nulls &&
+           a->has_filter == b->has_filter && (!a->has_filter || a->filter == b->filter) &&
+           memcmp(a->columns, b->columns, a->n_columns * sizeof *a->columns) == 0;
+}
+
+static void side_add(AggregateSide *side, size_t *columns, size_t column)
+{
+    side->columns = columns;
+    if (value_of(side, column) == side->n_columns) {
+        columns[side->n_columns++] = column;
+    }
+}
+
+/* The side with the values of the call: one that is there already, or a new one. */
+static int choose_side(const Maker *maker, const AggregatePlan *plan)
+{
+    const SqlAggregate *call = plan->call;
+    AggregateLayout *layout = maker->layout;
+    AggregateSide side = {.has_filter = call->has_filter, .filter = call->filter, .once = call->distinct};
+    size_t *columns = arena_alloc(maker->arena, (call->n_arguments + call->n_orders) * sizeof *columns);
+
+    for (size_t i = 0; i < call->n_arguments; i++) {
+        if (!is_constant(call, i)) {
+            side_add(&side, columns, call->first + i);
+        }
+    }
+    bool skips = plan->recipe || aggregate_has(plan->canonical, AGGREGATE_SKIPS_NULLS);
+    side.keeps_nulls = !skips || side.n_columns != 1;
+    for (size_t i = 0; i < call->n_orders; i++) {
+        side_add(&side, columns, call->orders[i].column);
+    }
+    for (size_t i = 0; i < layout->n_sides; i++) {
+        if (same_side(&layout->sides[i], &side)) {
+            return (int)i;
+        }
+    }
+    DuckColumnInfo *values = arena_alloc(maker->arena, side.n_columns * sizeof *values);
+    for (size_t i = 0; i < side.n_columns; i++) {
+        values[i] = (DuckColumnInfo){arena_printf(maker->arena, "v%zu", i), argument_of(layout, columns[i])->type};
+    }
+    side.values = values;
+    layout->sides[layout->n_sides] = side;
+    return (int)layout->n_sides++;
+}
+
+static Status plan_call(const Maker *maker, const SqlAggregate *call, AggregatePlan *plan, Error *err)
+{
+    AggregateLayout *layout = maker->layout;
+
+    plan->call = call;
+    plan->canonical = aggregate_canonical(call->n_arguments ? call->function : "count_star");
+    plan->side = AGGREGATE_NO_SIDE;
+    const char *refusal = call->n_orders ? NULL : aggregate_refusal(plan->canonical);
+    if (refusal) {
+        error_set(err, E_PIPELINE_STATEFUL, "%s: a stream has no order of its own, so %s() would not be the same twice",
+                  call->text, call->function);
+        error_hint(err, "%s", refusal);
+        return error_status(err);
+    }
+    plan->recipe = choose_recipe(maker, plan);
+    bool idempotent = aggregate_has(plan->canonical, AGGREGATE_IDEMPOTENT);
+    if (!plan->recipe || (call->distinct && !idempotent)) {
+        plan->side = choose_side(maker, plan);
+    }
+    if (plan->recipe) {
+        plan->first = layout->n_columns;
+        layout->n_columns += aggregate_recipe_columns(plan->recipe);
+    }
+    return OK;
+}
+
+/* The columns the planner promised: keys, arguments, filters, by position. */
+static Status check_input(const AggregateLayout *layout, Error *err)
+{
+    const SqlStep *step = layout->step;
+    const struct {
+        char letter;
+        size_t n;
+    } parts[] = {{'k', step->n_keys}, {'a', step->n_arguments}, {'f', step->n_filters}};
+    size_t column = 0;
+
+    for (size_t part = 0; part < sizeof parts / sizeof *parts; part++) {
+        for (size_t i = 0; i < parts[part].n; i++, column++) {
+            char name[32];
+            snprintf(name, sizeof name, "%c%zu", parts[part].letter, i);
+            if (column >= layout->n_input || strcmp(layout->input[column].name, name) != 0) {
+                return error_set(err, E_INTERNAL, "the input of %s lacks column %s", step->name, name);
+            }
+        }
+    }
+    return OK;
+}
+
+/* Types of what DuckDB's aggregates give and of the columns of state, by describing them over the input. */
+static Status find_types(const Maker *maker, Error *err)
+{
+    AggregateLayout *layout = maker->layout;
+    Text sql = TEXT(TEXT_SQL_MAX);
+    DuckColumnInfo *found;
+    size_t n;
+    Status rc = OK;
+
+    text_append(&sql, "SELECT 0");
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        text_append(&sql, ", ");
+        append_call(&layout->plans[i], NULL, layout->plans[i].call->distinct, &sql);
+    }
+    text_printf(&sql, " FROM (%s)", layout->step->input);
+    TRY(duck_describe(maker->conn, text_str(&sql), maker->arena, &found, &n, err));
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        AggregatePlan *plan = &layout->plans[i];
+        Text type = TEXT(TEXT_SQL_MAX);
+        duck_type_sql(found[i + 1].type, &type);
+        plan->result = arena_strdup(maker->arena, text_str(&type));
+        plan->output = (DuckColumnInfo){arena_printf(maker->arena, "r%zu", i), found[i + 1].type};
+        text_free(&type);
+    }
+    text_clear(&sql);
+    text_append(&sql, "SELECT 0");
+    aggregate_append_partials(layout, &sql);
+    text_printf(&sql, " FROM (%s)", layout->step->input);
+    TRY(duck_describe(maker->conn, text_str(&sql), maker->arena, &found, &n, err));
+    layout->columns = found + 1;
+out:
+    text_free(&sql);
+    return rc;
+}
+
+Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDistinct distinct, Arena *arena,
+                             AggregateLayout **out, Error *err)
+{
+    AggregateLayout *layout = arena_alloc(arena, sizeof *layout);
+    Maker maker = {.conn = conn, .arena = arena, .layout = layout, .distinct = distinct};
+    DuckColumnInfo *input;
+    Status rc = OK;
+
+    TRY(duck_describe(conn, step->input, arena, &input, &layout->n_input, err));
+    layout->step = step;
+    layout->input = input;
+    layout->plans = arena_alloc(arena, step->n_aggregates * sizeof *layout->plans);
+    layout->sides = arena_alloc(arena, step->n_aggregates * sizeof *layout->sides);
+    TRY(check_input(layout, err));
+    for (size_t i = 0; i < step->n_aggregates; i++) {
+        TRY(plan_call(&maker, &step->aggregates[i], &layout->plans[i], err));
+    }
+    TRY(find_types(&maker, err));
+    *out = layout;
+out:
+    return rc;
+}
+
+/* ---- columns of state ---- */
+
+enum { NAME_MAX_BYTES = 32 };
+
+/* The names of the call's arguments and filter in the input or, `side` given, in the side's rows. */
+typedef struct CallNames {
+    char argument[2][NAME_MAX_BYTES];
+    const char *arguments[2];
+    char filter[NAME_MAX_BYTES];
+} CallNames;
+
+static RecipeNames names_of(const AggregatePlan *plan, const AggregateSide *side, CallNames *names)
+{
+    const SqlAggregate *call = plan->call;
+    RecipeNames out = {.arguments = names->arguments, .state = "", .old_row = "", .new_row = "", .first = plan->first};
+
+    for (size_t i = 0; i < call->n_arguments && i < 2; i++) {
+        names->arguments[i] = is_constant(call, i) ? call->constants[i]
+                                                   : column_name(side, call->first + i, names->argument[i]);
+    }
+    if (!side && plan->side != AGGREGATE_NO_SIDE) {
+        out.filter = "false"; /* it follows its side: this is where it begins */
+    } else if (!side && call->has_filter) {
+        snprintf(names->filter, sizeof names->filter, "f%zu", call->filter);
+        out.filter = names->filter;
+    }
+    return out;
+}
+
+static void append_plan_partials(const AggregatePlan *plan, const AggregateSide *side, Text *out)
+{
+    CallNames call;
+    RecipeNames names = names_of(plan, side, &call);
+
+    for (size_t i = 0; i < aggregate_recipe_columns(plan->recipe); i++) {
+        text_append(out, ", ");
+        aggregate_expand(plan->recipe->columns[i].partial, i, &names, out);
+        text_printf(out, " AS s%zu", plan->first + i);
+    }
+}
+
+void aggregate_append_partials(const AggregateLayout *layout, Text *out)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        if (layout->plans[i].recipe) {
+            append_plan_partials(&layout->plans[i], NULL, out);
+        }
+    }
+}
+
+static bool follows(const AggregatePlan *plan, size_t side)
+{
+    return plan->recipe && plan->side == (int)side;
+}
+
+void aggregate_append_side_partials(const AggregateLayout *layout, size_t side, Text *out)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        if (follows(&layout->plans[i], side)) {
+            append_plan_partials(&layout->plans[i], &layout->sides[side], out);
+        }
+    }
+}
+
+static void append_cast(const char *expression, const DuckType *type, Text *out)
+{
+    text_printf(out, "CAST(%s AS ", expression);
+    duck_type_sql(type, out);
+    text_append_char(out, ')');
+}
+
+static void append_merge(const AggregateLayout *layout, const AggregatePlan *plan, size_t column,
+                         const RecipeNames *names, Text *out)
+{
+    Text merge = TEXT(TEXT_SQL_MAX);
+
+    aggregate_expand(plan->recipe->columns[column].merge, column, names, &merge);
+    append_cast(text_str(&merge), layout->columns[plan->first + column].type, out);
+    text_free(&merge);
+}
+
+void aggregate_append_merges(const AggregateLayout *layout, const char *old_row, const char *new_row, bool sets,
+                             Text *out)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        const AggregatePlan *plan = &layout->plans[i];
+        RecipeNames names = {.state = "", .old_row = old_row, .new_row = new_row, .first = plan->first};
+        for (size_t c = 0; plan->recipe && c < aggregate_recipe_columns(plan->recipe); c++) {
+            if (sets) {
+                text_printf(out, "s%zu = ", plan->first + c);
+            }
+            append_merge(layout, plan, c, &names, out);
+            if (sets) {
+                text_append(out, ", ");
+            } else {
+                text_printf(out, " AS s%zu, ", plan->first + c);
+            }
+        }
+    }
+}
+
+/* A recipe without an aggregate of its own for many rows: its rows are gathered and merged one after the other. */
+static void append_reduction(const AggregateLayout *layout, const AggregatePlan *plan, const char *order, Text *out)
+{
+    RecipeNames names = {.state = "", .old_row = "o.", .new_row = "n.", .first = plan->first};
+    size_t n = aggregate_recipe_columns(plan->recipe);
+
+    text_append(out, "list_reduce(list({");
+    for (size_t c = 0; c < n; c++) {
+        text_printf(out, "%s's%zu': s%zu", c ? ", " : "", plan->first + c, plan->first + c);
+    }
+    text_printf(out, "} ORDER BY %s), lambda o, n: {", order);
+    for (size_t c = 0; c < n; c++) {
+        text_printf(out, "%s's%zu': ", c ? ", " : "", plan->first + c);
+        append_merge(layout, plan, c, &names, out);
+    }
+    text_append(out, "})");
+}
+
+static void append_plan_combines(const AggregateLayout *layout, const AggregatePlan *plan, const char *order, Text *out)
+{
+    RecipeNames names = {.state = "", .old_row = "", .new_row = "", .first = plan->first};
+    Text expression = TEXT(TEXT_SQL_MAX);
+
+    for (size_t c = 0; c < aggregate_recipe_columns(plan->recipe); c++) {
+        const char *combine = plan->recipe->columns[c].combine;
+        text_clear(&expression);
+        if (combine) {
+            aggregate_expand(combine, c, &names, &expression);
+        } else {
+            append_reduction(layout, plan, order, &expression);
+            text_printf(&expression, ".s%zu", plan->first + c);
+        }
+        text_append(out, ", ");
+        append_cast(text_str(&expression), layout->columns[plan->first + c].type, out);
+        text_printf(out, " AS s%zu", plan->first + c);
+    }
+    text_free(&expression);
+}
+
+void aggregate_append_combines(const AggregateLayout *layout, const char *order, Text *out)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        if (layout->plans[i].recipe) {
+            append_plan_combines(layout, &layout->plans[i], order, out);
+        }
+    }
+}
+
+/* ---- answers ---- */
+
+/* What the call gives over no values at all: not always NULL. */
+static void append_answer_to_nothing(const AggregateLayout *layout, const AggregatePlan *plan, Text *out)
+{
+    const AggregateSide *side = &layout->sides[plan->side];
+
+    text_append(out, "(SELECT ");
+    append_call(plan, side, plan->call->distinct, out);
+    text_append(out, " FROM (SELECT ");
+    for (size_t i = 0; i < side->n_columns; i++) {
+        text_append(out, i ? ", " : "");
+        append_cast("NULL", side->values[i].type, out);
+        text_printf(out, " AS v%zu", i);
+    }
+    text_append(out, ") WHERE false)");
+}
+
+void aggregate_append_finals(const AggregateLayout *layout, const char *groups, Text *out)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        const AggregatePlan *plan = &layout->plans[i];
+        RecipeNames names = {.state = groups, .old_row = "", .new_row = "", .first = plan->first};
+        text_append(out, ", CAST(");
+        if (plan->recipe) {
+            aggregate_expand(plan->recipe->final, 0, &names, out);
+        } else {
+            text_printf(out, "CASE WHEN side%d.present THEN side%d.r%zu ELSE ", plan->side, plan->side, i);
+            append_answer_to_nothing(layout, plan, out);
+            text_append(out, " END");
+        }
+        text_printf(out, " AS %s) AS r%zu", plan->result, i);
+    }
+}
+
+void aggregate_append_side_finals(const AggregateLayout *layout, size_t side, Text *out)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        const AggregatePlan *plan = &layout->plans[i];
+        if (plan->recipe || plan->side != (int)side) {
+            continue;
+        }
+        text_append(out, ", ");
+        append_call(plan, &layout->sides[side], plan->call->distinct, out);
+        text_printf(out, " AS r%zu", i);
+    }
+}
+
+bool aggregate_side_is_read(const AggregateLayout *layout, size_t side)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        if (!layout->plans[i].recipe && layout->plans[i].side == (int)side) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool aggregate_side_is_followed(const AggregateLayout *layout, size_t side)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        if (follows(&layout->plans[i], side)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void aggregate_append_side_values(const AggregateLayout *layout, size_t side, Text *out)
+{
+    const AggregateSide *values = &layout->sides[side];
+
+    for (size_t i = 0; i < values->n_columns; i++) {
+        text_printf(out, "%sa%zu AS v%zu", i ? ", " : "", values->columns[i], i);
+    }
+}
+
+void aggregate_append_side_condition(const AggregateLayout *layout, size_t side, Text *out)
+{
+    const AggregateSide *values = &layout->sides[side];
+
+    text_append(out, values->keeps_nulls ? "true" : "a");
+    if (!values->keeps_nulls) {
+        text_printf(out, "%zu IS NOT NULL", values->columns[0]);
+    }
+    if (values->has_filter) {
+        text_printf(out, " AND f%zu", values->filter);
+    }
+}

@@ -1,0 +1,85 @@
+/* The aggregates of a step as columns of its state.
+ *
+ * An aggregate with a recipe is kept as a few columns of its group, s<first>.. ; any other as the values it is over, in
+ * a side relation, from which DuckDB's own aggregate gives the answer when a group is put out. DISTINCT needs its values
+ * too, each once; with a recipe its columns are then brought on by the values that are new.
+ * Aggregates over the same values share a side.
+ *
+ *   side, each value once     keys, v0.., [expires]           rows are only added
+ *   side, with multiplicity   keys, v0.., n, [expires]
+ *
+ * The texts written here go into the statements of the operators, which know about keys, windows and sessions.
+ */
+#ifndef FRESHET_STREAM_AGGREGATE_H
+#define FRESHET_STREAM_AGGREGATE_H
+
+#include "base/mem.h"
+#include "sql/stateful.h"
+#include "stream/aggregate_functions.h"
+
+enum { AGGREGATE_NO_SIDE = -1 };
+
+typedef struct AggregateSide {
+    const size_t *columns; /* v<i> is a<columns[i]> of the input */
+    size_t n_columns;
+    const DuckColumnInfo *values; /* v0.. with their types */
+    bool has_filter;
+    size_t filter;
+    bool once;        /* each value once; otherwise with its number, n */
+    bool keeps_nulls; /* a value whose first column is null counts */
+} AggregateSide;
+
+typedef struct AggregatePlan {
+    const SqlAggregate *call;
+    const char *canonical;
+    const AggregateRecipe *recipe; /* NULL: DuckDB's aggregate over the side's values */
+    size_t first;                  /* of its columns */
+    int side;                      /* AGGREGATE_NO_SIDE: none */
+    const char *result;            /* SQL type of what DuckDB's aggregate gives */
+    DuckColumnInfo output;         /* r<i> */
+} AggregatePlan;
+
+typedef struct AggregateLayout {
+    const SqlStep *step;
+    const DuckColumnInfo *input; /* k0.., a0.., f0.., and what may follow */
+    size_t n_input;
+    AggregatePlan *plans;    /* one per aggregate of the step */
+    DuckColumnInfo *columns; /* s0.. */
+    size_t n_columns;
+    AggregateSide *sides;
+    size_t n_sides;
+} AggregateLayout;
+
+/* How DISTINCT with a recipe is kept: its columns can follow the new values only where a value that is new to a row of
+ * the state is new to the group that is put out. */
+typedef enum AggregateDistinct { DISTINCT_FOLLOWS, DISTINCT_AT_OUTPUT } AggregateDistinct;
+
+/* Describes the input and lays the aggregates out; everything lives in `arena`. E_SQL_BIND when the input or a call
+ * does not bind, E_PIPELINE_STATEFUL for an aggregate whose answer would not be the same in every run. */
+Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDistinct distinct, Arena *arena,
+                             AggregateLayout **out, Error *err);
+
+/* ", <partial> AS s0, ..." over the columns of the input. DISTINCT ones: as over no rows. */
+void aggregate_append_partials(const AggregateLayout *layout, Text *out);
+/* ", <partial> AS s3, ..." of the recipes that follow a side, over its columns; nothing when no recipe does. */
+void aggregate_append_side_partials(const AggregateLayout *layout, size_t side, Text *out);
+/* ", <old and new> AS s0" or, with `sets`, "s0 = <old and new>, ..."; rows are called `old_row` and `new_row`
+ * ("o.", "n."). */
+void aggregate_append_merges(const AggregateLayout *layout, const char *old_row, const char *new_row, bool sets,
+                             Text *out);
+/* ", <combined> AS s0, ..." over rows of state that are one group; `order`: a column that tells them apart. */
+void aggregate_append_combines(const AggregateLayout *layout, const char *order, Text *out);
+/* ", <final> AS r0, ..." over the columns of state of the relation `groups` ("g.") and, for what is computed from side
+ * i, over relations called side<i> that have r<j> of aggregate_append_side_finals, left joined. */
+void aggregate_append_finals(const AggregateLayout *layout, const char *groups, Text *out);
+/* ", <call> AS r3, ..." over rows of side `side`, each as often as it counts; nothing when there is none. */
+void aggregate_append_side_finals(const AggregateLayout *layout, size_t side, Text *out);
+/* Does some aggregate's answer come from the side's values at output? */
+bool aggregate_side_is_read(const AggregateLayout *layout, size_t side);
+/* Do columns of state follow the side's new values? */
+bool aggregate_side_is_followed(const AggregateLayout *layout, size_t side);
+/* "a1 AS v0, ..." ; and the condition for rows of the input to count: "f0 AND a1 IS NOT NULL", or "true". */
+void aggregate_append_side_values(const AggregateLayout *layout, size_t side, Text *out);
+void aggregate_append_side_condition(const AggregateLayout *layout, size_t side, Text *out);
+
+#endif
