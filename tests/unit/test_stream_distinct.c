@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "state_fake.h"
 #include "stream/operator.h"
 #include "unit.h"
 
@@ -21,10 +20,16 @@ static SqlStep step_of(const char *input, size_t n_distinct)
                      .n_distinct = n_distinct};
 }
 
+static Store *checkpoint;
+
 static StreamOperator *open_step(const SqlStep *step)
 {
     StreamOperator *op = NULL;
-    StreamOperatorSpec spec = {.step = step, .mode = SQL_OUTPUT_APPEND, .flow = "f"};
+    static int stores;
+    char uri[64];
+    snprintf(uri, sizeof uri, "memory://operator-%d", ++stores);
+    must(store_open(uri, &checkpoint, &err));
+    StreamOperatorSpec spec = {.step = step, .mode = SQL_OUTPUT_APPEND, .flow = "f", .checkpoint = checkpoint};
     must(stream_distinct_open(conn, &spec, &op, &err));
     return op;
 }
@@ -32,12 +37,22 @@ static StreamOperator *open_step(const SqlStep *step)
 static void close_step(StreamOperator *op)
 {
     op->ops->close(op);
+    store_unref(checkpoint);
 }
 
 static void run(StreamOperator *op, int64_t batch, int64_t late_us, int64_t evict_us, const char *rejected)
 {
     StreamOperatorBatch at = {.batch = batch, .late_us = late_us, .evict_us = evict_us, .rejected = rejected};
+    state_begin(op->state);
     must(op->ops->run(op, conn, &at, &err));
+}
+
+/* Rows of a relation of the state. */
+static int64_t kept(const StreamOperator *op, size_t relation)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", state_table(op->state, relation));
+    return query_i64(sql);
 }
 
 static void rows_are(const char *rows)
@@ -97,7 +112,7 @@ static void test_stream_distinct__uuid_texts_stay_apart(void **state)
     StreamOperator *op = open_step(&step);
     run(op, 0, INT64_MIN, INT64_MIN, NULL);
     assert_int_equal(op->figures.rows_out, 7);
-    assert_int_equal(query_i64("SELECT count(*) FROM temp.state_0_uuids"), 1);
+    assert_int_equal(kept(op, 1), 1);
     run(op, 1, INT64_MIN, INT64_MIN, NULL);
     assert_int_equal(op->figures.rows_out, 0);
     assert_int_equal(op->figures.rows_duplicate, 7);
@@ -116,7 +131,7 @@ static void test_stream_distinct__many_keys_of_any_type(void **state)
     assert_int_equal(op->figures.rows_out, 3);
     run(op, 1, INT64_MIN, INT64_MIN, NULL);
     assert_int_equal(op->figures.rows_out, 0);
-    assert_int_equal(query_i64("SELECT count(*) FROM temp.state_0_keys"), 3);
+    assert_int_equal(kept(op, 0), 3);
     close_step(op);
 }
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "state_fake.h"
 #include "stream/operator.h"
 #include "unit.h"
 
@@ -18,17 +17,30 @@ static uint64_t below(uint64_t n)
     return random_u64() % n;
 }
 
+static Store *checkpoint;
+
 static StreamOperator *open_step(const SqlStep *step)
 {
     StreamOperator *op = NULL;
-    StreamOperatorSpec spec = {.step = step, .mode = SQL_OUTPUT_APPEND, .flow = "f"};
+    static int stores;
+    char uri[64];
+    snprintf(uri, sizeof uri, "memory://operator-%d", ++stores);
+    must(store_open(uri, &checkpoint, &err));
+    StreamOperatorSpec spec = {.step = step, .mode = SQL_OUTPUT_APPEND, .flow = "f", .checkpoint = checkpoint};
     must(stream_join_open(conn, &spec, &op, &err));
     return op;
+}
+
+static void close_step(StreamOperator *op)
+{
+    op->ops->close(op);
+    store_unref(checkpoint);
 }
 
 static void run(StreamOperator *op, int64_t batch, int64_t late_us, int64_t evict_us, const char *rejected)
 {
     StreamOperatorBatch at = {.batch = batch, .late_us = late_us, .evict_us = evict_us, .rejected = rejected};
+    state_begin(op->state);
     must(op->ops->run(op, conn, &at, &err));
 }
 
@@ -219,7 +231,7 @@ static void one_join(SqlJoinKind kind, bool bounded)
     }
     results_agree(&q);
     json_decref(files);
-    op->ops->close(op);
+    close_step(op);
 }
 
 static void test_stream_join__batches_are_the_join_of_all(void **state)
@@ -267,7 +279,7 @@ static void test_stream_join__three_streams(void **state)
     results_agree(&q);
     assert_int_equal(op->figures.rows_late + op->figures.rows_null_time + op->figures.rows_evicted, 0);
     json_decref(files);
-    op->ops->close(op);
+    close_step(op);
 }
 
 static void test_stream_join__a_stream_with_itself(void **state)
@@ -290,7 +302,7 @@ static void test_stream_join__a_stream_with_itself(void **state)
     }
     results_agree(&q);
     json_decref(files);
-    op->ops->close(op);
+    close_step(op);
 }
 
 /* ---- moments ---- */
@@ -339,7 +351,7 @@ static void test_stream_join__match_then_leave(void **state)
     no_input("b");
     run(op, 2, 30 * SECOND, 30 * SECOND, NULL);
     assert_int_equal(rows_of(&q, "true"), 0);
-    op->ops->close(op);
+    close_step(op);
 }
 
 static void test_stream_join__late_rows_are_set_aside(void **state)
@@ -359,7 +371,7 @@ static void test_stream_join__late_rows_are_set_aside(void **state)
     assert_int_equal(op->figures.rows_null_time, 1);
     assert_int_equal(query_i64("SELECT sum((row->>'id')::INT)::BIGINT FROM rejected WHERE reason = 'late'"), 6);
     must(duck_exec(conn, "DROP TABLE rejected", &err));
-    op->ops->close(op);
+    close_step(op);
 }
 
 static void test_stream_join__watermark_of_its_rows(void **state)
@@ -378,7 +390,7 @@ static void test_stream_join__watermark_of_its_rows(void **state)
     assert_true(op->ops->output_watermark(op, 30 * SECOND) == INT64_MIN);
     q.sides[1].event_time = NULL;
     assert_int_equal(op->ops->output_watermark(op, 30 * SECOND), 30 * SECOND);
-    op->ops->close(op);
+    close_step(op);
 }
 
 int main(void)
