@@ -1,8 +1,7 @@
 /* DISTINCT over a stream: a row goes on when its key has not been seen before.
  *
- * State is one row a key: keys(k0.., expires), and for a single VARCHAR key also uuids(u, expires). Texts of 36
- * characters that DuckDB would print the same way after reading them as UUID are kept as such, 16 bytes instead of
- * 36; every other text, and NULL, is in keys.
+ * State is one row a key: keys(k0.., expires), and for a single VARCHAR key also uuids(u, expires). There are the texts
+ * that are UUIDs (op_uuid.h); every other text, and NULL, is in keys.
  *
  *   expires    NULL: never
  *              event time is a key         the event time: a row with it would be late from then on
@@ -11,8 +10,9 @@
  *
  * A batch:
  *
- *   found      rows that are not late and whose key is not in the state: an anti-join, hashed on the side of the batch
- *              while the state streams by, so its cost is the batch's plus a scan of the keys
+ *   found      rows that are not late, with their keys as the state has them
+ *   seen       keys of the state that found rows have too: only the batch's keys are hashed, the state streams by, so the
+ *              cost is the batch's plus a scan of the keys. Rows with such keys go
  *   first      where a key is there twice, its first row by event time, then by all columns: a choice by content, so a
  *              batch that runs again chooses the same. Without such keys (the common case) nothing is sorted
  *   remember   keys of what is left, then expiry. Keys of batch N are probed from N + 1 on, when those that expired are
@@ -23,6 +23,7 @@
 
 #include "base/mem.h"
 #include "stream/op_input.h"
+#include "stream/op_uuid.h"
 
 enum { KEYS = 0, UUIDS = 1, N_RELATIONS = 2 };
 
@@ -33,8 +34,8 @@ typedef struct Distinct {
     DuckColumnInfo *columns; /* of the input: output columns, keys, event time */
     size_t n_out, n_keys;
     bool has_uuids;
-    const char *expires;    /* SQL over the input */
-    char *found, *repeated; /* names of temporary tables */
+    const char *expires;   /* SQL over the input */
+    char *found, *matched; /* names of temporary tables */
     OpInput input;
 } Distinct;
 
@@ -88,10 +89,7 @@ static void append_keyed(const Distinct *op, const char *relation, Text *sql)
     }
     text_printf(sql, ", %s AS freshet_expires%s FROM ", op->expires, op->input.event_time ? ", t0 AS freshet_t" : "");
     if (op->has_uuids) {
-        text_printf(sql,
-                    "(SELECT *, CASE WHEN length(d0) = 36 AND TRY_CAST(d0 AS UUID)::VARCHAR = d0 "
-                    "THEN TRY_CAST(d0 AS UUID) END AS freshet_u FROM %s)",
-                    relation);
+        text_printf(sql, "(SELECT *, freshet_uuid(d0) AS freshet_u FROM %s)", relation);
     } else {
         text_append(sql, relation);
     }
@@ -156,56 +154,18 @@ static Status open_state(Distinct *op, DuckConn *conn, const StreamOperatorSpec 
 
 /* ---- run ---- */
 
-static Status has_rows(DuckConn *conn, const char *table, const char *condition, bool *out, Error *err)
+/* The one number that `sql` gives. */
+static Status ask(DuckConn *conn, const char *sql, int64_t *out, Error *err)
 {
     DuckResult *result = NULL;
-    Text sql = TEXT(TEXT_SQL_MAX);
     bool more = false;
     Status rc = OK;
 
-    text_printf(&sql, "SELECT EXISTS (SELECT 1 FROM %s WHERE %s)", table, condition);
-    TRY(duck_query(conn, text_str(&sql), &result, err));
+    TRY(duck_query(conn, sql, &result, err));
     TRY(duck_result_next(result, &more, err));
-    *out = more && duck_result_i64(result, 0) != 0;
+    *out = duck_result_i64(result, 0);
 out:
     duck_result_free(result);
-    text_free(&sql);
-    return rc;
-}
-
-/* found: not late, not seen. A relation of the state that is empty is not probed. */
-static Status find_new(Distinct *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
-{
-    const char *keys = state_table(op->base.state, KEYS);
-    const char *uuids = op->has_uuids ? state_table(op->base.state, UUIDS) : NULL;
-    Text relation = TEXT(TEXT_SQL_MAX), sql = TEXT(TEXT_SQL_MAX);
-    bool any_keys = false, any_uuids = false;
-    Status rc = OK;
-
-    TRY(has_rows(conn, keys, "true", &any_keys, err));
-    if (uuids) {
-        TRY(has_rows(conn, uuids, "true", &any_uuids, err));
-    }
-    TRY(op_input_begin(&op->input, conn, batch, &relation, err));
-    text_append(&sql, "CREATE OR REPLACE TEMP TABLE ");
-    text_append_sql_name(&sql, op->found);
-    text_append(&sql, " AS SELECT b.* FROM (");
-    append_keyed(op, text_str(&relation), &sql);
-    text_append(&sql, ") AS b");
-    if (any_keys) {
-        text_printf(&sql, " ANTI JOIN %s AS s ON ", keys);
-        for (size_t i = 0; i < op->n_keys; i++) {
-            text_printf(&sql, "%sb.freshet_k%zu IS NOT DISTINCT FROM s.k%zu", i ? " AND " : "", i, i);
-        }
-        text_append(&sql, uuids ? " AND b.freshet_u IS NULL" : "");
-    }
-    if (any_uuids) {
-        text_printf(&sql, " ANTI JOIN %s AS s ON b.freshet_u = s.u", uuids);
-    }
-    TRY(duck_exec(conn, text_str(&sql), err));
-out:
-    text_free(&relation);
-    text_free(&sql);
     return rc;
 }
 
@@ -221,21 +181,81 @@ static Status exec_changed(DuckConn *conn, const char *sql, int64_t *changed, Er
     return rc;
 }
 
-/* Of rows of one key all but the first leave. */
+static Status find(Distinct *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+{
+    Text relation = TEXT(TEXT_SQL_MAX), sql = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    TRY(op_input_begin(&op->input, conn, batch, &relation, err));
+    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s\" AS ", op->found);
+    append_keyed(op, text_str(&relation), &sql);
+    TRY(duck_exec(conn, text_str(&sql), err));
+out:
+    text_free(&relation);
+    text_free(&sql);
+    return rc;
+}
+
+/* The keys of the state that a found row has too. In keys, the NULL that rows with a UUID have for a text may bring up the
+ * key NULL without need; no found row has it then. */
+static void append_seen(const Distinct *op, Text *sql)
+{
+    text_append(sql, "SELECT ");
+    for (size_t i = 0; i < op->n_keys; i++) {
+        text_printf(sql, "%ss.k%zu AS freshet_k%zu", i ? ", " : "", i, i);
+    }
+    text_printf(sql, "%s FROM %s AS s SEMI JOIN temp.\"%s\" AS f ON ", op->has_uuids ? ", NULL AS freshet_u" : "",
+                state_table(op->base.state, KEYS), op->found);
+    for (size_t i = 0; i < op->n_keys; i++) {
+        text_printf(sql, "%ss.k%zu IS NOT DISTINCT FROM f.freshet_k%zu", i ? " AND " : "", i, i);
+    }
+    if (op->has_uuids) {
+        text_printf(sql, " UNION ALL SELECT NULL, s.u FROM %s AS s SEMI JOIN temp.\"%s\" AS f ON s.u = f.freshet_u",
+                    state_table(op->base.state, UUIDS), op->found);
+    }
+}
+
+static Status drop_seen(Distinct *op, DuckConn *conn, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s\" AS ", op->matched);
+    append_seen(op, &sql);
+    TRY(duck_exec(conn, text_str(&sql), err));
+    text_clear(&sql);
+    text_printf(
+        &sql,
+        "DELETE FROM temp.\"%s\" WHERE rowid IN (SELECT f.rowid FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS m "
+        "ON ",
+        op->found, op->found, op->matched);
+    append_same_key(op, "f", "m", &sql);
+    text_append(&sql, ")");
+    TRY(duck_exec(conn, text_str(&sql), err));
+out:
+    text_free(&sql);
+    return rc;
+}
+
+/* Of the found rows of one key all but the first leave. */
 static Status keep_first(Distinct *op, DuckConn *conn, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
-    bool any = false;
+    int64_t too_many = 0;
     Status rc = OK;
 
-    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s\" AS SELECT ", op->repeated);
+    text_append(&sql, "SELECT count(*) - (SELECT count(*) FROM (SELECT DISTINCT ");
+    append_keys(op, &sql);
+    text_printf(&sql, " FROM temp.\"%s\")) FROM temp.\"%s\"", op->found, op->found);
+    TRY(ask(conn, text_str(&sql), &too_many, err));
+    if (too_many == 0) {
+        goto out;
+    }
+    text_clear(&sql);
+    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s\" AS SELECT ", op->matched);
     append_keys(op, &sql);
     text_printf(&sql, " FROM temp.\"%s\" GROUP BY ALL HAVING count(*) > 1", op->found);
     TRY(duck_exec(conn, text_str(&sql), err));
-    TRY(has_rows(conn, op->repeated, "true", &any, err));
-    if (!any) {
-        goto out;
-    }
     text_clear(&sql);
     text_printf(&sql,
                 "DELETE FROM temp.\"%s\" WHERE rowid IN (SELECT place FROM (SELECT f.rowid AS place, row_number() OVER "
@@ -245,8 +265,8 @@ static Status keep_first(Distinct *op, DuckConn *conn, Error *err)
     text_append(&sql, " ORDER BY ");
     text_append(&sql, op->input.event_time ? "freshet_t" : "");
     append_output(op, op->input.event_time != NULL, &sql);
-    text_printf(&sql, ") AS nth FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS r ON ", op->found, op->repeated);
-    append_same_key(op, "f", "r", &sql);
+    text_printf(&sql, ") AS nth FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS m ON ", op->found, op->matched);
+    append_same_key(op, "f", "m", &sql);
     text_append(&sql, ") WHERE nth > 1)");
     TRY(duck_exec(conn, text_str(&sql), err));
 out:
@@ -302,8 +322,9 @@ static Status distinct_run(StreamOperator *base, DuckConn *conn, const StreamOpe
     int64_t rows = 0;
     Status rc = OK;
 
-    TRY(find_new(op, conn, batch, err));
+    TRY(find(op, conn, batch, err));
     TRY(op_input_end(&op->input, conn, batch, &rows, &figures.rows_late, err));
+    TRY(drop_seen(op, conn, err));
     TRY(keep_first(op, conn, err));
     TRY(remember(op, conn, batch->batch, &figures.rows_out, err));
     figures.rows_duplicate = rows - figures.rows_out;
@@ -316,16 +337,19 @@ out:
 static Status distinct_wants_batch(StreamOperator *base, DuckConn *conn, int64_t evict_us, bool *out, Error *err)
 {
     Distinct *op = (Distinct *)base;
-    char condition[64];
-    bool wants = false;
+    Text sql = TEXT(TEXT_SQL_MAX);
+    int64_t wants = 0;
     Status rc = OK;
 
-    snprintf(condition, sizeof condition, "expires <= %" PRId64, evict_us);
     for (size_t i = 0; base->step->has_event_time && !wants && i < (op->has_uuids ? 2 : 1); i++) {
-        TRY(has_rows(conn, state_table(base->state, i), condition, &wants, err));
+        text_clear(&sql);
+        text_printf(&sql, "SELECT EXISTS (SELECT 1 FROM %s WHERE expires <= %" PRId64 ")", state_table(base->state, i),
+                    evict_us);
+        TRY(ask(conn, text_str(&sql), &wants, err));
     }
-    *out = wants;
+    *out = wants != 0;
 out:
+    text_free(&sql);
     return rc;
 }
 
@@ -344,7 +368,7 @@ static void distinct_close(StreamOperator *base)
     if (op->found) {
         (void)duck_execf(op->conn, NULL, "DROP VIEW IF EXISTS temp.\"%s\"; DROP TABLE IF EXISTS temp.\"%s\"",
                          base->step->name, op->found);
-        (void)duck_execf(op->conn, NULL, "DROP TABLE IF EXISTS temp.\"%s\"", op->repeated);
+        (void)duck_execf(op->conn, NULL, "DROP TABLE IF EXISTS temp.\"%s\"", op->matched);
     }
     if (base->state) {
         state_close(base->state);
@@ -393,6 +417,7 @@ Status stream_distinct_open(DuckConn *conn, const StreamOperatorSpec *spec, Stre
     op->base = (StreamOperator){.ops = step->within_watermark ? &DISTINCT_WITHIN_OPS : &DISTINCT_OPS, .step = step};
     op->conn = conn;
     op->arena = arena_new();
+    TRY(op_uuid_register(duck_instance(conn), err));
     TRY(describe_input(op, conn, err));
     find_expires(op, step);
     op->input = (OpInput){.select = step->input,
@@ -401,7 +426,7 @@ Status stream_distinct_open(DuckConn *conn, const StreamOperatorSpec *spec, Stre
                           .shown = op->columns,
                           .n_shown = op->n_out};
     op_input_init(&op->input, duck_instance(conn));
-    op->repeated = arena_printf(op->arena, "%s_repeated", step->name);
+    op->matched = arena_printf(op->arena, "%s_matched", step->name);
     op->found = arena_printf(op->arena, "%s_found", step->name);
     TRY(make_outputs(op, conn, err));
     TRY(open_state(op, conn, spec, err));

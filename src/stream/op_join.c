@@ -227,7 +227,6 @@ static Status match(const Join *op, size_t i, DuckConn *conn, int64_t batch, Err
     const JoinSide *side = &op->sides[i], *other = &op->sides[1 - i];
     static const char *const VIEWS[2][2] = {{"new", "all"}, {"unmet", "new"}};
     Text names[2] = {TEXT(1024), TEXT(1024)}, sql = TEXT(TEXT_SQL_MAX);
-    int64_t met = 0;
     Status rc = OK;
 
     text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s_met\" AS SELECT DISTINCT r%zu AS freshet_row FROM (",
@@ -242,7 +241,7 @@ static Status match(const Join *op, size_t i, DuckConn *conn, int64_t batch, Err
         text_append(&sql, ") AS p(r0, r1)");
     }
     text_append(&sql, ")");
-    TRY(exec_changed(conn, text_str(&sql), &met, err));
+    TRY(duck_exec(conn, text_str(&sql), err));
     TRY(duck_execf(conn, err,
                    "UPDATE %s SET matched = %" PRId64 ", _batch = %" PRId64
                    " WHERE freshet_row IN (SELECT freshet_row FROM temp.\"%s_met\")",
