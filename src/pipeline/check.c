@@ -272,6 +272,9 @@ static Status explain_node(Check *check, const Node *node, Text *out, Error *err
     for (size_t i = 0; i < query->n_leaves; i++) {
         append_leaf(out, &query->leaves[i]);
     }
+    if (query->plan != NULL) {
+        sql_stateful_plan_print(query->plan, out);
+    }
     TRY(explain_columns(check, node, query, out, err));
     if (query->uses_random) {
         append_step(out, "warning", "random() and its kin give other rows when a batch is run again after a crash");

@@ -415,6 +415,11 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
                      .n_settings = pipeline->n_session_settings};
     int used = 0;
 
+    if (query->plan->n_steps > 0) {
+        rc = error_set(err, E_PIPELINE_STATEFUL, "the query has to remember rows from batch to batch");
+        pipeline_error_at(err, node->text, node->statement->query);
+        goto out;
+    }
     TRY(pipeline_connect(pipeline, &conn, err));
     TRY(checkpoint_folder(pipeline, node, number, &folder, &used, err));
     TRY(store_open(text_str(&folder), &checkpoint, err));

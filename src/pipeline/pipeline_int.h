@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/property.h"
+#include "sql/stateful.h"
 #include "sql/statement.h"
 
 enum { PIPELINE_FILE_MAX = 64 << 20, PIPELINE_NODES_MAX = 4096, PIPELINE_VIEW_DEPTH_MAX = 32 };
@@ -102,21 +103,31 @@ typedef struct QueryLeaf {
     Definition *definition; /* the table of the pipeline it is; NULL: something else */
 } QueryLeaf;
 
+/* Bytes [begin, end) of a node's expanded query come from one query that the user wrote. */
+typedef struct QueryPart {
+    size_t begin, end;
+    const SqlText *text;
+    SqlQuery *query;
+} QueryPart;
+
 /* A node's query, ready for DuckDB: temporary views are common table expressions in front of it. */
 typedef struct NodeQuery {
     Arena *arena;
     const Node *node;
     const char *sql;
-    size_t body; /* offset of the node's own query in sql */
+    QueryPart *parts; /* the views, then the node's own */
+    size_t n_parts, parts_capacity;
     QueryLeaf *leaves;
     size_t n_leaves, leaves_capacity;
+    SqlStatefulPlan *plan;     /* how a stream runs through it; NULL for a materialized view */
+    const SqlLeaf *sql_leaves; /* of the plan, one for each leaf */
     bool uses_time;
     bool uses_random;
     bool selects_star; /* SELECT *: what the input gains, the target gains */
 } NodeQuery;
 
-/* Expands views and checks what streams may do: E_PIPELINE_STATEFUL for a query that would have to remember. Fixes the
- * batch time. */
+/* Expands views, fixes the batch time and, for a flow, cuts the query into steps: E_PIPELINE_STATEFUL for what cannot
+ * run through a stream. */
 Status node_query_make(Pipeline *pipeline, DuckConn *conn, const Node *node, NodeQuery **out, Error *err);
 void node_query_free(NodeQuery *query);
 /* Moves an error of DuckDB to the user's text; the `place` of a FlowSpec. */

@@ -10,11 +10,19 @@ const PropertySpec PROPERTIES[PROPERTY_COUNT] = {
      "an interval such as '30 seconds', 'availableNow' or 'once'",
      "as fast as there is input; materialized views 10 seconds", true, false,
      "When micro-batches start. An interval starts them at its multiples; missed ones are skipped."},
-    {PROPERTY_OUTPUT_MODE, "freshet.outputMode", NULL, "'append'", "append", false, false,
-     "What a batch does to the table. A query without state appends."},
+    {PROPERTY_OUTPUT_MODE, "freshet.outputMode", NULL, "'append', 'update' or 'complete'", "append", false, false,
+     "What a batch does to the table. append: rows that never change, of groups when they are complete. update: the "
+     "rows "
+     "of groups that changed, found by their keys. complete: all groups, in the place of what was there. A query "
+     "without "
+     "groups appends."},
     {PROPERTY_CHECKPOINT_LOCATION, "freshet.checkpointLocation", NULL, "a folder",
      "<warehouse>/_checkpoints/<schema>/<table>/<flow>/<n>", false, false,
      "Where progress is kept: the folder of the table's own flow; other flows use a folder of their name below."},
+    {PROPERTY_DEDUPE_WITHIN, "freshet.dedupe.within", NULL, "'watermark'", "for ever", false, false,
+     "How long DISTINCT remembers a key: for ever, or until the watermark's delay has passed since the key's first "
+     "row, so "
+     "that copies further apart appear twice."},
     {PROPERTY_RETAIN_BATCHES, "freshet.state.retainBatches", NULL, "a number from 2", "100", true, false,
      "How many batches of offsets and commits the checkpoint keeps."},
     {PROPERTY_FSYNC, "freshet.fsync", NULL, "true or false", "true", true, true,
@@ -68,7 +76,10 @@ Status property_check(const PropertySpec *spec, const char *value, Error *err)
 
     switch (spec->id) {
     case PROPERTY_TRIGGER: ok = flow_trigger_parse(value, &trigger, NULL) == OK; break;
-    case PROPERTY_OUTPUT_MODE: ok = str_ieq(value, "append"); break;
+    case PROPERTY_OUTPUT_MODE:
+        ok = str_ieq(value, "append") || str_ieq(value, "update") || str_ieq(value, "complete");
+        break;
+    case PROPERTY_DEDUPE_WITHIN: ok = str_ieq(value, "watermark"); break;
     case PROPERTY_CHECKPOINT_LOCATION: ok = value[0] != '\0'; break;
     case PROPERTY_RETAIN_BATCHES: ok = str_parse_i64(value, &number) && number >= 2 && number <= 1000000; break;
     case PROPERTY_FSYNC: ok = str_parse_bool(value, &flag); break;

@@ -1,4 +1,4 @@
-/* A node's query with the pipeline's temporary views in front of it:
+/* A node's query with the pipeline's temporary views in front of it, and for a flow its plan:
  *
  *   WITH "freshet_view_clean" AS (SELECT ... FROM freshet_leaf_1 ...) SELECT * FROM (<the query>)
  *
@@ -36,6 +36,12 @@ static Status stream_of_view(const SqlText *text, const SqlRelation *relation, c
     return pipeline_error_at(err, text, relation->span);
 }
 
+static void add_part(NodeQuery *query, const SqlText *text, SqlQuery *of, size_t begin, size_t length)
+{
+    query->parts = mem_grow(query->parts, query->n_parts, &query->parts_capacity, sizeof *query->parts);
+    query->parts[query->n_parts++] = (QueryPart){.begin = begin, .end = begin + length, .text = text, .query = of};
+}
+
 /* The view as a common table expression, once. */
 static Status expand_view(Expansion *expansion, Definition *view, int depth, const ExpandedView **out, Error *err)
 {
@@ -50,7 +56,9 @@ static Status expand_view(Expansion *expansion, Definition *view, int depth, con
         TRY(expand(expansion, view->text, view->query, view->statement->query, depth + 1, &known->streams, &sql, err));
         text_append(&expansion->prefix, expansion->prefix.length == 0 ? "WITH " : ", ");
         text_append_sql_name(&expansion->prefix, known->name);
-        text_printf(&expansion->prefix, " AS (%s)", text_str(&sql));
+        text_append(&expansion->prefix, " AS (");
+        add_part(expansion->out, view->text, view->query, expansion->prefix.length, sql.length);
+        text_printf(&expansion->prefix, "%s)", text_str(&sql));
         map_put(expansion->views, view->key, known);
     }
     *out = known;
@@ -86,25 +94,15 @@ static Status check_definition(const SqlText *text, const SqlRelation *relation,
     return OK;
 }
 
-/* Facts of one query, with the streams it reads through views. */
-static Status check_streams(Expansion *expansion, const SqlText *text, SqlQuery *query, const bool *is_stream,
-                            bool *streams, Error *err)
+/* What one query calls; its time functions become the batch's constant. */
+static Status fix_query(Expansion *expansion, SqlQuery *query, Error *err)
 {
     Status rc = OK;
-    SqlStreamFacts facts = {0};
+    SqlQueryFacts facts = {0};
 
-    TRY(sql_query_stream_facts(expansion->conn, query, is_stream, expansion->out->arena, &facts, err));
-    *streams = facts.reads_stream;
+    TRY(sql_query_facts(expansion->conn, query, &facts, err));
     expansion->out->uses_time = expansion->out->uses_time || facts.uses_time;
     expansion->out->uses_random = expansion->out->uses_random || facts.uses_random;
-    if (facts.reads_stream && !facts.stateless) {
-        rc = error_set(err, E_PIPELINE_STATEFUL,
-                       "a stream cannot run through %s: the query would have to remember rows from batch to batch",
-                       facts.why != NULL ? facts.why : "this query");
-        error_hint(err, "keep the answer as a CREATE MATERIALIZED VIEW over the table, without STREAM");
-        sql_error_place(err, text, facts.why_span);
-        goto out;
-    }
     TRY(sql_query_fix_time(expansion->conn, query, err));
 out:
     return rc;
@@ -119,8 +117,8 @@ static Status expand(Expansion *expansion, const SqlText *text, SqlQuery *query,
     const SqlRelation *relations = NULL;
     size_t n = sql_query_relations(query, &relations);
     const char **names = arena_alloc(arena, (n + 1) * sizeof *names);
-    bool *is_stream = arena_alloc(arena, n + 1);
 
+    *streams = false;
     if (depth > PIPELINE_VIEW_DEPTH_MAX) {
         rc = error_set(err, E_PIPELINE_CYCLE, "temporary views read each other more than %d deep",
                        PIPELINE_VIEW_DEPTH_MAX);
@@ -137,19 +135,19 @@ static Status expand(Expansion *expansion, const SqlText *text, SqlQuery *query,
                 rc = stream_of_view(text, &relations[i], read, err);
                 goto out;
             }
-            is_stream[i] = view->streams;
+            *streams = *streams || view->streams;
             text_append_sql_name(&name, view->name);
         } else {
             if (read != NULL) {
                 TRY(check_definition(text, &relations[i], read, err));
             }
-            is_stream[i] = relations[i].stream;
+            *streams = *streams || relations[i].stream;
             text_append_sql_name(&name, add_leaf(expansion, text, &relations[i], read));
         }
         names[i] = arena_strdup(arena, text_str(&name));
         text_free(&name);
     }
-    TRY(check_streams(expansion, text, query, is_stream, streams, err));
+    TRY(fix_query(expansion, query, err));
     sql_query_inline(query, names, sql);
 out:
     return rc;
@@ -193,6 +191,73 @@ static Status check_kind(const Node *node, bool streams, Error *err)
     return pipeline_error_at(err, node->text, node->statement->query);
 }
 
+/* The column of a WATERMARK: its alias, or the column it is. */
+static Status watermark_column(const QueryLeaf *leaf, Arena *arena, const char **out, Error *err)
+{
+    const SqlRelation *relation = leaf->relation;
+    SqlTokens tokens = {0};
+    SqlText text = {.name = "watermark", .data = relation->watermark_expression};
+    Status rc = OK;
+
+    *out = relation->watermark_alias;
+    if (relation->watermark_expression == NULL || relation->watermark_alias != NULL) {
+        return OK;
+    }
+    text.length = strlen(text.data);
+    TRY(sql_lex(&text, (SqlSpan){0, text.length}, &tokens, err));
+    if (tokens.count != 1 || !sql_token_is_name(&tokens.items[0], SQL_WORD_RESERVED)) {
+        rc = error_set(err, E_PIPELINE_STATEFUL, "the watermark's expression needs a name");
+        error_hint(err, "write WATERMARK %s AS event_time DELAY OF ...", relation->watermark_expression);
+        pipeline_error_at(err, leaf->text, relation->span);
+        goto out;
+    }
+    *out = sql_token_value(&text, &tokens.items[0], arena);
+out:
+    sql_tokens_fini(&tokens);
+    return rc;
+}
+
+static SqlOutputMode output_mode(const Pipeline *pipeline, const Node *node)
+{
+    static const char *const MODES[] = {
+        [SQL_OUTPUT_APPEND] = "append", [SQL_OUTPUT_UPDATE] = "update", [SQL_OUTPUT_COMPLETE] = "complete"};
+    const char *value = node_property(pipeline, node, PROPERTY_OUTPUT_MODE);
+
+    for (size_t i = 0; value != NULL && i < sizeof MODES / sizeof *MODES; i++) {
+        if (str_ieq(value, MODES[i])) {
+            return (SqlOutputMode)i;
+        }
+    }
+    return SQL_OUTPUT_APPEND;
+}
+
+/* Cuts a flow's query into steps. */
+static Status plan_query(const Pipeline *pipeline, DuckConn *conn, NodeQuery *query, Error *err)
+{
+    Status rc = OK;
+    const Node *node = query->node;
+    const char *within = node_property(pipeline, node, PROPERTY_DEDUPE_WITHIN);
+    SqlStatefulOptions options = {.mode = output_mode(pipeline, node),
+                                  .dedupe_within_watermark = within != NULL && str_ieq(within, "watermark")};
+    SqlLeaf *leaves = arena_alloc(query->arena, (query->n_leaves + 1) * sizeof *leaves);
+    int64_t offset = -1;
+
+    for (size_t i = 0; i < query->n_leaves; i++) {
+        const QueryLeaf *leaf = &query->leaves[i];
+        leaves[i] = (SqlLeaf){.placeholder = leaf->placeholder,
+                              .stream = leaf->relation->stream,
+                              .delay_us = leaf->relation->watermark_delay_us};
+        TRY(watermark_column(leaf, query->arena, &leaves[i].event_time, err));
+    }
+    query->sql_leaves = leaves;
+    rc = sql_stateful_plan(conn, query->sql, leaves, query->n_leaves, &options, &query->plan, &offset, err);
+    if (rc != OK) {
+        node_query_place(query, offset, err);
+    }
+out:
+    return rc;
+}
+
 Status node_query_make(Pipeline *pipeline, DuckConn *conn, const Node *node, NodeQuery **out, Error *err)
 {
     Status rc = OK;
@@ -209,12 +274,16 @@ Status node_query_make(Pipeline *pipeline, DuckConn *conn, const Node *node, Nod
     TRY(find_star(node->text, node->statement->query, &query->selects_star, err));
     if (expansion.prefix.length > 0) {
         text_printf(&sql, "%s SELECT * FROM (", text_str(&expansion.prefix));
-        query->body = sql.length;
+        add_part(query, node->text, node->query, sql.length, body.length);
         text_printf(&sql, "%s\n)", text_str(&body));
     } else {
+        add_part(query, node->text, node->query, 0, body.length);
         text_append(&sql, text_str(&body));
     }
     query->sql = arena_strdup(query->arena, text_str(&sql));
+    if (!node->is_view) {
+        TRY(plan_query(pipeline, conn, query, err));
+    }
     *out = query;
     query = NULL;
 out:
@@ -229,18 +298,20 @@ out:
 void node_query_free(NodeQuery *query)
 {
     if (query != NULL) {
+        sql_stateful_plan_free(query->plan);
         mem_free(query->leaves);
+        mem_free(query->parts);
         arena_free(query->arena);
         mem_free(query);
     }
 }
 
-/* The offset in the node's own text, with its own placeholders instead of the leaves' names. */
-static int64_t own_offset(const NodeQuery *query, int64_t offset)
+/* The offset in the text of the part's query, with its own placeholders instead of the leaves' names. */
+static int64_t own_offset(const NodeQuery *query, const QueryPart *part, int64_t offset)
 {
-    const char *own = sql_query_text(query->node->query);
-    const char *expanded = query->sql + query->body;
-    size_t i = 0, k = 0, end = (size_t)offset - query->body;
+    const char *own = sql_query_text(part->query);
+    const char *expanded = query->sql + part->begin;
+    size_t i = 0, k = 0, end = (size_t)offset - part->begin;
 
     /* Both texts differ only in the names at the places of relations: walk them side by side. */
     while (k < end && own[i] != '\0') {
@@ -259,8 +330,11 @@ void node_query_place(void *node_query, int64_t offset, Error *err)
 {
     const NodeQuery *query = node_query;
 
-    if (offset >= (int64_t)query->body) {
-        sql_query_place(query->node->query, own_offset(query, offset), err);
+    for (size_t i = 0; i < query->n_parts && offset >= 0; i++) {
+        const QueryPart *part = &query->parts[i];
+        if ((size_t)offset >= part->begin && (size_t)offset < part->end) {
+            sql_query_place(part->query, own_offset(query, part, offset), err);
+        }
     }
     pipeline_error_at(err, query->node->text, query->node->statement->query);
 }

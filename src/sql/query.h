@@ -79,23 +79,15 @@ void sql_query_place(const SqlQuery *query, int64_t offset, Error *err);
  * and generated columns do. E_SQL_PARSE without place for a text that cannot be cut into tokens. */
 Status sql_expression_rewrite(const char *expression, Text *out, Error *err);
 
-/* ---- what a streaming query does: the walk over DuckDB's own syntax tree ---- */
+/* ---- what a query does: walks over DuckDB's own syntax tree ---- */
 
-/* What a query does over the relations marked as streams. */
-typedef struct SqlStreamFacts {
-    bool reads_stream;
-    bool stateless;   /* each output row follows from one stream row (and static tables) alone */
-    const char *why;  /* first thing that is not: "GROUP BY", "DISTINCT", "a join of two streams", "count(*)", ... */
-    SqlSpan why_span; /* in the original text */
+typedef struct SqlQueryFacts {
     bool uses_time;   /* current_timestamp and its kin */
     bool uses_random; /* random(), uuid(), ... */
-} SqlStreamFacts;
+} SqlQueryFacts;
 
-/* Analyses the query (which must be one SELECT) by json_serialize_sql; `is_stream[i]` tells for each relation (after
- * the caller resolved views). Static sides may be joined: inner, left with the stream on the left, right with it on the
- * right, semi/anti with it on the left; anything else over a stream is refused by name in `why`. */
-Status sql_query_stream_facts(DuckConn *conn, const SqlQuery *query, const bool *is_stream, Arena *arena,
-                              SqlStreamFacts *facts, Error *err);
+/* The query must be one SELECT: E_SQL_PARSE otherwise. */
+Status sql_query_facts(DuckConn *conn, const SqlQuery *query, SqlQueryFacts *out, Error *err);
 
 /* The query text with every time function (one table: now(), current_timestamp, today(), age(x), ...) replaced by the
  * batch's constant, written as `replacement` of the right type: expressions over getvariable('freshet_batch_time'), a

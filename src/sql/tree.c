@@ -33,26 +33,28 @@ out:
 }
 
 /* {"error": true, "error_type": "parser", "error_message": "...", "position": "12"} */
-static Status tree_error(const SqlQuery *query, const json_t *root, Error *err)
+static Status tree_error(const json_t *root, int64_t *offset, Error *err)
 {
-    int64_t position = -1;
     bool parser = sql_tree_is(root, "error_type", "parser");
-    if (!str_parse_i64(sql_tree_string(root, "position"), &position)) {
-        position = -1;
+    if (!parser) {
+        *offset = 0;
+        return error_set(err, E_SQL_PARSE, "a query must be one SELECT");
     }
-    Status rc = parser ? error_set(err, E_SQL_PARSE, "%s", sql_tree_string(root, "error_message"))
-                       : error_set(err, E_SQL_PARSE, "a query must be one SELECT");
-    sql_query_place(query, parser ? position : 0, err);
-    return rc;
+    if (!str_parse_i64(sql_tree_string(root, "position"), offset)) {
+        *offset = -1;
+    }
+    return error_set(err, E_SQL_PARSE, "%s", sql_tree_string(root, "error_message"));
 }
 
-Status sql_tree_parse(DuckConn *conn, const SqlQuery *query, json_t **owner, const json_t **out, Error *err)
+Status sql_tree_parse_text(DuckConn *conn, const char *sql, json_t **owner, const json_t **out, int64_t *offset,
+                           Error *err)
 {
     char *text = NULL;
     json_t *root = NULL;
     json_error_t problem;
     Status rc = OK;
-    TRY(ask(conn, "SELECT json_serialize_sql(CAST($1 AS VARCHAR))", query->rewritten, &text, err));
+    *offset = -1;
+    TRY(ask(conn, "SELECT json_serialize_sql(CAST($1 AS VARCHAR))", sql, &text, err));
     mend_locations(text);
     root = json_loads(text, 0, &problem);
     bool exact = root != NULL;
@@ -64,14 +66,13 @@ Status sql_tree_parse(DuckConn *conn, const SqlQuery *query, json_t **owner, con
     }
     json_object_set_new(root, "exact", json_boolean(exact));
     if (json_is_true(json_object_get(root, "error"))) {
-        TRY(tree_error(query, root, err));
+        TRY(tree_error(root, offset, err));
     }
     const json_t *statements = json_object_get(root, "statements");
     const json_t *node = json_object_get(json_array_get(statements, 0), "node");
     if (json_array_size(statements) != 1 || !json_is_object(node)) {
-        rc = error_set(err, E_SQL_PARSE, "a query must be one SELECT");
-        sql_query_place(query, 0, err);
-        goto out;
+        *offset = 0;
+        TRY(error_set(err, E_SQL_PARSE, "a query must be one SELECT"));
     }
     *owner = root;
     *out = node;
@@ -79,6 +80,16 @@ Status sql_tree_parse(DuckConn *conn, const SqlQuery *query, json_t **owner, con
 out:
     json_decref(root);
     mem_free(text);
+    return rc;
+}
+
+Status sql_tree_parse(DuckConn *conn, const SqlQuery *query, json_t **owner, const json_t **out, Error *err)
+{
+    int64_t offset;
+    Status rc = sql_tree_parse_text(conn, query->rewritten, owner, out, &offset, err);
+    if (rc == ERR_INVALID) {
+        sql_query_place(query, offset, err);
+    }
     return rc;
 }
 
@@ -103,34 +114,51 @@ static void clear_locations(json_t *node)
     }
 }
 
+/* Prints the one statement whose node is `head`, the node's own text, `tail`. */
+static Status print_node(DuckConn *conn, const char *head, const json_t *node, const char *tail, char **out, Error *err)
+{
+    Text json = TEXT(SQL_TEXT_MAX);
+    json_t *copy = json_deep_copy(node);
+    clear_locations(copy);
+    char *dumped = json_dumps(copy, JSON_COMPACT | JSON_ENCODE_ANY);
+    text_printf(&json, "{\"error\":false,\"statements\":[{\"node\":%s", head);
+    text_append(&json, dumped ? dumped : "");
+    text_printf(&json, "%s,\"named_param_map\":[]}]}", tail);
+    Status rc = ask(conn, "SELECT json_deserialize_sql(CAST($1 AS JSON))", text_str(&json), out, err);
+    json_decref(copy);
+    free(dumped);
+    text_free(&json);
+    return rc;
+}
+
+Status sql_tree_print_query(DuckConn *conn, const json_t *query, Arena *arena, const char **out, Error *err)
+{
+    char *text = NULL;
+    Status rc = print_node(conn, "", query, "", &text, err);
+    if (rc == OK) {
+        *out = arena_strdup(arena, text);
+    }
+    mem_free(text);
+    return rc;
+}
+
 Status sql_tree_print(DuckConn *conn, const json_t *expression, Arena *arena, const char **out, Error *err)
 {
-    static const char HEAD[] = "{\"error\":false,\"statements\":[{\"node\":{\"type\":\"SELECT_NODE\",\"modifiers\":[],"
-                               "\"cte_map\":{\"map\":[]},\"select_list\":[";
+    static const char HEAD[] = "{\"type\":\"SELECT_NODE\",\"modifiers\":[],\"cte_map\":{\"map\":[]},\"select_list\":[";
     static const char TAIL[] =
         "],\"from_table\":{\"type\":\"EMPTY\",\"alias\":\"\",\"sample\":null,\"query_location\":0},"
         "\"where_clause\":null,\"group_expressions\":[],\"group_sets\":[],"
         "\"aggregate_handling\":\"STANDARD_HANDLING\",\"having\":null,\"sample\":null,"
-        "\"qualify\":null},\"named_param_map\":[]}]}";
-    Text json = TEXT(SQL_TEXT_MAX);
+        "\"qualify\":null}";
     char *text = NULL;
-    json_t *copy = json_deep_copy(expression);
     Status rc = OK;
-    clear_locations(copy);
-    char *dumped = json_dumps(copy, JSON_COMPACT | JSON_ENCODE_ANY);
-    text_append(&json, HEAD);
-    text_append(&json, dumped ? dumped : "");
-    text_append(&json, TAIL);
-    TRY(ask(conn, "SELECT json_deserialize_sql(CAST($1 AS JSON))", text_str(&json), &text, err));
+    TRY(print_node(conn, HEAD, expression, TAIL, &text, err));
     if (!str_starts(text, "SELECT ")) {
         TRY(error_set(err, E_INTERNAL, "DuckDB printed \"%s\" for an expression", text));
     }
     *out = arena_strdup(arena, text + strlen("SELECT "));
 out:
-    json_decref(copy);
-    free(dumped);
     mem_free(text);
-    text_free(&json);
     return rc;
 }
 

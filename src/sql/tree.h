@@ -16,6 +16,11 @@
 /* Parses the rewritten text of `query`. *out is the statement's query node, owned by *owner (json_decref). Errors:
  * E_SQL_PARSE with its place when DuckDB cannot parse it or when it is no single SELECT. */
 Status sql_tree_parse(DuckConn *conn, const SqlQuery *query, json_t **owner, const json_t **out, Error *err);
+/* The same for a text that stands for itself: *offset is the place of an error in it, -1 when unknown. */
+Status sql_tree_parse_text(DuckConn *conn, const char *sql, json_t **owner, const json_t **out, int64_t *offset,
+                           Error *err);
+/* The text of a query node; NULL locations and all. */
+Status sql_tree_print_query(DuckConn *conn, const json_t *query, Arena *arena, const char **out, Error *err);
 /* The text of an expression of a tree. */
 Status sql_tree_print(DuckConn *conn, const json_t *expression, Arena *arena, const char **out, Error *err);
 

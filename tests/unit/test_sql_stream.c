@@ -18,36 +18,19 @@ static SqlQuery *rewrite(const char *input, Text *out)
     return query;
 }
 
-/* Tables are `t VERSION AS OF 1`, so that they are relations without being streams. */
 static void run_facts(void *context, const char *input, Text *out)
 {
     SqlQuery *query = rewrite(input, out);
     if (!query) {
         return;
     }
-    const SqlRelation *relations;
-    size_t n = sql_query_relations(query, &relations);
-    bool is_stream[16] = {false};
-    for (size_t i = 0; i < n && i < 16; i++) {
-        is_stream[i] = relations[i].stream;
-    }
-    Arena *arena = arena_new();
-    SqlStreamFacts facts;
+    SqlQueryFacts facts;
     Error err = ERROR_NONE;
-    if (sql_query_stream_facts(context, query, is_stream, arena, &facts, &err) != OK) {
+    if (sql_query_facts(context, query, &facts, &err) != OK) {
         sql_case_error(&err, out);
     } else {
-        text_printf(out, "%s%s%s\n",
-                    facts.stateless      ? "stateless"
-                    : facts.reads_stream ? "stateful"
-                                         : "no stream",
-                    facts.uses_time ? ", time" : "", facts.uses_random ? ", random" : "");
-        if (facts.why) {
-            text_printf(out, "%s [%.*s]\n", facts.why, (int)(facts.why_span.end - facts.why_span.begin),
-                        input + facts.why_span.begin);
-        }
+        text_printf(out, "%s%s\n", facts.uses_time ? "time" : "-", facts.uses_random ? ", random" : "");
     }
-    arena_free(arena);
     sql_query_free(query);
 }
 
@@ -107,9 +90,9 @@ static void run_predicates(void *context, const char *input, Text *out)
     sql_query_free(query);
 }
 
-static void test_sql_stream_facts__cases(void **state)
+static void test_sql_query_facts__cases(void **state)
 {
-    sql_cases_check("stream_facts", run_facts, *state);
+    sql_cases_check("query_facts", run_facts, *state);
 }
 
 static void test_sql_fix_time__cases(void **state)
@@ -333,7 +316,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sql_stream_facts__cases),
+        cmocka_unit_test(test_sql_query_facts__cases),
         cmocka_unit_test(test_sql_fix_time__cases),
         cmocka_unit_test(test_sql_predicates__cases),
         cmocka_unit_test(test_sql_functions__knows_every_aggregate),
