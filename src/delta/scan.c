@@ -9,6 +9,7 @@
 #include "delta/stats.h"
 #include "delta/table_int.h"
 #include "delta/transaction_int.h"
+#include "delta/variant.h"
 
 const char *delta_scan_sql(const DeltaScan *scan)
 {
@@ -178,11 +179,39 @@ static const char *partition_key(const ScanColumns *columns, size_t i)
     return field ? delta_scan_stored_name(columns, field) : columns->partition_columns[i];
 }
 
-static Status finish(DeltaScan *scan, const ScanColumns *columns, DeltaScan **out, Error *err)
+/* How the files keep their variants. */
+static Status look_at_variants(DeltaScan *scan, ScanColumns *columns, Error *err)
+{
+    Status rc = OK;
+    size_t logical = 0, plain = 0;
+
+    for (size_t i = 0; i < scan->n_files; i++) {
+        DeltaVariantForm form = DELTA_VARIANT_ABSENT;
+        TRY(delta_variant_form(scan->files[i].place, &form, err));
+        if (form == DELTA_VARIANT_TYPED) {
+            TRY(error_set(
+                err, E_DELTA_TYPE,
+                "data file %s: its variants are shredded but lack Parquet's logical type VARIANT, a form that "
+                "this freshet does not read",
+                scan->files[i].place));
+        }
+        scan->files[i].plain_variants = form == DELTA_VARIANT_PLAIN;
+        plain += form == DELTA_VARIANT_PLAIN;
+        logical += form == DELTA_VARIANT_LOGICAL;
+    }
+    columns->variants = plain == 0 ? SCAN_VARIANTS_LOGICAL : logical == 0 ? SCAN_VARIANTS_PLAIN : SCAN_VARIANTS_MIXED;
+out:
+    return rc;
+}
+
+static Status finish(DeltaScan *scan, ScanColumns *columns, DeltaScan **out, Error *err)
 {
     Status rc = OK;
 
-    scan->handle = delta_scan_publish(scan);
+    if (delta_schema_has_variant(columns->schema)) {
+        TRY(look_at_variants(scan, columns, err));
+    }
+    scan->handle = columns->handle = delta_scan_publish(scan);
     TRY(delta_scan_write_sql(scan, columns, err));
     *out = scan;
 out:

@@ -1,4 +1,4 @@
-/* The functions a scan's SQL calls: constants per file and rows that are not deleted.
+/* The functions a scan's SQL calls: constants per file, rows that are not deleted, variants that can be trusted.
  *
  * SQL knows a scan by a number. Scans are published before their statement runs and withdrawn after it, so a function
  * that has found its scan may use it to the end of the call.
@@ -10,6 +10,7 @@
 #include "delta/constraint.h"
 #include "delta/scan_int.h"
 #include "delta/schema_int.h"
+#include "delta/variant.h"
 #include "duck/function.h"
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
@@ -167,6 +168,56 @@ out:
     return rc;
 }
 
+/* freshet_plain(scan, file_index): are the file's variants two binaries? */
+static Status call_plain(const DuckScalarArgs *args, Error *err)
+{
+    const DeltaScan *scan = args->rows ? find_scan(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
+    const uint64_t *files = args->inputs[1].data;
+    bool *plain = args->output->data;
+
+    for (size_t i = 0; i < args->rows; i++) {
+        if (!scan || files[i] >= scan->n_files) {
+            return no_scan(err);
+        }
+        plain[i] = scan->files[files[i]].plain_variants;
+    }
+    return OK;
+}
+
+/* freshet_variant(scan, file_index, metadata, value): both behind each other, as variant_bytes_to_variant takes them,
+ * once it is sure that they are a variant */
+static Status call_variant(const DuckScalarArgs *args, Error *err)
+{
+    const DeltaScan *scan = args->rows ? find_scan(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
+    const uint64_t *files = args->inputs[1].data;
+    const DuckString *metadata = args->inputs[2].data, *values = args->inputs[3].data;
+    Text bytes = TEXT(SIZE_MAX);
+    Status rc = OK;
+
+    for (size_t i = 0; i < args->rows; i++) {
+        if (duck_column_is_null(args->output, i)) {
+            continue;
+        }
+        if (!scan || files[i] >= scan->n_files) {
+            rc = no_scan(err);
+            break;
+        }
+        const char *names = duck_string_data(&metadata[i]), *value = duck_string_data(&values[i]);
+        size_t n_names = duck_string_length(&metadata[i]), n_value = duck_string_length(&values[i]);
+        rc = delta_variant_check((const uint8_t *)names, n_names, (const uint8_t *)value, n_value, err);
+        if (rc != OK) {
+            (void)error_context(err, "data file %s", scan->files[files[i]].place);
+            break;
+        }
+        text_clear(&bytes);
+        text_append_n(&bytes, names, n_names);
+        text_append_n(&bytes, value, n_value);
+        duck_column_set_string(args->output, i, text_str(&bytes), bytes.length);
+    }
+    text_free(&bytes);
+    return rc;
+}
+
 typedef struct Int128 { /* DuckDB's HUGEINT */
     uint64_t lower;
     int64_t upper;
@@ -212,6 +263,8 @@ Status delta_scan_register(Duck *duck, Error *err)
 {
     static const char *const CONST_TYPES[] = {"UBIGINT", "UINTEGER", "UBIGINT"};
     static const char *const KEEP_TYPES[] = {"UBIGINT", "UBIGINT", "BIGINT"};
+    static const char *const PLAIN_TYPES[] = {"UBIGINT", "UBIGINT"};
+    static const char *const VARIANT_TYPES[] = {"UBIGINT", "UBIGINT", "BLOB", "BLOB"};
     static const char *const NARROW_TYPES[] = {"HUGEINT", "INTEGER", "VARCHAR"};
     static const DuckScalar FUNCTIONS[] = {
         {.name = "freshet_const",
@@ -220,6 +273,16 @@ Status delta_scan_register(Duck *duck, Error *err)
          .returns = "VARCHAR",
          .call = call_const},
         {.name = "freshet_keep", .parameters = KEEP_TYPES, .n_parameters = 3, .returns = "BOOLEAN", .call = call_keep},
+        {.name = "freshet_plain",
+         .parameters = PLAIN_TYPES,
+         .n_parameters = 2,
+         .returns = "BOOLEAN",
+         .call = call_plain},
+        {.name = "freshet_variant",
+         .parameters = VARIANT_TYPES,
+         .n_parameters = 4,
+         .returns = "BLOB",
+         .call = call_variant},
         {.name = "freshet_narrow",
          .parameters = NARROW_TYPES,
          .n_parameters = 3,

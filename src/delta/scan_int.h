@@ -12,6 +12,7 @@ typedef struct ScanFile {
     const DeltaDeletionVector *deletion_vector; /* NULL = none */
     const DeltaDeletionVector *except;          /* of a difference: rows of this vector are not wanted; NULL = none */
     _Atomic(DeltaBitmap *) deleted, excepted;   /* loaded when the file's first rows arrive */
+    bool plain_variants;                        /* its variants are two binaries, without Parquet's logical type */
 } ScanFile;
 
 struct DeltaScan {
@@ -35,6 +36,8 @@ typedef struct ScanColumns {
     size_t n_partition_columns;
     enum { SCAN_BY_NAME, SCAN_BY_PHYSICAL_NAME, SCAN_BY_ID } mapping;
     bool utc; /* the session's TimeZone is UTC: instants of any kind of Parquet timestamp read the same */
+    enum { SCAN_VARIANTS_LOGICAL, SCAN_VARIANTS_PLAIN, SCAN_VARIANTS_MIXED } variants; /* of all files */
+    uint64_t handle;                                                                   /* of the scan */
 } ScanColumns;
 
 /* Index of the partition column, -1 when it is none. */

@@ -18,6 +18,10 @@
  * that changes nothing and the column is declared TIMESTAMPTZ, so filters reach the row groups. In any other it is
  * declared as a union of both: DuckDB picks the member of the file's own type, and the plain ones are placed in UTC
  * here.
+ *
+ * Variants: groups with Parquet's logical type are VARIANT for DuckDB. Those without are declared as the two binaries
+ * they are, checked by freshet_variant, and decoded. Where files of both kinds meet, all are declared VARIANT: DuckDB
+ * then makes a variant object of the two binaries, which is taken apart again where freshet_plain says so.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -26,6 +30,8 @@
 #include "delta/scan_int.h"
 #include "delta/schema_int.h"
 #include "duck/parquet.h"
+
+static const char PLAIN_VARIANT[] = "STRUCT(metadata BLOB, \"value\" BLOB)";
 
 /* The third member takes the map's default_value, which is an INTEGER NULL. */
 static const char INSTANT_UNION[] = "UNION(tz TIMESTAMPTZ, ntz TIMESTAMP, nothing INTEGER)";
@@ -70,6 +76,9 @@ static bool needs_rebuild(const ScanColumns *columns, const DeltaType *type)
     if (type->id == DELTA_TIMESTAMP) {
         return !columns->utc;
     }
+    if (type->id == DELTA_VARIANT) {
+        return columns->variants != SCAN_VARIANTS_LOGICAL;
+    }
     for (size_t i = 0; i < type->n_fields; i++) {
         const DeltaField *field = &type->fields[i];
         if (needs_rebuild(columns, field->type) || !is_stored(field->type) ||
@@ -87,6 +96,7 @@ static void stored_type_sql(const ScanColumns *columns, const DeltaType *type, T
 
     switch (type->id) {
     case DELTA_TIMESTAMP: text_append(out, columns->utc ? "TIMESTAMPTZ" : INSTANT_UNION); break;
+    case DELTA_VARIANT: text_append(out, columns->variants == SCAN_VARIANTS_PLAIN ? PLAIN_VARIANT : "VARIANT"); break;
     case DELTA_ARRAY:
         stored_type_sql(columns, type->fields[0].type, out);
         text_append(out, "[]");
@@ -154,6 +164,24 @@ static void rebuild_struct(const ScanColumns *columns, const DeltaType *type, co
     text_free(&member);
 }
 
+static void rebuild_variant(const ScanColumns *columns, const char *expression, Text *out)
+{
+    unsigned long long handle = columns->handle;
+
+    if (columns->variants == SCAN_VARIANTS_PLAIN) {
+        text_printf(out,
+                    "variant_bytes_to_variant(freshet_variant(%llu, file_index, struct_extract(%s, 'metadata'), "
+                    "struct_extract(%s, 'value')))",
+                    handle, expression, expression);
+        return;
+    }
+    text_printf(out,
+                "CASE WHEN freshet_plain(%llu, file_index) THEN variant_bytes_to_variant(freshet_variant(%llu, "
+                "file_index, CAST(variant_extract(%s, 'metadata') AS BLOB), CAST(variant_extract(%s, 'value') AS "
+                "BLOB))) ELSE %s END",
+                handle, handle, expression, expression, expression);
+}
+
 /* Appends the SQL that turns a value as stored into one of the column's type; `depth` keeps lambda parameters apart. */
 static void rebuild_sql(const ScanColumns *columns, const DeltaType *type, const char *expression, int depth, Text *out)
 {
@@ -170,6 +198,7 @@ static void rebuild_sql(const ScanColumns *columns, const DeltaType *type, const
                     "WHEN 'ntz' THEN union_extract(%s, 'ntz') AT TIME ZONE 'UTC' END",
                     expression, expression, expression);
         break;
+    case DELTA_VARIANT: rebuild_variant(columns, expression, out); break;
     case DELTA_STRUCT: rebuild_struct(columns, type, expression, depth, out); break;
     case DELTA_ARRAY:
         text_append(out, "list_transform(");

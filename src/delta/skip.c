@@ -246,7 +246,8 @@ void delta_skip_sql(const ScanColumns *columns, const DeltaPredicate *predicates
         const DeltaField *field = find_field(columns, &predicates[i], &path);
         int partition = predicates[i].n_column == 1 && field ? delta_scan_partition(columns, field->name) : -1;
         bool compares = predicates[i].compare != DELTA_IS_NULL && predicates[i].compare != DELTA_IS_NOT_NULL;
-        if (field && field->type->n_fields == 0 && field->type->id != DELTA_VOID &&
+        /* a variant that holds null is NULL here, but not in the statistics */
+        if (field && field->type->n_fields == 0 && field->type->id != DELTA_VOID && field->type->id != DELTA_VARIANT &&
             (!compares || predicates[i].n_values > 0)) {
             text_append(where, skip.n_conditions++ ? " AND (" : " WHERE (");
             if (partition >= 0) {

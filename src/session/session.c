@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "session/columns.h"
+#include "session/copy.h"
 #include "session/dml.h"
 #include "session/relation.h"
 #include "session/session_int.h"
@@ -67,17 +68,20 @@ static Status run_query(Session *session, const SqlText *text, const SqlStatemen
 {
     Status rc = OK;
     SqlQuery *query = NULL;
+    Text copy = TEXT(TEXT_SQL_MAX);
 
     if (session_drop_view(session, text, statement->query)) {
         goto out;
     }
     TRY(session_prepare(session, text, statement->query, &query, err));
     TRY(session_check_lasting(session, text, statement->query, err));
-    rc = duck_query_stream(session->conn, sql_query_text(query), result, err);
-    if (rc != OK) {
+    session_copy_variants(session->conn, sql_query_text(query), &copy);
+    rc = duck_query_stream(session->conn, copy.length > 0 ? text_str(&copy) : sql_query_text(query), result, err);
+    if (rc != OK && copy.length == 0) {
         sql_query_place(query, duck_error_position(session->conn), err);
     }
 out:
+    text_free(&copy);
     sql_query_free(query);
     return rc;
 }
