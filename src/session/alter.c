@@ -123,8 +123,7 @@ out:
 
 /* ---- RESTORE ---- */
 
-static Status restored_version(Session *session, DeltaTable *table, const SqlRestore *restore, int64_t *version,
-                               Error *err)
+Status session_version(Session *session, DeltaTable *table, const SqlRestore *restore, int64_t *version, Error *err)
 {
     Status rc = OK;
     int64_t ms = 0;
@@ -152,7 +151,7 @@ Status session_run_restore(Session *session, const SqlText *text, const SqlState
 
     TRY(sql_restore_parse(text, statement->rest_span, arena, &restore, err));
     TRY(session_target(session, text, &statement->target, &table, err));
-    TRY(restored_version(session, table, &restore, &version, err));
+    TRY(session_version(session, table, &restore, &version, err));
     TRY(table_restore(table, session_conn(session), version, restore.timestamp, &done, err));
     text_printf(&sql,
                 "SELECT %" PRId64 "::BIGINT AS table_size_after_restore, %" PRId64

@@ -16,6 +16,9 @@ Status session_run_alter(Session *session, const SqlText *text, const SqlStateme
                          Error *err);
 Status session_run_restore(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                            Error *err);
+/* clone.c: CREATE TABLE ... CLONE: a row with its metrics, none when IF NOT EXISTS left a table alone. */
+Status session_run_clone(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                         Error *err);
 /* CONVERT TO DELTA: a row with the number of files. */
 Status session_run_convert(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                            Error *err);

@@ -99,18 +99,16 @@ Status session_target(Session *session, const SqlText *text, const SqlName *name
     return relation_table(session->duck, session->warehouse, text, &relation, out, err);
 }
 
-/* The place of a table that may not be there yet, remembered under its name. */
-static Status new_table(Session *session, const SqlStatement *statement, DeltaTable **out, Error *err)
+Status session_new_table(Session *session, const SqlName *name, const char *location, DeltaTable **out, Error *err)
 {
     Status rc = OK;
-    const SqlName *name = &statement->target;
     bool exists = false;
 
     if (name->path != NULL) {
         TRY(delta_table_open(session->duck, name->path, out, err));
     } else {
         TRY(warehouse_check_name(name->schema, name->name, err));
-        TRY(warehouse_register(session->warehouse, name->schema, name->name, statement->location, err));
+        TRY(warehouse_register(session->warehouse, name->schema, name->name, location, err));
         TRY(warehouse_table(session->warehouse, name->schema, name->name, out, &exists, err));
     }
 out:
@@ -138,7 +136,7 @@ static Status run_create_table(Session *session, const SqlText *text, const SqlS
     for (size_t i = 0; i < statement->n_properties; i++) {
         properties[i] = (TableProperty){statement->properties[i].key, statement->properties[i].value};
     }
-    TRY(new_table(session, statement, &table, err));
+    TRY(session_new_table(session, &statement->target, statement->location, &table, err));
     TableSpec spec = {
         .schema = schema,
         .query = query != NULL ? sql_query_text(query) : NULL,
@@ -459,7 +457,7 @@ static const StatementRunner RUNNERS[] = {
     [SQL_OPTIMIZE] = refuse_kind,
     [SQL_VACUUM] = refuse_kind,
     [SQL_RESTORE] = session_run_restore,
-    [SQL_CLONE] = refuse_kind,
+    [SQL_CLONE] = session_run_clone,
     [SQL_CONVERT] = session_run_convert,
     [SQL_QUERY] = run_query,
 };

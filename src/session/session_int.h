@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "session/session.h"
+#include "sql/statement_alter.h"
 #include "stream/source.h"
 #include "table/rewrite.h"
 
@@ -34,6 +35,10 @@ Status session_check_lasting(Session *session, const SqlText *text, SqlSpan span
 
 /* The table a statement is about; the error's place is the name. */
 Status session_target(Session *session, const SqlText *text, const SqlName *name, DeltaTable **out, Error *err);
+/* The place of a table that may not be there yet, remembered under its name. `location`: LOCATION, or NULL. */
+Status session_new_table(Session *session, const SqlName *name, const char *location, DeltaTable **out, Error *err);
+/* The version that VERSION or TIMESTAMP AS OF means. */
+Status session_version(Session *session, DeltaTable *table, const SqlRestore *restore, int64_t *version, Error *err);
 /* Finds what the condition demands of the table alone, to skip files by. `others`: further FROM items it is about ("" or
  * ", ..."). */
 void session_predicates(Session *session, Arena *arena, const char *others, TableCondition *where);

@@ -390,6 +390,27 @@ out:
 
 /* ---- RESTORE ---- */
 
+/* VERSION AS OF n, TIMESTAMP AS OF expression, up to `end` */
+static Status version_or_time(SqlCursor *c, size_t end, SqlRestore *out, Error *err)
+{
+    Status rc = OK;
+    bool version = cursor_accept(c, SQL_W_VERSION);
+
+    if (!version && !cursor_accept(c, SQL_W_TIMESTAMP)) {
+        TRY(cursor_expected(c, err, "TO VERSION AS OF or TO TIMESTAMP AS OF behind the table"));
+    }
+    TRY(cursor_expect(c, SQL_W_AS, version ? "behind VERSION" : "behind TIMESTAMP", err));
+    TRY(cursor_expect(c, SQL_W_OF, "behind AS", err));
+    if (c->at >= end) {
+        TRY(cursor_expected(c, err, version ? "the number of a version" : "a timestamp"));
+    }
+    *out = (SqlRestore){.version = version ? cursor_slice(c, c->at, end) : NULL,
+                        .timestamp = version ? NULL : cursor_slice(c, c->at, end)};
+    c->at = end;
+out:
+    return rc;
+}
+
 Status sql_restore_parse(const SqlText *text, SqlSpan span, Arena *arena, SqlRestore *out, Error *err)
 {
     Status rc = OK;
@@ -398,17 +419,53 @@ Status sql_restore_parse(const SqlText *text, SqlSpan span, Arena *arena, SqlRes
     TRY(sql_lex(text, span, &tokens, err));
     SqlCursor c = {.text = text, .tokens = tokens.items, .end = tokens.count, .arena = arena};
     (void)cursor_accept(&c, SQL_W_TO);
-    bool version = cursor_accept(&c, SQL_W_VERSION);
-    if (!version && !cursor_accept(&c, SQL_W_TIMESTAMP)) {
-        TRY(cursor_expected(&c, err, "TO VERSION AS OF or TO TIMESTAMP AS OF behind the table"));
+    TRY(version_or_time(&c, c.end, out, err));
+out:
+    sql_tokens_fini(&tokens);
+    return rc;
+}
+
+/* ---- CLONE ---- */
+
+static Status clone_clauses(SqlCursor *c, SqlClone *out, Error *err)
+{
+    Status rc = OK;
+
+    while (!cursor_done(c)) {
+        if (out->properties == NULL && cursor_accept(c, SQL_W_TBLPROPERTIES)) {
+            TRY(cursor_options(c, &out->properties, &out->n_properties, err));
+        } else if (out->location == NULL && cursor_accept(c, SQL_W_LOCATION)) {
+            TRY(cursor_string(c, "the location as a string", &out->location, err));
+        } else {
+            TRY(cursor_expected(c, err, "VERSION AS OF, TIMESTAMP AS OF, TBLPROPERTIES or LOCATION"));
+        }
     }
-    TRY(cursor_expect(&c, SQL_W_AS, version ? "behind VERSION" : "behind TIMESTAMP", err));
-    TRY(cursor_expect(&c, SQL_W_OF, "behind AS", err));
-    if (cursor_done(&c)) {
-        TRY(cursor_expected(&c, err, version ? "the number of a version" : "a timestamp"));
+out:
+    return rc;
+}
+
+Status sql_clone_parse(const SqlText *text, SqlSpan span, Arena *arena, SqlClone *out, Error *err)
+{
+    Status rc = OK;
+    SqlTokens tokens = {0};
+    SqlClone clone = {0};
+
+    TRY(sql_lex(text, span, &tokens, err));
+    SqlCursor c = {.text = text, .tokens = tokens.items, .end = tokens.count, .arena = arena};
+    clone.shallow = cursor_accept(&c, SQL_W_SHALLOW);
+    (void)cursor_accept(&c, SQL_W_DEEP);
+    TRY(cursor_expect(&c, SQL_W_CLONE, "behind the table", err));
+    TRY(cursor_table_name(&c, false, &clone.source, err));
+    if (cursor_is(&c, 0, SQL_W_VERSION) || cursor_is(&c, 0, SQL_W_TIMESTAMP)) {
+        size_t end = c.at;
+        while (end < c.end && !sql_token_is_word(&c.tokens[end], SQL_W_TBLPROPERTIES) &&
+               !sql_token_is_word(&c.tokens[end], SQL_W_LOCATION)) {
+            end++;
+        }
+        TRY(version_or_time(&c, end, &clone.at, err));
     }
-    *out = (SqlRestore){.version = version ? cursor_slice(&c, c.at, c.end) : NULL,
-                        .timestamp = version ? NULL : cursor_slice(&c, c.at, c.end)};
+    TRY(clone_clauses(&c, &clone, err));
+    *out = clone;
 out:
     sql_tokens_fini(&tokens);
     return rc;

@@ -56,6 +56,17 @@ typedef struct SqlRestore {
 } SqlRestore;
 Status sql_restore_parse(const SqlText *text, SqlSpan span, Arena *arena, SqlRestore *out, Error *err);
 
+/* {DEEP | SHALLOW} CLONE source [VERSION | TIMESTAMP AS OF x] [TBLPROPERTIES (...)] [LOCATION 'uri']; CLONE alone is deep. */
+typedef struct SqlClone {
+    bool shallow;
+    SqlName source;
+    SqlRestore at; /* neither: the newest version */
+    const SqlOption *properties;
+    size_t n_properties;
+    const char *location; /* NULL when absent */
+} SqlClone;
+Status sql_clone_parse(const SqlText *text, SqlSpan span, Arena *arena, SqlClone *out, Error *err);
+
 /* [NO STATISTICS] [PARTITIONED BY (column type, ...)] of CONVERT TO DELTA. */
 Status sql_convert_parse(const SqlText *text, SqlSpan span, Arena *arena, const SqlColumn **partitions, size_t *n,
                          Error *err);

@@ -4,6 +4,8 @@ import shutil
 import pytest
 from shapes import SHAPES
 from sweep import all_failpoints, judge, kill_points, run_scenario, trace
+from test_statement_sweep import STATEMENTS
+from test_statement_sweep import trace as trace_statement
 
 PARTS = 2  # a shape is swept in so many tests, for the sake of parallel runs
 
@@ -41,5 +43,7 @@ def test_no_failpoint_is_left_out(freshet, tmp_path):
     for shape in SHAPES:
         for names in trace(freshet, shape, tmp_path / shape.name)[1]:
             passed |= names.keys()
+    for number, name in enumerate(STATEMENTS):
+        passed |= trace_statement(freshet, name, tmp_path / f"statement{number}").keys()
     print(f"{len(passed)} of {len(all_failpoints())} failpoints are passed")
     assert sorted(set(all_failpoints()) - passed) == []
