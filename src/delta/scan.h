@@ -41,6 +41,8 @@ int64_t delta_scan_bytes(const DeltaScan *scan);
 /* All live files that may hold matching rows. */
 Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
                            DeltaScan **out, Error *err);
+/* Any files with `rows` rows between them, for who needs no more; *out is NULL when statistics do not tell which. */
+Status delta_scan_first(DeltaSnapshot *snapshot, DuckConn *conn, int64_t rows, DeltaScan **out, Error *err);
 /* These files only (a stream's batch), read with `schema` (columns missing in a file are NULL). Partition columns as named. */
 typedef struct DeltaScanSource {
     DeltaTable *table;

@@ -69,6 +69,8 @@ size_t delta_snapshot_domains(const DeltaSnapshot *snapshot, const DeltaDomain *
 Status delta_snapshot_files_sql(const DeltaSnapshot *snapshot, Text *out, Error *err);
 /* Number of live files and their bytes. */
 Status delta_snapshot_totals(const DeltaSnapshot *snapshot, DuckConn *conn, int64_t *files, int64_t *bytes, Error *err);
+/* Number of rows by the statistics of the files; -1 when they do not say. */
+Status delta_snapshot_rows(const DeltaSnapshot *snapshot, DuckConn *conn, int64_t *rows, Error *err);
 
 /* Calls back for each live file, in no order; DeltaFile is borrowed for the call. For uses that must see every file (overwrite, initial stream). */
 typedef Status (*DeltaFileCallback)(void *context, const DeltaFile *file, Error *err);

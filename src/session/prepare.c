@@ -84,6 +84,34 @@ out:
     return rc;
 }
 
+/* Rows that are only counted are not read, and of rows that are cut off not more than that. *done is false when the
+ * query needs more, or statistics do not tell. */
+static Status little_sql(Session *session, const SqlText *text, const SqlQuery *query, const SqlRelation *relation,
+                         Text *out, bool *done, Error *err)
+{
+    static const int64_t ROWS_MAX = 10000;
+    StreamRelation resolved = {0};
+    bool counts = sql_query_only_counts(session->conn, query);
+    int64_t rows = counts ? -1 : sql_query_first_rows(session->conn, query);
+    Status rc = OK;
+
+    *done = false;
+    if (relation->stream || relation->kind == SQL_RELATION_FUNCTION || (!counts && (rows < 0 || rows > ROWS_MAX))) {
+        return OK;
+    }
+    TRY(relation_resolve_little(session->duck, session->conn, session->warehouse, text, relation, rows, &resolved,
+                                err));
+    if (resolved.sql != NULL) {
+        text_append(out, resolved.sql);
+        session->relations = mem_grow(session->relations, session->n_relations, &session->relations_capacity,
+                                      sizeof *session->relations);
+        session->relations[session->n_relations++] = resolved;
+        *done = true;
+    }
+out:
+    return rc;
+}
+
 /* Relation i of a query as a SELECT; what it holds is the session's until session_finish. */
 static Status relation_sql(Session *session, const SqlText *text, const SqlQuery *query, size_t i, int depth, Text *out,
                            Error *err)
@@ -93,6 +121,7 @@ static Status relation_sql(Session *session, const SqlText *text, const SqlQuery
     SqlPredicate *predicates = NULL;
     size_t n_predicates = 0;
     const SqlRelation *relations = NULL;
+    bool done;
 
     sql_query_relations(query, &relations);
     const SqlRelation *relation = &relations[i];
@@ -100,6 +129,10 @@ static Status relation_sql(Session *session, const SqlText *text, const SqlQuery
                                                                   : NULL;
     if (view != NULL) {
         TRY(expand_view(session, view, depth, out, err));
+        goto out;
+    }
+    TRY(little_sql(session, text, query, relation, out, &done, err));
+    if (done) {
         goto out;
     }
     if (sql_query_predicates(session->conn, query, i, arena, &predicates, &n_predicates, NULL) != OK) {

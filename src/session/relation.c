@@ -169,12 +169,11 @@ out:
     return rc;
 }
 
-static Status resolve_table(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
-                            const SqlRelation *relation, const char *pinned, const DeltaPredicate *predicates, size_t n,
-                            StreamRelation *out, char **pin, Error *err)
+/* The table of a relation at the version it is asked for. */
+static Status hold_table(TableRelation *held, Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
+                         const SqlRelation *relation, const char *pinned, Error *err)
 {
     Status rc = OK;
-    TableRelation *held = mem_alloc(sizeof *held);
     int64_t version = -1;
 
     TRY(relation_table(duck, warehouse, text, relation, &held->table, err));
@@ -184,13 +183,12 @@ static Status resolve_table(Duck *duck, DuckConn *conn, Warehouse *warehouse, co
     } else {
         TRY(delta_table_snapshot_at(held->table, conn, version, &held->snapshot, err));
     }
-    TRY(delta_scan_snapshot(held->snapshot, conn, predicates, n, &held->scan, err));
-    if (pin != NULL) {
-        Text id = TEXT(4096);
-        text_printf(&id, "%s@%lld", delta_snapshot_metadata(held->snapshot)->id,
-                    (long long)delta_snapshot_version(held->snapshot));
-        *pin = text_take(&id);
-    }
+out:
+    return rc;
+}
+
+static void give_scan(TableRelation *held, StreamRelation *out)
+{
     *out = (StreamRelation){
         .sql = mem_strdup(delta_scan_sql(held->scan)),
         .files = (int64_t)delta_scan_files(held->scan),
@@ -199,6 +197,70 @@ static Status resolve_table(Duck *duck, DuckConn *conn, Warehouse *warehouse, co
         .owner = held,
         .release = table_relation_free,
     };
+}
+
+/* As many rows as the table has. */
+static Status give_count(const TableRelation *held, DuckConn *conn, StreamRelation *out, Error *err)
+{
+    static const int64_t ROWS_MAX = INT64_C(1000000000); /* about a second for DuckDB to count */
+    Text sql = TEXT(4096);
+    int64_t rows = -1;
+    Status rc = OK;
+
+    TRY(delta_snapshot_rows(held->snapshot, conn, &rows, err));
+    if (rows >= 0 && rows <= ROWS_MAX) {
+        text_printf(&sql, "SELECT NULL AS nothing FROM range(%lld)", (long long)rows);
+        out->sql = text_take(&sql);
+        out->rows = rows;
+    }
+out:
+    text_free(&sql);
+    return rc;
+}
+
+Status relation_resolve_little(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
+                               const SqlRelation *relation, int64_t first_rows, StreamRelation *out, Error *err)
+{
+    TableRelation *held = mem_alloc(sizeof *held);
+    Status rc = OK;
+
+    *out = (StreamRelation){0};
+    TRY(hold_table(held, duck, conn, warehouse, text, relation, NULL, err));
+    if (first_rows < 0) {
+        TRY(give_count(held, conn, out, err));
+    } else {
+        TRY(delta_scan_first(held->snapshot, conn, first_rows, &held->scan, err));
+    }
+    if (held->scan != NULL) {
+        give_scan(held, out);
+        held = NULL;
+    }
+out:
+    if (held != NULL) {
+        table_relation_free(held);
+    }
+    if (rc != OK && err != NULL && err->place.line == 0) {
+        sql_error_place(err, text, relation->span);
+    }
+    return rc;
+}
+
+static Status resolve_table(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
+                            const SqlRelation *relation, const char *pinned, const DeltaPredicate *predicates, size_t n,
+                            StreamRelation *out, char **pin, Error *err)
+{
+    Status rc = OK;
+    TableRelation *held = mem_alloc(sizeof *held);
+
+    TRY(hold_table(held, duck, conn, warehouse, text, relation, pinned, err));
+    TRY(delta_scan_snapshot(held->snapshot, conn, predicates, n, &held->scan, err));
+    if (pin != NULL) {
+        Text id = TEXT(4096);
+        text_printf(&id, "%s@%lld", delta_snapshot_metadata(held->snapshot)->id,
+                    (long long)delta_snapshot_version(held->snapshot));
+        *pin = text_take(&id);
+    }
+    give_scan(held, out);
     held = NULL;
 out:
     if (held != NULL) {

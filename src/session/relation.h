@@ -21,6 +21,11 @@ bool relation_is_table(void *warehouse, const char *schema, const char *name);
 Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
                         const SqlRelation *relation, const char *pinned, const SqlPredicate *predicates,
                         size_t n_predicates, StreamRelation *out, char **pin, Error *err);
+/* A newest or older table of which little is needed. `first_rows` < 0: the number of its rows, as so many rows without
+ * a value, and no file is opened; else any rows, at least so many. out->sql is NULL when statistics do not tell enough
+ * for that: then it has to be resolved as a whole. */
+Status relation_resolve_little(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
+                               const SqlRelation *relation, int64_t first_rows, StreamRelation *out, Error *err);
 /* The table a NAME or PATH relation means; E_DELTA_NOT_A_TABLE with the nearest names as hint when there is none. */
 Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
                       DeltaTable **out, Error *err);

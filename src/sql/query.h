@@ -115,4 +115,11 @@ typedef struct SqlPredicate {
 Status sql_query_predicates(DuckConn *conn, const SqlQuery *query, size_t relation, Arena *arena, SqlPredicate **out,
                             size_t *n, Error *err);
 
+/* Is this SELECT count(*) FROM its only relation, without a condition or anything else? Then the number of rows is all
+ * that it needs of the relation. */
+bool sql_query_only_counts(DuckConn *conn, const SqlQuery *query);
+/* Is this SELECT columns FROM its only relation LIMIT n [OFFSET m], and nothing else? Then any n + m rows of the relation
+ * do; -1 when it is not. */
+int64_t sql_query_first_rows(DuckConn *conn, const SqlQuery *query);
+
 #endif

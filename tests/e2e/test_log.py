@@ -94,3 +94,34 @@ def test_spark_takes_all_of_it(freshet, warehouse, spark, kind):
     assert checksum(warehouse, newest)["numFiles"] > 0
     assert spark_agrees(spark, path)
     assert sorted(row.id for row in spark.read.format("delta").load(str(path)).collect()) == sorted(set(ids) - {4} | {11, 1000})
+
+
+@pytest.mark.parametrize("query, rows", [
+    ("SELECT count(*) AS n FROM {t}", [{"n": 18}]),
+    ("SELECT count(*) AS n, count(*) AS m FROM {t} AS x", [{"n": 18, "m": 18}]),
+    ("SELECT count(*) AS n FROM {t} WHERE id < 5", [{"n": 3}]),
+    ("SELECT count(id) AS n FROM {t}", [{"n": 18}]),
+    ("SELECT count(*) AS n FROM {t} VERSION AS OF 3", [{"n": 3}]),
+    ("SELECT count(*) AS n FROM (SELECT * FROM {t} LIMIT 7)", [{"n": 7}]),
+    ("SELECT count(*) AS n FROM {t}, {t} AS u", [{"n": 324}]),
+    ("SELECT count(*) FILTER (id > 100) AS n FROM {t}", [{"n": 8}]),
+    ("SELECT sum(id) AS n FROM {t} LIMIT 1", [{"n": sum(i for i in range(1, 11) if i != 2) + sum(range(100, 110)) - 103}]),
+])
+def test_little_is_read_for_little(freshet, warehouse, query, rows):
+    """Counts and first rows come from the statistics where they can; the answers are those of the rows."""
+    make(freshet, warehouse, "vectors")
+    for table in ("t", f"delta.`{warehouse}/default/t`"):
+        assert [json.loads(line) for line in sql(freshet, warehouse, query.replace("{t}", table)).splitlines()] == rows
+
+
+def test_rows_that_statistics_do_not_tell(freshet, warehouse):
+    ids = make(freshet, warehouse, "vectors")
+    log = log_of(warehouse)
+    newest = max(int(file.stem) for file in log.glob("*.json"))
+    add = next(json.loads(line)["add"] for line in (log / f"{newest:020}.json").read_text().splitlines() if '"add"' in line)
+    del add["stats"]
+    (log / f"{newest:020}.json").write_text(json.dumps({"commitInfo": {"operation": "WRITE"}}) + "\n" + json.dumps({"add": add}) + "\n")
+    assert json.loads(sql(freshet, warehouse, "SELECT count(*) AS n FROM t")) == {"n": len(ids)}
+    for limit in (1, len(ids) - 1, len(ids), 1000):
+        found = [json.loads(line)["id"] for line in sql(freshet, warehouse, f"SELECT id FROM t LIMIT {limit}").splitlines()]
+        assert len(set(found)) == min(limit, len(ids)) and set(found) <= set(ids)
