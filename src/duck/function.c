@@ -283,9 +283,63 @@ void duck_counter_drop(Duck *duck, uint64_t slot)
     (void)duck_registry_remove(duck->counters, slot);
 }
 
+/* ---- freshet_observe ---- */
+
+static void widen(DuckRange *range, int64_t count, int64_t min, int64_t max, double sum)
+{
+    int64_t seen = atomic_load_explicit(&range->min, memory_order_relaxed);
+    while (min < seen && !atomic_compare_exchange_weak(&range->min, &seen, min)) {
+    }
+    seen = atomic_load_explicit(&range->max, memory_order_relaxed);
+    while (max > seen && !atomic_compare_exchange_weak(&range->max, &seen, max)) {
+    }
+    double total = atomic_load_explicit(&range->sum, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(&range->sum, &total, total + sum)) {
+    }
+    atomic_fetch_add_explicit(&range->count, count, memory_order_relaxed);
+}
+
+static Status observe_rows(const DuckScalarArgs *args, Error *err)
+{
+    Duck *duck = args->context;
+    const uint64_t *slots = args->inputs[0].data;
+    const int64_t *values = args->inputs[1].data;
+    uint8_t *results = args->output->data;
+    for (size_t row = 0; row < args->rows;) {
+        uint64_t slot = slots[row];
+        DuckRange *range = duck_registry_get(duck->counters, slot, NULL);
+        if (range == NULL) {
+            return error_set(err, E_INTERNAL, "freshet_observe: there is no range %" PRIu64, slot);
+        }
+        int64_t count = 0, min = INT64_MAX, max = INT64_MIN;
+        double sum = 0;
+        for (; row < args->rows && slots[row] == slot; row++) {
+            results[row] = true;
+            if (!duck_column_is_null(&args->inputs[1], row)) {
+                count++;
+                min = values[row] < min ? values[row] : min;
+                max = values[row] > max ? values[row] : max;
+                sum += (double)values[row];
+            }
+        }
+        widen(range, count, min, max, sum);
+    }
+    return OK;
+}
+
+uint64_t duck_range_register(Duck *duck, DuckRange *range)
+{
+    return duck_registry_add(duck->counters, range);
+}
+
+void duck_range_drop(Duck *duck, uint64_t slot)
+{
+    (void)duck_registry_remove(duck->counters, slot);
+}
+
 Status duck_functions_init(Duck *duck, Error *err)
 {
-    static const char *const PARAMETERS[] = {"UBIGINT", "BOOLEAN"};
+    static const char *const PARAMETERS[] = {"UBIGINT", "BOOLEAN"}, *const OBSERVED[] = {"UBIGINT", "BIGINT"};
     const DuckScalar count = {.name = "freshet_count",
                               .parameters = PARAMETERS,
                               .n_parameters = 2,
@@ -294,6 +348,18 @@ Status duck_functions_init(Duck *duck, Error *err)
                               .handles_null = true,
                               .call = count_rows,
                               .context = duck};
-    Status rc = duck_register_scalar(duck, &count, err);
-    return rc == OK ? duck_relation_init(duck, err) : rc;
+    const DuckScalar observe = {.name = "freshet_observe",
+                                .parameters = OBSERVED,
+                                .n_parameters = 2,
+                                .returns = "BOOLEAN",
+                                .is_volatile = true,
+                                .handles_null = true,
+                                .call = observe_rows,
+                                .context = duck};
+    Status rc = OK;
+    TRY(duck_register_scalar(duck, &count, err));
+    TRY(duck_register_scalar(duck, &observe, err));
+    TRY(duck_relation_init(duck, err));
+out:
+    return rc;
 }

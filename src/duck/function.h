@@ -149,4 +149,13 @@ typedef struct DuckCounter {
 uint64_t duck_counter_register(Duck *duck, DuckCounter *counter);
 void duck_counter_drop(Duck *duck, uint64_t slot);
 
+/* freshet_observe(slot, micros) returns true and takes note of the value, NULL left out; volatile. Set min to INT64_MAX
+ * and max to INT64_MIN before a statement. */
+typedef struct DuckRange {
+    _Atomic int64_t count, min, max;
+    _Atomic double sum;
+} DuckRange;
+uint64_t duck_range_register(Duck *duck, DuckRange *range);
+void duck_range_drop(Duck *duck, uint64_t slot);
+
 #endif

@@ -5,12 +5,14 @@
  *   plan    | every source says how far it may be read; static sides are pinned    | nothing happened
  *   log     | offsets/N written: the batch's input and time are fixed              | N runs again with the same input
  *   read    | sources turn (start, end] into relations                             | same
- *   write   | the query over them; its rows and txn(query id, N) in one commit     | before the commit: same; after: N is done
+ *   write   | the steps, their state; the query; rows and txn(query id, N) in one  | before the commit: same; after: N is done
+ *           | commit, which names the files of state                               |
  *   commit  | commits/N written, with the facts the commit holds                   | N + 1 is next
  *   settle  | sources hear what is in the target; old files of the checkpoint go   | it is done with a later batch
  *
  * A batch that was logged before (a restart) enters at read, with the logged ends, time and pins. A batch in which no
- * source advanced ends after plan. Sources hear of batch N - 1 in batch N, when offsets/N is durable (reference 19.1):
+ * source advanced ends after plan, unless the watermark has moved and a step would let rows out or go (reference 22.4).
+ * Sources hear of batch N - 1 in batch N, when offsets/N is durable (reference 19.1):
  * so what they give up can never be asked for again.
  */
 #include <string.h>
@@ -65,7 +67,10 @@ static Status step_plan(Flow *flow, bool unlimited, Error *err)
     for (size_t i = 0; i < flow->n_readers && !batch->replan; i++) {
         TRY(plan_source(flow, &flow->readers[i], unlimited, err));
     }
-    if (batch->replan || !batch->advanced) {
+    if (!batch->replan && !batch->advanced) {
+        TRY(steps_want_batch(flow, &batch->no_data, err));
+    }
+    if (batch->replan || !(batch->advanced || batch->no_data)) {
         goto out;
     }
     batch->id = flow->next_batch;
@@ -167,7 +172,10 @@ static void facts(const Flow *flow, Text *out)
         text_append(out, i ? "," : "");
         text_append(out, end ? end : "null");
     }
-    text_printf(out, "],\"watermark\":%lld", (long long)flow->watermark_ms);
+    text_printf(out, "],\"watermark\":%lld", (long long)flow->batch.next_watermark_ms);
+    if (flow->plan) {
+        steps_facts(flow, out);
+    }
 }
 
 static void reset_counters(Flow *flow)
@@ -216,6 +224,10 @@ static Status step_write(Flow *flow, bool unlimited, Error *err)
 
     TRY(plan_set_time(flow, batch->time_ms, err));
     reset_counters(flow);
+    batch->next_watermark_ms = batch->watermark_ms;
+    if (flow->plan) {
+        TRY(steps_run(flow, err));
+    }
     plan_statement(flow, &query);
     facts(flow, &json);
     text_append_char(&json, '}');
@@ -229,7 +241,7 @@ static Status step_write(Flow *flow, bool unlimited, Error *err)
                              .batch = batch->id,
                              .query = text_str(&query),
                              .freshet_json = text_str(&json),
-                             .has_rows = batch->advanced,
+                             .has_rows = batch->advanced || flow->plan,
                              .verify = verify,
                              .verify_context = flow};
     TRY(failpoint(FP_STREAM_SINK_BEFORE_WRITE, err));
@@ -254,7 +266,8 @@ static Status log_commit(Flow *flow, Error *err)
 
     facts(flow, &json);
     text_printf(&json, ",\"committed\":%lld}", (long long)flow->committed);
-    Status rc = checkpoint_put_commit(flow->checkpoint, flow->batch.id, flow->watermark_ms, text_str(&json), err);
+    Status rc = checkpoint_put_commit(flow->checkpoint, flow->batch.id, flow->batch.next_watermark_ms, text_str(&json),
+                                      err);
     text_free(&json);
     return rc;
 }
@@ -262,7 +275,12 @@ static Status log_commit(Flow *flow, Error *err)
 static Status step_commit(Flow *flow, bool unlimited, Error *err)
 {
     (void)unlimited;
-    return log_commit(flow, err);
+    Status rc = log_commit(flow, err);
+
+    if (rc == OK && flow->plan) {
+        steps_settle(flow);
+    }
+    return rc;
 }
 
 /* ---- settle ---- */
@@ -295,6 +313,9 @@ static Status step_settle(Flow *flow, bool unlimited, Error *err)
     if (to > flow->purged) {
         TRY(checkpoint_purge(flow->checkpoint, flow->purged + 1, to, err));
         flow->purged = to;
+    }
+    if (flow->plan) {
+        TRY(steps_purge(flow, err));
     }
 out:
     return rc;
@@ -330,6 +351,7 @@ void batch_clear(Flow *flow)
         flow->sides[i].pinned = NULL;
     }
     json_decref(flow->batch.conf);
+    json_decref(flow->batch.state);
     flow->batch = (Batch){.id = flow->next_batch, .result.version = -1};
 }
 
@@ -343,6 +365,8 @@ static void advance(Flow *flow)
         reader->start = mem_strdup(reader->advanced ? reader->end : reader->from);
     }
     flow->next_batch = flow->batch.id + 1;
+    flow->late_ms = flow->batch.watermark_ms;
+    flow->watermark_ms = flow->batch.next_watermark_ms;
     flow->pending = false;
 }
 
@@ -394,7 +418,7 @@ Status batch_run(Flow *flow, bool unlimited, bool *ran, Error *err)
             }
             return error_context(err, "%s, batch %lld", flow->name, (long long)batch->id);
         }
-        if (step == BATCH_PLAN && (batch->replan || !batch->advanced)) {
+        if (step == BATCH_PLAN && (batch->replan || !(batch->advanced || batch->no_data))) {
             return OK;
         }
         if (step == BATCH_PLAN) {
@@ -500,8 +524,33 @@ out:
     return rc;
 }
 
-static Status apply(Flow *flow, const CheckpointState *state, RecoveryAction action, int64_t target_batch, Error *err)
+/* commits/L was lost with the process: what the commit in the target says stands in for it. */
+static Status log_lost(Flow *flow, json_t *facts, Error *err)
 {
+    Text text = TEXT(FACTS_BYTES_MAX);
+    int64_t watermark = flow->batch.watermark_ms;
+    Status rc = OK;
+
+    log_debug("%s: batch %lld is in the target already", flow->name, (long long)flow->batch.id);
+    flow->batch.next_watermark_ms = watermark;
+    if (!facts) {
+        return log_commit(flow, err);
+    }
+    (void)json_opt_i64(facts, "watermark", &watermark, NULL);
+    flow->batch.next_watermark_ms = watermark;
+    json_put_i64(facts, "committed", flow->committed);
+    TRY(json_dump_text(facts, &text, err));
+    TRY(checkpoint_put_commit(flow->checkpoint, flow->batch.id, watermark, text_str(&text), err));
+out:
+    text_free(&text);
+    return rc;
+}
+
+/* `target`: what the newest batch in the target says of itself; NULL when it cannot be told. */
+static Status apply(Flow *flow, const CheckpointState *state, RecoveryAction action, int64_t target_batch,
+                    json_t *target, Error *err)
+{
+    const json_t *before = state->commit ? state->commit->freshet : NULL;
     Status rc = OK;
 
     flow->committed = target_batch;
@@ -511,18 +560,25 @@ static Status apply(Flow *flow, const CheckpointState *state, RecoveryAction act
     if (action == RECOVERY_NEXT) {
         set_starts(flow, state->last);
         flow->next_batch = state->offsets_last + 1;
+        flow->late_ms = state->last ? state->last->watermark_ms : 0;
         flow->batch.id = flow->next_batch;
+        steps_recover(flow, before);
         return OK;
     }
     set_starts(flow, state->before);
     flow->next_batch = state->last->batch;
+    flow->late_ms = state->before ? state->before->watermark_ms : 0;
     TRY(load_batch(flow, state->last, err));
-    if (action == RECOVERY_LOG_COMMIT) {
-        log_debug("%s: batch %lld is in the target already", flow->name, (long long)state->last->batch);
-        TRY(log_commit(flow, err));
+    if (state->commits_last < state->offsets_last - 1 && target_batch == state->offsets_last - 1) {
+        before = target;
+    }
+    if (action == RECOVERY_LOG_COMMIT && (target || !flow->plan)) {
+        TRY(log_lost(flow, target, err));
+        steps_recover(flow, target);
         advance(flow);
         batch_clear(flow);
-    } else {
+    } else { /* the sink knows a batch that it has, and the steps find their state again */
+        steps_recover(flow, before);
         flow->pending = true;
     }
 out:
@@ -532,9 +588,11 @@ out:
 Status batch_recover(Flow *flow, Error *err)
 {
     CheckpointState state = {.offsets_last = -1, .commits_last = -1, .oldest = -1};
+    JsonSource source = {.name = "commitInfo.freshet"};
     RecoveryAction action = RECOVERY_NEXT;
     Text target = TEXT(8192);
     int64_t target_batch = -1;
+    json_t *facts = NULL;
     char *json = NULL;
     Status rc = OK;
 
@@ -545,9 +603,16 @@ Status batch_recover(Flow *flow, Error *err)
                                     err));
     TRY(check_lost(flow, &state, err));
     TRY(recovery_decide(&state, target_batch, json, text_str(&target), &action, err));
-    TRY(apply(flow, &state, action, target_batch, err));
+    if (json) {
+        TRY(json_parse_object(json, strlen(json), &source, &facts, err));
+    }
+    TRY(apply(flow, &state, action, target_batch, facts, err));
+    if (flow->plan) {
+        TRY(steps_keep(flow, state.oldest, flow->next_batch - 1, err));
+    }
     flow->recovered = true;
 out:
+    json_decref(facts);
     checkpoint_state_clear(&state);
     text_free(&target);
     mem_free(json);

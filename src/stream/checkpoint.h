@@ -72,6 +72,9 @@ void checkpoint_state_clear(CheckpointState *state);
 /* Reads back: ids contiguous, known versions, `n_sources` lines. E_STREAM_CHECKPOINT otherwise. */
 Status checkpoint_load(Checkpoint *checkpoint, size_t n_sources, CheckpointState *out, Error *err);
 
+/* commits/<batch>. */
+Status checkpoint_read_commit(Checkpoint *checkpoint, int64_t batch, CommitsEntry **out, Error *err);
+
 /* E_STREAM_LOCKED when the file exists: another runner wrote it. */
 Status checkpoint_put_offsets(Checkpoint *checkpoint, const OffsetsEntry *entry, Error *err);
 Status checkpoint_put_commit(Checkpoint *checkpoint, int64_t batch, int64_t next_watermark_ms, const char *freshet_json,

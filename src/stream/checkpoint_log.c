@@ -96,6 +96,11 @@ out:
     return rc;
 }
 
+Status checkpoint_read_commit(Checkpoint *checkpoint, int64_t batch, CommitsEntry **out, Error *err)
+{
+    return read_commit(checkpoint_store(checkpoint), batch, out, err);
+}
+
 void checkpoint_state_clear(CheckpointState *state)
 {
     offsets_entry_free(state->last);

@@ -30,7 +30,13 @@ static void copy_inputs(Flow *flow, const FlowSpec *spec)
     flow->n_readers = spec->n_inputs;
     flow->readers = mem_alloc((spec->n_inputs + 1) * sizeof *flow->readers);
     for (size_t i = 0; i < spec->n_inputs; i++) {
-        flow->readers[i].placeholder = mem_strdup(spec->inputs[i].placeholder);
+        FlowReader *reader = &flow->readers[i];
+        reader->placeholder = mem_strdup(spec->inputs[i].placeholder);
+        reader->event_column = mem_strdup(spec->inputs[i].event_column);
+        reader->event_expression = mem_strdup(spec->inputs[i].event_expression);
+        reader->delay_us = spec->inputs[i].delay_us;
+        reader->times_slot = duck_range_register(spec->duck, &reader->times);
+        reader->ahead_slot = duck_counter_register(spec->duck, &reader->ahead);
     }
     flow->n_sides = spec->n_statics;
     flow->sides = mem_alloc((spec->n_statics + 1) * sizeof *flow->sides);
@@ -62,7 +68,10 @@ static Flow *new_flow(const FlowSpec *spec)
 
     flow->name = mem_strdup(spec->name);
     flow->target_id = mem_strdup(spec->target_id ? spec->target_id : "");
-    flow->query = mem_strdup(spec->query);
+    flow->plan = spec->plan && spec->plan->n_steps > 0 ? spec->plan : NULL;
+    flow->query = mem_strdup(flow->plan ? flow->plan->body : spec->query);
+    flow->idle_ms = spec->idle_us / 1000;
+    flow->max_ahead_us = spec->max_ahead_us;
     flow->duck = spec->duck;
     flow->trigger = spec->trigger;
     flow->retain_batches = spec->retain_batches > 0 ? spec->retain_batches : RETAIN_BATCHES;
@@ -135,7 +144,11 @@ static void close_readers(Flow *flow)
         if (reader->source) {
             reader->source->ops->close(reader->source);
         }
+        duck_range_drop(flow->duck, reader->times_slot);
+        duck_counter_drop(flow->duck, reader->ahead_slot);
         mem_free(reader->placeholder);
+        mem_free(reader->event_column);
+        mem_free(reader->event_expression);
         mem_free(reader->start);
         mem_free(reader->from);
     }
@@ -168,8 +181,12 @@ void flow_close(Flow *flow)
         close(flow->stop_fd);
     }
     pthread_mutex_destroy(&flow->mutex);
+    for (size_t i = 0; i < flow->n_states; i++) {
+        json_decref(flow->states[i]);
+    }
+    mem_free(flow->states);
+    json_decref(flow->state);
     json_decref(flow->conf);
-    json_decref(flow->batch.conf);
     mem_free(flow->sides);
     mem_free(flow->rules);
     mem_free(flow->name);
@@ -319,6 +336,7 @@ static Status take_turn(Flow *flow, Loop *loop, Turn *turn, Error *err)
         *turn = TURN_IDLE;
         goto out;
     }
+    TRY(steps_load(flow, err));
     if (!flow->pending) {
         TRY(freeze(flow, err));
     }

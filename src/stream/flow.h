@@ -7,6 +7,7 @@
 #define FRESHET_STREAM_FLOW_H
 
 #include "sql/query.h"
+#include "sql/stateful.h"
 #include "stream/sink.h"
 #include "stream/source.h"
 
@@ -33,6 +34,10 @@ typedef struct FlowStatic {
 typedef struct FlowInput {
     const char *placeholder; /* name of the relation in the query text */
     StreamSource *source;    /* owned by the flow from then on */
+    /* With WATERMARK: the column of event times, by its name; the expression that makes it, NULL when it is one of the
+     * source's own; and the delay. Without: NULL. */
+    const char *event_column, *event_expression;
+    int64_t delay_us;
 } FlowInput;
 
 /* An expectation is a condition on the query's output columns. */
@@ -52,6 +57,11 @@ typedef struct FlowSpec {
     const FlowStatic *statics;
     size_t n_statics;
     const char *query; /* rewritten SELECT over the placeholders, time functions fixed */
+    /* The query cut into steps, when it has to remember rows; lives as long as the flow. NULL, or without steps: it has
+     * not, and `query` runs as it is. */
+    const SqlStatefulPlan *plan;
+    int64_t idle_us;      /* an input with WATERMARK that gave no rows for so long does not hold the others; 0: never */
+    int64_t max_ahead_us; /* rows whose event time lies further ahead of the batch's are set aside; 0: none */
     /* Moves an error of DuckDB about `query` (byte offset into it, -1 unknown) to the user's text; may be NULL. */
     void (*place)(void *context, int64_t offset, Error *err);
     void *place_context;

@@ -10,7 +10,9 @@
 #include "duck/function.h"
 #include "stream/checkpoint.h"
 #include "stream/flow.h"
+#include "stream/operator.h"
 #include "stream/recovery.h"
+#include "stream/watermark.h"
 
 /* A source and where the flow stands in it. */
 typedef struct FlowReader {
@@ -23,6 +25,15 @@ typedef struct FlowReader {
     bool advanced;       /* the batch at hand reads (start, end] */
     StreamRelation relation; /* of the batch at hand; released when it is over */
     int64_t rows, bad_rows;  /* read in the batch at hand */
+
+    /* with WATERMARK (flow.h, FlowInput) */
+    char *event_column, *event_expression;
+    int64_t delay_us;
+    WatermarkNode node, next_node; /* after the last batch that is done, and after the one at hand */
+    DuckRange times;               /* event times of the batch at hand, microseconds */
+    DuckCounter ahead;             /* failed: its rows that lie too far ahead */
+    uint64_t times_slot, ahead_slot;
+    bool shared; /* several texts of the plan read it */
 } FlowReader;
 
 /* A static side. `pinned` is the version of the batch at hand. */
@@ -61,12 +72,15 @@ typedef enum BatchStep {
 typedef struct Batch {
     int64_t id;
     int64_t time_ms, watermark_ms;
+    int64_t next_watermark_ms;  /* of the batch after it */
     int64_t began_ms, began_us; /* start of the trigger, wall clock and monotonic */
     int64_t step_us[BATCH_STEP_COUNT];
     bool logged;   /* offsets/N is there already: the batch runs again */
     bool advanced; /* some source did */
+    bool no_data;  /* none did, but the watermark lets rows out or go */
     bool replan;   /* a schema grew: plan anew before going on */
     json_t *conf;  /* of offsets/N */
+    json_t *state; /* files of the state it leaves, by step */
     int64_t rows_in, rows_dropped, bad_rows, files, bytes;
     StreamSinkResult result;
 } Batch;
@@ -91,6 +105,17 @@ struct Flow {
     void *place_context;
     char run_id[UUID_TEXT];
 
+    /* steps of a stateful query; plan: NULL when it has none */
+    const SqlStatefulPlan *plan;
+    StreamOperator **steps; /* open while planned */
+    size_t n_steps;
+    int64_t idle_ms, max_ahead_us;
+    json_t *state;   /* files of the state after the last batch that is done; NULL: none yet */
+    bool loaded;     /* the working copies are what these say */
+    json_t **states; /* the states of the batches that can be gone back to, oldest first */
+    size_t n_states, states_capacity;
+    bool orphans; /* a batch may have failed and left files that nothing names */
+
     /* the plan */
     bool planned, prepared;
     bool uses_time; /* the query reads freshet_batch_time */
@@ -103,12 +128,13 @@ struct Flow {
     bool recovered, frozen;
     bool pending; /* batch.logged was found at the start and has to run first */
     int64_t next_batch;
-    int64_t committed; /* newest batch that made a commit in the target; -1 */
-    int64_t purged;    /* ids up to this one are gone from the checkpoint */
-    int64_t watermark_ms;
-    json_t *conf;        /* Spark's settings, handed on from batch to batch */
-    Batch batch;         /* the one at hand */
-    int64_t previous_us; /* start of the trigger before; 0 none */
+    int64_t committed;    /* newest batch that made a commit in the target; -1 */
+    int64_t purged;       /* ids up to this one are gone from the checkpoint */
+    int64_t watermark_ms; /* of the next batch */
+    int64_t late_ms;      /* of the last batch that is done: what is late in the next one */
+    json_t *conf;         /* Spark's settings, handed on from batch to batch */
+    Batch batch;          /* the one at hand */
+    int64_t previous_us;  /* start of the trigger before; 0 none */
 
     /* any thread */
     int stop_fd;      /* eventfd, readable from flow_stop on */
@@ -129,6 +155,33 @@ void plan_clear(Flow *flow);
 void plan_statement(const Flow *flow, Text *out);
 /* Makes current_timestamp and its kin the batch's time. */
 Status plan_set_time(Flow *flow, int64_t time_ms, Error *err);
+
+/* A temporary view of the name. */
+Status plan_view(Flow *flow, const char *name, const char *select, Error *err);
+
+/* ---- steps.c: the steps of a stateful query ---- */
+
+/* While planning: the operators over the typed, empty leaves. */
+Status steps_open(Flow *flow, Error *err);
+void steps_close(Flow *flow);
+/* The view of a leaf for planning. */
+Status steps_plan_leaf(Flow *flow, FlowReader *reader, Error *err);
+/* What the last batch that is done says in its facts (NULL: there was none) about state and watermarks. */
+void steps_recover(Flow *flow, const json_t *facts);
+/* The working copies as these facts say. E_STREAM_STATE_CHANGED when they are not those of the plan's steps. */
+Status steps_load(Flow *flow, Error *err);
+/* Would a batch without input do anything, now that the watermark has moved? */
+Status steps_want_batch(Flow *flow, bool *out, Error *err);
+/* The batch at hand through all steps, its state saved: then the body can be read, and the facts are known. */
+Status steps_run(Flow *flow, Error *err);
+/* ,"observed":[...],"state":{...} */
+void steps_facts(const Flow *flow, Text *out);
+/* commits/N is there. */
+void steps_settle(Flow *flow);
+/* Removes the files that no batch needs any more which is kept, or that was never committed. */
+Status steps_purge(Flow *flow, Error *err);
+/* Reads the states of the batches `from`..`to` back, so that their files stay. */
+Status steps_keep(Flow *flow, int64_t from, int64_t to, Error *err);
 
 /* ---- batch.c: the micro-batch ---- */
 

@@ -17,6 +17,7 @@
 
 void plan_clear(Flow *flow)
 {
+    steps_close(flow);
     for (size_t i = 0; i < flow->n_readers; i++) {
         delta_schema_unref(flow->readers[i].schema);
         mem_free(flow->readers[i].empty);
@@ -61,7 +62,7 @@ static char *empty_relation(const DeltaSchema *schema)
     return text_take(&sql);
 }
 
-static Status make_view(Flow *flow, const char *placeholder, const char *relation, Error *err)
+Status plan_view(Flow *flow, const char *placeholder, const char *relation, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
 
@@ -86,7 +87,7 @@ static Status plan_reader(Flow *flow, FlowReader *reader, bool *ready, Error *er
     }
     reader->schema = schema;
     reader->empty = empty_relation(schema);
-    TRY(make_view(flow, reader->placeholder, reader->empty, err));
+    TRY(flow->plan ? steps_plan_leaf(flow, reader, err) : plan_view(flow, reader->placeholder, reader->empty, err));
 out:
     return rc;
 }
@@ -99,7 +100,7 @@ static Status plan_side(Flow *flow, FlowSide *side, Error *err)
 
     TRY(side->ops.pin(side->ops.context, flow->conn, &pinned, err));
     TRY(side->ops.relation(side->ops.context, flow->conn, pinned, &side->relation, err));
-    TRY(make_view(flow, side->placeholder, side->relation.sql, err));
+    TRY(plan_view(flow, side->placeholder, side->relation.sql, err));
 out:
     mem_free(pinned);
     return rc;
@@ -130,7 +131,7 @@ static Status bind_query(Flow *flow, Error *err)
 
     if (rc != OK) {
         if (flow->place) {
-            flow->place(flow->place_context, duck_error_position(flow->conn), err);
+            flow->place(flow->place_context, flow->plan ? -1 : duck_error_position(flow->conn), err);
         }
         return rc;
     }
@@ -229,12 +230,12 @@ void plan_statement(const Flow *flow, Text *out)
 {
     bool any = false;
 
-    for (size_t i = 0; i < flow->n_readers; i++) {
+    for (size_t i = 0; !flow->plan && i < flow->n_readers; i++) { /* steps have made views of the batch's rows */
         if (flow->readers[i].relation.sql) {
             append_relation(out, &any, flow->readers[i].placeholder, flow->readers[i].relation.sql);
         }
     }
-    for (size_t i = 0; i < flow->n_sides; i++) {
+    for (size_t i = 0; !flow->plan && i < flow->n_sides; i++) {
         append_relation(out, &any, flow->sides[i].placeholder, flow->sides[i].relation.sql);
     }
     text_append(out, any ? "\n" : "");
@@ -247,7 +248,7 @@ Status plan_make(Flow *flow, bool *ready, Error *err)
 
     *ready = true;
     plan_clear(flow);
-    flow->uses_time = strstr(flow->query, "freshet_batch_time") != NULL;
+    flow->uses_time = flow->plan || strstr(flow->query, "freshet_batch_time") != NULL;
     TRY(plan_set_time(flow, clock_now_ms(), err));
     for (size_t i = 0; i < flow->n_readers; i++) {
         TRY(plan_reader(flow, &flow->readers[i], ready, err));
@@ -257,6 +258,9 @@ Status plan_make(Flow *flow, bool *ready, Error *err)
     }
     for (size_t i = 0; i < flow->n_sides; i++) {
         TRY(plan_side(flow, &flow->sides[i], err));
+    }
+    if (flow->plan) {
+        TRY(steps_open(flow, err));
     }
     TRY(bind_query(flow, err));
     for (size_t i = 0; i < flow->n_rules; i++) {

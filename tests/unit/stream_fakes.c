@@ -317,7 +317,11 @@ int64_t fake_world_ask(FakeWorld *world, const char *sql)
 Flow *fake_flow_open(FakeWorld *world, const char *query, FlowTriggerKind trigger, const FlowExpectation *rules,
                      size_t n_rules)
 {
-    FlowInput input = {.placeholder = "freshet_relation_0", .source = fake_source_new(world)};
+    FlowInput input = {.placeholder = "freshet_relation_0",
+                       .source = fake_source_new(world),
+                       .event_column = world->event_time ? "ts" : NULL,
+                       .event_expression = world->event_time,
+                       .delay_us = world->delay_us};
     FlowSpec spec = {
         .name = "f",
         .duck = world->duck,
@@ -325,6 +329,8 @@ Flow *fake_flow_open(FakeWorld *world, const char *query, FlowTriggerKind trigge
         .inputs = &input,
         .n_inputs = 1,
         .query = query ? query : "SELECT * FROM freshet_relation_0",
+        .plan = world->plan,
+        .max_ahead_us = world->max_ahead_us,
         .sink = fake_sink_new(world),
         .trigger = {.kind = trigger},
         .target_id = "target",

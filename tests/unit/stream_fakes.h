@@ -21,6 +21,9 @@ typedef struct FakeWorld {
     int wake_fd;   /* -1: none */
     int creations; /* how often the sink made its table */
     int64_t offsets_seen_max;
+    const SqlStatefulPlan *plan; /* of the flow's query; NULL: none */
+    const char *event_time;      /* expression over n; NULL: no watermark */
+    int64_t delay_us, max_ahead_us;
 } FakeWorld;
 
 void fake_world_open(FakeWorld *world, const char *checkpoint_uri);

@@ -1,0 +1,487 @@
+/* The steps of a stateful query in a flow: opening their operators, and a batch through them.
+ *
+ *   leaves     every placeholder is a temporary view of the batch's rows. Event times are seen as the rows go by
+ *              (freshet_observe). A leaf that more than one text of the plan reads, or the body, is laid down in a
+ *              temporary table first: files are read and counted once, and what was seen is known before the commit
+ *   operators  in order, each with the watermark of what it reads: the flow's, or what the step below hands up
+ *   state      saved before the sink's commit, named by it, settled after commits/N
+ *
+ * Two watermarks (reference 22.2): what closes in batch N is decided by that of offsets/N, what is late in batch N by
+ * that of offsets/N-1. Both are in the checkpoint, so a batch that runs again has them.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "stream/flow_int.h"
+
+enum { PURGE_EVERY = 8 }; /* batches: a listing of the folder each */
+
+/* ---- what reads what ---- */
+
+static bool mentions(const char *text, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const char *at = text; at && (at = strstr(at, name)) != NULL; at += n) {
+        if (at[n] < '0' || at[n] > '9') { /* freshet_step_1 is not freshet_step_10 */
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t step_mentions(const SqlStep *step, const char *name)
+{
+    size_t n = mentions(step->input, name);
+
+    for (size_t i = 0; i < step->n_sides; i++) {
+        n += mentions(step->sides[i].input, name);
+    }
+    return n;
+}
+
+/* Has the leaf to be laid down before anything reads it? */
+static bool is_shared(const Flow *flow, const FlowReader *reader)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < flow->plan->n_steps; i++) {
+        n += step_mentions(&flow->plan->steps[i], reader->placeholder);
+    }
+    return n > 1 || mentions(flow->plan->body, reader->placeholder);
+}
+
+/* ---- opening ---- */
+
+Status steps_open(Flow *flow, Error *err)
+{
+    Status rc = OK;
+
+    flow->steps = mem_alloc((flow->plan->n_steps + 1) * sizeof *flow->steps);
+    for (size_t i = 0; i < flow->plan->n_steps; i++) {
+        const StreamOperatorSpec spec = {.step = &flow->plan->steps[i],
+                                         .mode = flow->plan->mode,
+                                         .checkpoint = checkpoint_store(flow->checkpoint),
+                                         .index = i,
+                                         .flow = flow->name};
+        TRY(stream_operator_open(flow->conn, &spec, &flow->steps[i], err));
+        flow->n_steps++;
+    }
+    for (size_t i = 0; i < flow->n_readers; i++) {
+        flow->readers[i].shared = is_shared(flow, &flow->readers[i]);
+    }
+out:
+    if (rc != OK) {
+        steps_close(flow);
+    }
+    return rc;
+}
+
+void steps_close(Flow *flow)
+{
+    while (flow->n_steps > 0) {
+        stream_operator_close(flow->steps[--flow->n_steps]);
+    }
+    mem_free(flow->steps);
+    flow->steps = NULL;
+    flow->loaded = false;
+}
+
+/* ---- where it stands ---- */
+
+void steps_recover(Flow *flow, const json_t *facts)
+{
+    WatermarkNode *nodes = mem_alloc((flow->n_readers + 1) * sizeof *nodes);
+
+    json_decref(flow->state);
+    flow->state = facts ? json_incref(json_object_get(facts, "state")) : NULL;
+    watermark_parse(facts ? json_object_get(facts, "observed") : NULL, nodes, flow->n_readers);
+    for (size_t i = 0; i < flow->n_readers; i++) {
+        flow->readers[i].node = nodes[i];
+    }
+    mem_free(nodes);
+    flow->loaded = false;
+}
+
+static Status other_steps(const Flow *flow, Error *err)
+{
+    size_t had = flow->state ? json_object_size(flow->state) : 0;
+
+    error_set(err, E_STREAM_STATE_CHANGED, "%s remembers rows in %zu step%s now, its checkpoint holds state of %zu",
+              flow->name, flow->n_steps, flow->n_steps == 1 ? "" : "s", had);
+    error_hint(err, "what was read before would be missing; restore the query, or rebuild the table with "
+                    "--full-refresh");
+    return error_status(err);
+}
+
+Status steps_load(Flow *flow, Error *err)
+{
+    Status rc = OK;
+
+    if (flow->loaded) {
+        return OK;
+    }
+    bool fresh = !flow->state && flow->next_batch == 0;
+    if (!fresh && (flow->state ? json_object_size(flow->state) : 0) != flow->n_steps) {
+        return other_steps(flow, err);
+    }
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "%zu", i);
+        json_t *files = flow->state ? json_object_get(flow->state, key) : NULL;
+        if (flow->state && !files) {
+            return other_steps(flow, err);
+        }
+        TRY(state_load(flow->steps[i]->state, flow->conn, files, err));
+    }
+    flow->loaded = true;
+out:
+    return rc;
+}
+
+/* ---- watermarks ---- */
+
+/* As operators have it: microseconds, and INT64_MIN as long as there is none. */
+static int64_t in_us(int64_t watermark_ms)
+{
+    return watermark_ms > 0 ? watermark_ms * 1000 : INT64_MIN;
+}
+
+/* The watermarks of all steps' inputs, given the flow's. */
+static void watermarks_of_steps(const Flow *flow, int64_t flow_us, int64_t *inputs)
+{
+    int64_t *outputs = mem_alloc((flow->n_steps + 1) * sizeof *outputs);
+
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        const SqlStep *step = flow->steps[i]->step;
+        int64_t input = INT64_MAX;
+        for (size_t k = 0; k < i; k++) {
+            if (step_mentions(step, flow->steps[k]->step->name)) {
+                input = outputs[k] < input ? outputs[k] : input;
+            }
+        }
+        for (size_t k = 0; k < flow->n_readers; k++) {
+            if (step_mentions(step, flow->readers[k].placeholder)) {
+                input = flow_us < input ? flow_us : input;
+            }
+        }
+        inputs[i] = input == INT64_MAX ? flow_us : input;
+        outputs[i] = inputs[i] == INT64_MIN ? INT64_MIN
+                                            : flow->steps[i]->ops->output_watermark(flow->steps[i], inputs[i]);
+    }
+    mem_free(outputs);
+}
+
+Status steps_want_batch(Flow *flow, bool *out, Error *err)
+{
+    int64_t *evict = mem_alloc((flow->n_steps + 1) * sizeof *evict);
+    bool wants = false;
+    Status rc = OK;
+
+    if (flow->watermark_ms > flow->late_ms) {
+        watermarks_of_steps(flow, in_us(flow->watermark_ms), evict);
+        for (size_t i = 0; i < flow->n_steps && !wants; i++) {
+            if (evict[i] != INT64_MIN) {
+                TRY(flow->steps[i]->ops->wants_batch(flow->steps[i], flow->conn, evict[i], &wants, err));
+            }
+        }
+    }
+    *out = wants;
+out:
+    mem_free(evict);
+    return rc;
+}
+
+static bool has_watermark(const FlowReader *reader)
+{
+    return reader->event_column != NULL;
+}
+
+/* What the batch saw, as nodes after it, and the flow's watermark that follows. */
+static void observe(Flow *flow)
+{
+    WatermarkNode *nodes = mem_alloc((flow->n_readers + 1) * sizeof *nodes);
+    Batch *batch = &flow->batch;
+    size_t n = 0;
+
+    for (size_t i = 0; i < flow->n_readers; i++) {
+        FlowReader *reader = &flow->readers[i];
+        reader->next_node = reader->node;
+        if (has_watermark(reader)) {
+            watermark_observe(&reader->next_node, reader->times.count, reader->times.max, reader->delay_us,
+                              batch->time_ms);
+            nodes[n++] = reader->next_node;
+        }
+    }
+    batch->next_watermark_ms = watermark_next(nodes, n, batch->watermark_ms, flow->idle_ms, batch->time_ms);
+    mem_free(nodes);
+}
+
+/* ---- leaves ---- */
+
+/* The rows of the batch, with the column of event times where it is an expression. */
+static void append_rows(const FlowReader *reader, Text *sql)
+{
+    const char *relation = reader->relation.sql ? reader->relation.sql : reader->empty;
+
+    if (reader->event_expression) {
+        text_printf(sql, "SELECT *, (%s\n) AS ", reader->event_expression);
+        text_append_sql_name(sql, reader->event_column);
+        text_printf(sql, " FROM (%s)", relation);
+    } else {
+        text_append(sql, relation);
+    }
+}
+
+/* A volatile column: it is made once for every row, and the filter on it cannot be moved below. */
+static void append_observed(const Flow *flow, const FlowReader *reader, const char *rows, Text *sql)
+{
+    Text time = TEXT(65536);
+
+    text_append(&time, "epoch_us(");
+    text_append_sql_name(&time, reader->event_column);
+    text_append_char(&time, ')');
+    text_append(sql, "SELECT * EXCLUDE (freshet_seen) FROM (SELECT *, CASE WHEN ");
+    if (flow->max_ahead_us > 0) {
+        text_printf(sql, "freshet_count(%" PRIu64 ", %s IS NULL OR %s <= %" PRId64 ")", reader->ahead_slot,
+                    text_str(&time), text_str(&time), flow->batch.time_ms * 1000 + flow->max_ahead_us);
+    } else {
+        text_append(sql, "true");
+    }
+    text_printf(sql,
+                " THEN freshet_observe(%" PRIu64 ", %s) ELSE false END AS freshet_seen FROM (%s)) WHERE freshet_seen",
+                reader->times_slot, text_str(&time), rows);
+    text_free(&time);
+}
+
+/* Lays `select` down and makes *select a read of that. */
+static Status keep_leaf(Flow *flow, const FlowReader *reader, Text *select, Error *err)
+{
+    Text name = TEXT(4096), sql = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    text_printf(&name, "%s_kept", reader->placeholder);
+    text_append(&sql, "CREATE OR REPLACE TEMP TABLE ");
+    text_append_sql_name(&sql, text_str(&name));
+    text_printf(&sql, " AS %s", text_str(select));
+    TRY(duck_exec(flow->conn, text_str(&sql), err));
+    text_clear(select);
+    text_append(select, "SELECT * FROM temp.");
+    text_append_sql_name(select, text_str(&name));
+out:
+    text_free(&name);
+    text_free(&sql);
+    return rc;
+}
+
+static void reset_times(FlowReader *reader)
+{
+    reader->times.count = 0;
+    reader->times.min = INT64_MAX;
+    reader->times.max = INT64_MIN;
+    reader->times.sum = 0;
+    reader->ahead.passed = 0;
+    reader->ahead.failed = 0;
+}
+
+static Status make_leaf(Flow *flow, FlowReader *reader, Error *err)
+{
+    Text rows = TEXT(TEXT_SQL_MAX), select = TEXT(TEXT_SQL_MAX);
+    bool read = reader->relation.sql != NULL;
+    Status rc = OK;
+
+    reset_times(reader);
+    append_rows(reader, &rows);
+    if (read && has_watermark(reader)) {
+        append_observed(flow, reader, text_str(&rows), &select);
+    } else {
+        text_append(&select, text_str(&rows));
+    }
+    if (read && reader->shared) {
+        TRY(keep_leaf(flow, reader, &select, err));
+    }
+    TRY(plan_view(flow, reader->placeholder, text_str(&select), err));
+out:
+    text_free(&rows);
+    text_free(&select);
+    return rc;
+}
+
+Status steps_plan_leaf(Flow *flow, FlowReader *reader, Error *err)
+{
+    Text rows = TEXT(TEXT_SQL_MAX);
+
+    append_rows(reader, &rows);
+    Status rc = plan_view(flow, reader->placeholder, text_str(&rows), err);
+    text_free(&rows);
+    return rc;
+}
+
+static Status make_leaves(Flow *flow, Error *err)
+{
+    Status rc = OK;
+
+    for (size_t i = 0; i < flow->n_readers; i++) {
+        TRY(make_leaf(flow, &flow->readers[i], err));
+    }
+    for (size_t i = 0; i < flow->n_sides; i++) {
+        TRY(plan_view(flow, flow->sides[i].placeholder, flow->sides[i].relation.sql, err));
+    }
+out:
+    return rc;
+}
+
+/* ---- a batch ---- */
+
+static Status run_steps(Flow *flow, Error *err)
+{
+    int64_t *late = mem_alloc((flow->n_steps + 1) * sizeof *late),
+            *evict = mem_alloc((flow->n_steps + 1) * sizeof *evict);
+    Status rc = OK;
+
+    watermarks_of_steps(flow, in_us(flow->late_ms), late);
+    watermarks_of_steps(flow, in_us(flow->batch.watermark_ms), evict);
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        StreamOperator *op = flow->steps[i];
+        const StreamOperatorBatch batch = {.batch = flow->batch.id, .late_us = late[i], .evict_us = evict[i]};
+        state_begin(op->state);
+        TRY(op->ops->run(op, flow->conn, &batch, err));
+    }
+out:
+    mem_free(late);
+    mem_free(evict);
+    return rc;
+}
+
+static Status save_steps(Flow *flow, Error *err)
+{
+    json_t *all = json_object(), *files = NULL;
+    Status rc = OK;
+
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "%zu", i);
+        TRY(state_save(flow->steps[i]->state, flow->conn, flow->batch.id, &files, err));
+        json_put(all, key, files);
+    }
+    json_decref(flow->batch.state);
+    flow->batch.state = json_incref(all);
+out:
+    json_decref(all);
+    return rc;
+}
+
+Status steps_run(Flow *flow, Error *err)
+{
+    Status rc = OK;
+
+    TRY(steps_load(flow, err));
+    TRY(make_leaves(flow, err));
+    flow->loaded = false;
+    TRY(run_steps(flow, err));
+    observe(flow);
+    TRY(save_steps(flow, err));
+out:
+    return rc;
+}
+
+void steps_facts(const Flow *flow, Text *out)
+{
+    WatermarkNode *nodes = mem_alloc((flow->n_readers + 1) * sizeof *nodes);
+    Error err = ERROR_NONE;
+
+    for (size_t i = 0; i < flow->n_readers; i++) {
+        nodes[i] = flow->readers[i].next_node;
+    }
+    json_t *observed = watermark_json(nodes, flow->n_readers);
+    text_append(out, ",\"observed\":");
+    (void)json_dump_text(observed, out, &err); /* too long shows in out->overflow */
+    text_append(out, ",\"state\":");
+    (void)json_dump_text(flow->batch.state, out, &err);
+    json_decref(observed);
+    mem_free(nodes);
+}
+
+/* ---- after a batch ---- */
+
+static void keep(Flow *flow, json_t *state)
+{
+    flow->states = mem_grow(flow->states, flow->n_states, &flow->states_capacity, sizeof *flow->states);
+    flow->states[flow->n_states++] = json_incref(state);
+}
+
+static void forget_kept(Flow *flow, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        json_decref(flow->states[i]);
+    }
+    flow->n_states -= n;
+    memmove(flow->states, flow->states + n, flow->n_states * sizeof *flow->states);
+}
+
+void steps_settle(Flow *flow)
+{
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        state_settle(flow->steps[i]->state, flow->batch.id);
+    }
+    for (size_t i = 0; i < flow->n_readers; i++) {
+        flow->readers[i].node = flow->readers[i].next_node;
+    }
+    json_decref(flow->state);
+    flow->state = json_incref(flow->batch.state);
+    flow->loaded = true;
+    keep(flow, flow->state);
+}
+
+Status steps_keep(Flow *flow, int64_t from, int64_t to, Error *err)
+{
+    CommitsEntry *entry = NULL;
+    Error local = ERROR_NONE;
+
+    flow->orphans = true;
+    forget_kept(flow, flow->n_states);
+    for (int64_t batch = from < 0 ? 0 : from; batch <= to; batch++) {
+        Status rc = checkpoint_read_commit(flow->checkpoint, batch, &entry, &local);
+        if (rc != OK && rc != ERR_NOT_FOUND) {
+            *err = local;
+            return rc;
+        }
+        if (rc == OK && entry->freshet && json_object_get(entry->freshet, "state")) {
+            keep(flow, json_object_get(entry->freshet, "state"));
+        }
+        error_clear(&local);
+        commits_entry_free(entry);
+        entry = NULL;
+    }
+    return OK;
+}
+
+Status steps_purge(Flow *flow, Error *err)
+{
+    const json_t **files = NULL;
+    Status rc = OK;
+
+    if (flow->n_states > (size_t)flow->retain_batches) {
+        forget_kept(flow, flow->n_states - (size_t)flow->retain_batches);
+    }
+    if (!flow->orphans && flow->batch.id % PURGE_EVERY != 0) {
+        return OK;
+    }
+    files = mem_alloc((flow->n_states + 1) * sizeof *files);
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        char key[24];
+        size_t n = 0;
+        snprintf(key, sizeof key, "%zu", i);
+        for (size_t k = 0; k < flow->n_states; k++) {
+            const json_t *one = json_object_get(flow->states[k], key);
+            if (one) {
+                files[n++] = one;
+            }
+        }
+        TRY(state_purge(flow->steps[i]->state, files, n, err));
+    }
+    flow->orphans = false;
+out:
+    mem_free(files);
+    return rc;
+}
