@@ -106,7 +106,7 @@ out:
 
 /* ---- sources ---- */
 
-static Status refuse_stream_clause(const QueryLeaf *leaf, Error *err)
+static Status refuse_stream_clause(const QueryLeaf *leaf, bool remembers, Error *err)
 {
     const SqlRelation *relation = leaf->relation;
 
@@ -114,7 +114,7 @@ static Status refuse_stream_clause(const QueryLeaf *leaf, Error *err)
         error_set(err, E_STREAM_OPTION, "a stream cannot travel in time");
         error_hint(err, "use WITH (startingVersion = n) or WITH (startingTimestamp = '...')");
         error_klass(err, "DELTA_UNSUPPORTED_TIME_TRAVEL_VIEWS");
-    } else if (relation->watermark_expression != NULL) {
+    } else if (relation->watermark_expression != NULL && !remembers) {
         error_set(err, E_PIPELINE_STATEFUL, "WATERMARK has no effect on a query that remembers nothing");
         error_hint(err, "leave it out");
     } else {
@@ -206,12 +206,12 @@ out:
     return rc;
 }
 
-static Status open_source(Pipeline *pipeline, const QueryLeaf *leaf, const StreamSourceContext *context, Arena *arena,
-                          StreamSource **out, Error *err)
+static Status open_source(Pipeline *pipeline, const QueryLeaf *leaf, bool remembers, const StreamSourceContext *context,
+                          Arena *arena, StreamSource **out, Error *err)
 {
     Status rc = OK;
 
-    TRY(refuse_stream_clause(leaf, err));
+    TRY(refuse_stream_clause(leaf, remembers, err));
     if (leaf->relation->kind == SQL_RELATION_FUNCTION) {
         TRY(open_function_source(leaf, context, arena, out, err));
     } else {
@@ -327,6 +327,14 @@ Status node_checkpoint_number(Pipeline *pipeline, const Node *node, int *number,
     return rc;
 }
 
+static int64_t interval_property(const Pipeline *pipeline, const Node *node, PropertyId id)
+{
+    const char *text = node_property(pipeline, node, id);
+    int64_t us = 0;
+
+    return text != NULL && str_parse_interval(text, &us) ? us : 0;
+}
+
 static int retain_batches(const Pipeline *pipeline, const Node *node)
 {
     const char *text = node_property(pipeline, node, PROPERTY_RETAIN_BATCHES);
@@ -387,8 +395,12 @@ static Status open_leaves(Pipeline *pipeline, NodeQuery *query, Store *checkpoin
             .flow = spec->name,
             .warehouse = warehouse_uri(pipeline->warehouse),
         };
-        inputs[spec->n_inputs].placeholder = leaf->placeholder;
-        TRY(open_source(pipeline, leaf, &context, arena, &inputs[spec->n_inputs].source, err));
+        FlowInput *input = &inputs[spec->n_inputs];
+        input->placeholder = leaf->placeholder;
+        input->event_column = query->sql_leaves[i].event_time;
+        input->event_expression = leaf->relation->watermark_alias ? leaf->relation->watermark_expression : NULL;
+        input->delay_us = query->sql_leaves[i].delay_us;
+        TRY(open_source(pipeline, leaf, query->plan->n_steps > 0, &context, arena, &input->source, err));
         spec->n_inputs++;
     }
 out:
@@ -407,6 +419,9 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
     FlowSpec spec = {.name = node->name,
                      .duck = pipeline->duck,
                      .query = query->sql,
+                     .plan = query->plan,
+                     .idle_us = interval_property(pipeline, node, PROPERTY_IDLE_TIMEOUT),
+                     .max_ahead_us = interval_property(pipeline, node, PROPERTY_MAX_AHEAD),
                      .place = node_query_place,
                      .place_context = query,
                      .trigger = trigger,
@@ -415,8 +430,8 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
                      .n_settings = pipeline->n_session_settings};
     int used = 0;
 
-    if (query->plan->n_steps > 0) {
-        rc = error_set(err, E_PIPELINE_STATEFUL, "the query has to remember rows from batch to batch");
+    if (query->plan->n_steps > 0 && query->plan->mode != SQL_OUTPUT_APPEND) {
+        rc = error_set(err, E_PIPELINE_STATEFUL, "only append mode runs in this version");
         pipeline_error_at(err, node->text, node->statement->query);
         goto out;
     }

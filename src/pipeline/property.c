@@ -23,8 +23,13 @@ const PropertySpec PROPERTIES[PROPERTY_COUNT] = {
      "How long DISTINCT remembers a key: for ever, or until the watermark's delay has passed since the key's first "
      "row, so "
      "that copies further apart appear twice."},
+    {PROPERTY_IDLE_TIMEOUT, "freshet.watermark.idleTimeout", NULL, "an interval such as '10 minutes'", "off", true,
+     false, "An input with WATERMARK that has given no rows for so long does not hold back the others any more."},
+    {PROPERTY_MAX_AHEAD, "freshet.watermark.maxAhead", NULL, "an interval such as '1 day'", "off", true, false,
+     "Rows whose event time lies further than this ahead of the batch's time are set aside and counted, so that one "
+     "wrong clock cannot close every window."},
     {PROPERTY_RETAIN_BATCHES, "freshet.state.retainBatches", NULL, "a number from 2", "100", true, false,
-     "How many batches of offsets and commits the checkpoint keeps."},
+     "How many batches of offsets, commits and state the checkpoint keeps."},
     {PROPERTY_FSYNC, "freshet.fsync", NULL, "true or false", "true", true, true,
      "false leaves it to the operating system when data reaches the disk: faster, but a power loss can take batches "
      "that were "
@@ -79,6 +84,8 @@ Status property_check(const PropertySpec *spec, const char *value, Error *err)
     case PROPERTY_OUTPUT_MODE:
         ok = str_ieq(value, "append") || str_ieq(value, "update") || str_ieq(value, "complete");
         break;
+    case PROPERTY_IDLE_TIMEOUT:
+    case PROPERTY_MAX_AHEAD: ok = str_parse_interval(value, &number) && number > 0; break;
     case PROPERTY_DEDUPE_WITHIN: ok = str_ieq(value, "watermark"); break;
     case PROPERTY_CHECKPOINT_LOCATION: ok = value[0] != '\0'; break;
     case PROPERTY_RETAIN_BATCHES: ok = str_parse_i64(value, &number) && number >= 2 && number <= 1000000; break;

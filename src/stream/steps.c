@@ -224,13 +224,14 @@ static void append_rows(const FlowReader *reader, Text *sql)
 {
     const char *relation = reader->relation.sql ? reader->relation.sql : reader->empty;
 
-    if (reader->event_expression) {
-        text_printf(sql, "SELECT *, (%s\n) AS ", reader->event_expression);
-        text_append_sql_name(sql, reader->event_column);
-        text_printf(sql, " FROM (%s)", relation);
-    } else {
+    if (!reader->event_expression) {
         text_append(sql, relation);
+        return;
     }
+    bool replaces = delta_schema_find(reader->schema, reader->event_column) != NULL;
+    text_printf(sql, replaces ? "SELECT * REPLACE ((%s\n) AS " : "SELECT *, (%s\n) AS ", reader->event_expression);
+    text_append_sql_name(sql, reader->event_column);
+    text_printf(sql, "%s FROM (%s)", replaces ? ")" : "", relation);
 }
 
 /* A volatile column: it is made once for every row, and the filter on it cannot be moved below. */
