@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "stream/aggregate.h"
+#include "stream/op_text.h"
 #include "stream/operator.h"
 #include "stream/window.h"
 
@@ -55,35 +56,6 @@ typedef struct Touched {
     bool bounded; /* `range` of all of them lies between lo and hi */
     int64_t lo, hi;
 } Touched;
-
-static int64_t number(const DuckResult *result, size_t column)
-{
-    return duck_result_is_null(result, column) ? 0 : duck_result_i64(result, column);
-}
-
-/* Runs a statement whose only row has numbers, NULL as 0. */
-static Status ask(DuckConn *conn, const char *sql, int64_t *numbers, size_t n, Error *err)
-{
-    DuckResult *result = NULL;
-    bool more;
-    Status rc = OK;
-
-    TRY(duck_query(conn, sql, &result, err));
-    TRY(duck_result_next(result, &more, err));
-    for (size_t i = 0; i < n; i++) {
-        numbers[i] = more ? number(result, i) : 0;
-    }
-out:
-    duck_result_free(result);
-    return rc;
-}
-
-static Status run_text(DuckConn *conn, Text *sql, Error *err)
-{
-    Status rc = duck_exec(conn, text_str(sql), err);
-    text_free(sql);
-    return rc;
-}
 
 static bool evicts(const Aggregate *op)
 {
@@ -215,7 +187,7 @@ static Status make_partials(Aggregate *op, DuckConn *conn, bool kept, Error *err
         append_keys(op, "", &sql);
     }
     text_append(&sql, ")");
-    return run_text(conn, &sql, err);
+    return op_run_text(conn, &sql, err);
 }
 
 /* Rows of `relation` with keys, once for every window they are in that ends after `after_us` (INT64_MIN: any) and at
@@ -245,7 +217,7 @@ static Status count_late_in_windows(Aggregate *op, DuckConn *conn, const StreamO
 
     text_append(&sql, "SELECT CAST(sum(n) AS BIGINT) FROM ");
     append_fan(op, op->partials, INT64_MIN, batch->late_us, &sql);
-    Status rc = ask(conn, text_str(&sql), &op->base.figures.rows_late, 1, err);
+    Status rc = op_ask(conn, text_str(&sql), &op->base.figures.rows_late, 1, err);
     text_free(&sql);
     return rc;
 }
@@ -277,7 +249,7 @@ static Status look_at_partials(Aggregate *op, DuckConn *conn, const StreamOperat
     text_append(&sql, " FROM (SELECT *, ");
     append_open(op, batch, &sql);
     text_printf(&sql, " AS open FROM %s)", op->partials);
-    TRY(ask(conn, text_str(&sql), numbers, 6, err));
+    TRY(op_ask(conn, text_str(&sql), numbers, 6, err));
     *touched = (Touched){.groups = numbers[0], .bounded = numbers[1] == numbers[0], .lo = numbers[2], .hi = numbers[3]};
     op->base.figures.rows_null_time = numbers[4];
     op->base.figures.rows_late = numbers[5];
@@ -319,7 +291,7 @@ static Status hand_over_rejected(Aggregate *op, DuckConn *conn, const StreamOper
         text_free(&pane);
         text_free(&end);
     }
-    return run_text(conn, &sql, err);
+    return op_run_text(conn, &sql, err);
 }
 
 /* ---- values ---- */
@@ -378,7 +350,7 @@ static Status side_has_rows(Aggregate *op, DuckConn *conn, size_t side, const To
     text_printf(&sql, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE true", side_table(op, side));
     append_bounds(op, touched, "", &sql);
     text_append(&sql, " LIMIT 1)");
-    Status rc = ask(conn, text_str(&sql), &found, 1, err);
+    Status rc = op_ask(conn, text_str(&sql), &found, 1, err);
     text_free(&sql);
     if (rc == OK) {
         *out = found > 0;
@@ -490,7 +462,7 @@ static Status merge_groups(Aggregate *op, DuckConn *conn, const StreamOperatorBa
         text_printf(&sql, ", n.s%zu", i);
     }
     text_printf(&sql, "%s, %lld)", evicts(op) ? ", n.expires" : "", (long long)batch->batch);
-    return run_text(conn, &sql, err);
+    return op_run_text(conn, &sql, err);
 }
 
 /* ---- output ---- */
@@ -591,8 +563,11 @@ static void append_result_keys(const Aggregate *op, Text *out)
         const char *name = op->keys[i].name;
         text_append(out, i ? ", " : "");
         if (i == op->window_key) {
-            text_printf(out, "CAST({'start': make_timestamp(g.%s), 'end': make_timestamp(g.%s + %lld)} AS %s) AS %s",
-                        name, name, (long long)op->window.size_us, op->keys[i].result, name);
+            char start[48], end[80];
+            snprintf(start, sizeof start, "g.%s", name);
+            snprintf(end, sizeof end, "g.%s + %lld", name, (long long)op->window.size_us);
+            op_append_window(start, end, op->keys[i].result, out);
+            text_printf(out, " AS %s", name);
         } else {
             text_printf(out, "g.%s", name);
         }
@@ -621,7 +596,7 @@ static Status put_out(Aggregate *op, DuckConn *conn, const StreamOperatorBatch *
         text_printf(&sql, " %s ON ", name);
         append_match(op, "g", name, &sql);
     }
-    Status rc = ask(conn, text_str(&sql), &op->base.figures.rows_out, 1, err);
+    Status rc = op_ask(conn, text_str(&sql), &op->base.figures.rows_out, 1, err);
     text_free(&sql);
     text_free(&select);
     text_free(&finals);
@@ -692,7 +667,7 @@ static Status aggregate_wants_batch(StreamOperator *base, DuckConn *conn, int64_
                     op->keys[op->window_key].name, (long long)hi);
     }
     text_append(&sql, " LIMIT 1)");
-    Status rc = ask(conn, text_str(&sql), &found, 1, err);
+    Status rc = op_ask(conn, text_str(&sql), &found, 1, err);
     text_free(&sql);
     if (rc == OK) {
         *out = found > 0;
@@ -725,26 +700,6 @@ static const StreamOperatorOps AGGREGATE_OPS = {
 
 /* ---- opening ---- */
 
-static bool is_time(const DuckType *type)
-{
-    switch (type->id) {
-    case DUCK_TIMESTAMP:
-    case DUCK_TIMESTAMP_S:
-    case DUCK_TIMESTAMP_MS:
-    case DUCK_TIMESTAMP_NS:
-    case DUCK_TIMESTAMP_TZ:
-    case DUCK_DATE: return true;
-    default: return false;
-    }
-}
-
-/* A window of an earlier step: STRUCT(start, end). */
-static bool is_window_value(const DuckType *type)
-{
-    return type->id == DUCK_STRUCT && type->n_members == 2 && strcmp(type->members[1].name, "end") == 0 &&
-           is_time(type->members[1].type);
-}
-
 static Status plan_key(Aggregate *op, const SqlKey *key, size_t i, Error *err)
 {
     const SqlStep *step = op->base.step;
@@ -753,14 +708,14 @@ static Status plan_key(Aggregate *op, const SqlKey *key, size_t i, Error *err)
     Status rc = OK;
 
     duck_type_sql(column->type, &type);
-    if (key->is_window && !is_time(column->type)) {
+    if (key->is_window && !op_type_is_time(column->type)) {
         error_set(err, E_PIPELINE_STATEFUL, "%s: window() needs a time, and its first argument is of type %s",
                   step->title, text_str(&type));
         error_hint(err, "cast it: window(CAST(... AS TIMESTAMP), ...)");
         rc = error_status(err);
         goto out;
     }
-    if (key->is_event_time && !is_time(column->type) && !is_window_value(column->type)) {
+    if (key->is_event_time && !op_type_is_time(column->type) && !op_type_is_window(column->type)) {
         rc = error_set(err, E_PIPELINE_STATEFUL, "%s: the event time is of type %s, which is no time", step->title,
                        text_str(&type));
         goto out;
@@ -773,9 +728,7 @@ static Status plan_key(Aggregate *op, const SqlKey *key, size_t i, Error *err)
     if (key->is_window) {
         op->window_key = i;
         op->window = window_of(&key->window);
-        /* a day holds windows of hours: those of a DATE are times */
-        const char *member = column->type->id == DUCK_DATE ? "TIMESTAMP" : text_str(&type);
-        text_printf(&result, "STRUCT(\"start\" %s, \"end\" %s)", member, member);
+        op_append_window_type(column->type, &result);
     }
     op->keys[i].result = arena_strdup(op->arena, text_str(key->is_window ? &result : &type));
     if (key->is_event_time && step->watermarked && op->mode != SQL_OUTPUT_COMPLETE && op->closer == NO_KEY) {
@@ -885,7 +838,7 @@ static Status make_output(const Aggregate *op, DuckConn *conn, Error *err)
         separator = ", ";
     }
     text_append(&sql, ")");
-    return run_text(conn, &sql, err);
+    return op_run_text(conn, &sql, err);
 }
 
 Status stream_aggregate_open(DuckConn *conn, const StreamOperatorSpec *spec, StreamOperator **out, Error *err)

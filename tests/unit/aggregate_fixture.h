@@ -143,7 +143,7 @@ static void append_references(Text *out, const Call *const *chosen, size_t n)
     }
 }
 
-/* The columns as they can be compared: k0.., r0.. */
+/* The columns as they can be compared: k0.., r0.. What is no exact number is rounded, and not where halves lie. */
 static void append_compared(Text *out, size_t n_keys, const Call *const *chosen, size_t n)
 {
     text_append(out, "SELECT 0");
@@ -151,7 +151,7 @@ static void append_compared(Text *out, size_t n_keys, const Call *const *chosen,
         text_printf(out, ", k%zu", i);
     }
     for (size_t i = 0; i < n; i++) {
-        text_printf(out, chosen[i]->rounded ? ", round(r%zu, 6) + 0.0" : ", r%zu", i);
+        text_printf(out, chosen[i]->rounded ? ", round(r%zu * 1.2345678901, 5) + 0.0" : ", r%zu", i);
     }
 }
 

@@ -96,7 +96,7 @@ static void test_stream_aggregate__tumbling(void **state)
     (void)state;
     test_seed();
     for (size_t i = 0; i < 3; i++) {
-        window_case(MODES[i], (SqlWindow){5 * MINUTE, 5 * MINUTE, below(2) * 2 * MINUTE}, i == 0 ? N_CALLS : 10);
+        window_case(MODES[i], (SqlWindow){5 * MINUTE, 5 * MINUTE, below(2) * 2 * MINUTE}, i == 0 ? N_CALLS : 5);
         window_case(MODES[i], (SqlWindow){11 * MINUTE, 11 * MINUTE, 0}, 3);
     }
 }

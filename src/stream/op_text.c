@@ -1,0 +1,63 @@
+#include "stream/op_text.h"
+
+#include <string.h>
+
+Status op_run_text(DuckConn *conn, Text *sql, Error *err)
+{
+    Status rc = duck_exec(conn, text_str(sql), err);
+
+    text_free(sql);
+    return rc;
+}
+
+Status op_ask(DuckConn *conn, const char *sql, int64_t *numbers, size_t n, Error *err)
+{
+    DuckResult *result = NULL;
+    bool more;
+    Status rc = OK;
+
+    TRY(duck_query(conn, sql, &result, err));
+    TRY(duck_result_next(result, &more, err));
+    for (size_t i = 0; i < n; i++) {
+        numbers[i] = more && !duck_result_is_null(result, i) ? duck_result_i64(result, i) : 0;
+    }
+out:
+    duck_result_free(result);
+    return rc;
+}
+
+bool op_type_is_time(const DuckType *type)
+{
+    switch (type->id) {
+    case DUCK_TIMESTAMP:
+    case DUCK_TIMESTAMP_S:
+    case DUCK_TIMESTAMP_MS:
+    case DUCK_TIMESTAMP_NS:
+    case DUCK_TIMESTAMP_TZ:
+    case DUCK_DATE: return true;
+    default: return false;
+    }
+}
+
+bool op_type_is_window(const DuckType *type)
+{
+    return type->id == DUCK_STRUCT && type->n_members == 2 && strcmp(type->members[1].name, "end") == 0 &&
+           op_type_is_time(type->members[1].type);
+}
+
+void op_append_window_type(const DuckType *time, Text *out)
+{
+    static const DuckType TIMESTAMP = {.id = DUCK_TIMESTAMP};
+    const DuckType *type = time->id == DUCK_DATE ? &TIMESTAMP : time;
+
+    text_append(out, "STRUCT(\"start\" ");
+    duck_type_sql(type, out);
+    text_append(out, ", \"end\" ");
+    duck_type_sql(type, out);
+    text_append_char(out, ')');
+}
+
+void op_append_window(const char *start_us, const char *end_us, const char *type, Text *out)
+{
+    text_printf(out, "CAST({'start': make_timestamp(%s), 'end': make_timestamp(%s)} AS %s)", start_us, end_us, type);
+}
