@@ -154,6 +154,18 @@ def test_full_refresh(example, read_delta):
     assert total == sum(gross for _, gross in rows)
 
 
+def test_payments(example, read_delta):
+    page = example("payments")
+    page.run()
+    payments = lines_of(page.folder / "data")
+    table = page.folder / "warehouse/silver/payments"
+    assert read_delta(table, "payment_id") == sorted((row["payment_id"],) for row in payments)
+    suspicions = dict(read_delta(table, "payment_id", "suspicion"))
+    assert suspicions["p-04"] is None and suspicions["p-06"] == "blocked customer", "judged by the customers of their own batch"
+    flagged = sorted((payment, why) for payment, why in suspicions.items() if why)
+    assert read_delta(page.folder / "warehouse/gold/alerts", "payment_id", "suspicion") == flagged
+
+
 def test_medallion(example, read_delta):
     page = example("medallion")
     page.run()
