@@ -94,18 +94,21 @@ out:
 
 /* ---- 2: metadata ---- */
 
-/* Settings that change nothing for rows on their way; a value of NULL stands for any. */
+/* Settings that change nothing for rows on their way, and the value they may get; NULL stands for any. */
 static const struct {
     const char *key, *value;
 } HARMLESS[] = {
     {"delta.enableRowTracking", "true"},
     {"delta.rowTracking.materializedRowIdColumnName", NULL},
     {"delta.rowTracking.materializedRowCommitVersionColumnName", NULL},
+    {"delta.columnMapping.mode", "name"}, /* from none: there is no way back */
+    {"delta.columnMapping.maxColumnId", NULL},
     {"delta.enableDeletionVectors", "true"},
     {"delta.checkpointPolicy", "v2"},
     {"delta.enableInCommitTimestamps", "true"},
     {"delta.inCommitTimestampEnablementVersion", NULL},
     {"delta.inCommitTimestampEnablementTimestamp", NULL},
+    {"io.unitycatalog.tableId", NULL},
 };
 
 static bool is_harmless(const char *key, const char *value)
@@ -137,10 +140,69 @@ static bool differs_harmlessly(const DeltaMetadata *a, const DeltaMetadata *b, c
     return true;
 }
 
+/* Takes out of the fields of a schema what may change without any effect on rows on their way: the mark up to which
+ * an identity column has given out numbers, and, where `mapping` begins, names and ids under which the columns are
+ * stored. False when a column is stored under another name than before. */
+static bool strip_fields(json_t *node, bool mapping)
+{
+    static const char *const MAPPING[] = {"delta.columnMapping.id", "delta.columnMapping.physicalName",
+                                          "delta.columnMapping.nested.ids"};
+    json_t *child, *metadata = json_object_get(node, "metadata");
+    const char *key;
+    size_t i;
+
+    if (json_is_object(metadata)) {
+        const json_t *stored = json_object_get(metadata, MAPPING[1]);
+        if (mapping && stored != NULL && !json_equal(stored, json_object_get(node, "name"))) {
+            return false;
+        }
+        for (i = 0; mapping && i < sizeof MAPPING / sizeof MAPPING[0]; i++) {
+            json_object_del(metadata, MAPPING[i]);
+        }
+        json_object_del(metadata, "delta.identity.highWaterMark");
+    }
+    json_object_foreach(node, key, child)
+    {
+        if (child != metadata && !strip_fields(child, mapping)) {
+            return false;
+        }
+    }
+    json_array_foreach(node, i, child)
+    {
+        if (!strip_fields(child, mapping)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool begins_mapping(const DeltaMetadata *before, const DeltaMetadata *after)
+{
+    return strcmp(delta_property_text(before, "delta.columnMapping.mode"), "none") == 0 &&
+           strcmp(delta_property_text(after, "delta.columnMapping.mode"), "name") == 0;
+}
+
+static bool same_schema(const DeltaMetadata *before, const DeltaMetadata *after)
+{
+    JsonSource source = {.name = "schema"};
+    json_t *a = NULL, *b = NULL;
+    bool mapping = begins_mapping(before, after);
+
+    if (strcmp(before->schema_string, after->schema_string) == 0) {
+        return true;
+    }
+    bool same = json_parse_object(before->schema_string, strlen(before->schema_string), &source, &a, NULL) == OK &&
+                json_parse_object(after->schema_string, strlen(after->schema_string), &source, &b, NULL) == OK &&
+                strip_fields(a, mapping) && strip_fields(b, mapping) && json_equal(a, b);
+    json_decref(a);
+    json_decref(b);
+    return same;
+}
+
 static bool same_but_harmless(const DeltaMetadata *before, const DeltaMetadata *after)
 {
-    if (strcmp(before->id, after->id) != 0 || strcmp(before->schema_string, after->schema_string) != 0 ||
-        before->n_partition_columns != after->n_partition_columns) {
+    if (strcmp(before->id, after->id) != 0 || before->n_partition_columns != after->n_partition_columns ||
+        !same_schema(before, after)) {
         return false;
     }
     for (size_t i = 0; i < before->n_partition_columns; i++) {
@@ -149,6 +211,20 @@ static bool same_but_harmless(const DeltaMetadata *before, const DeltaMetadata *
         }
     }
     return differs_harmlessly(before, after, after) && differs_harmlessly(after, before, after);
+}
+
+/* The properties and the schema's text are taken over; the parsed schema is the same for whoever only writes rows. */
+static void take_metadata(DeltaTransaction *txn, const DeltaMetadata *after)
+{
+    DeltaPair *pairs = arena_alloc(txn->arena, (after->n_configuration + 1) * sizeof *pairs);
+
+    for (size_t i = 0; i < after->n_configuration; i++) {
+        pairs[i].key = arena_strdup(txn->arena, after->configuration[i].key);
+        pairs[i].value = arena_strdup(txn->arena, after->configuration[i].value);
+    }
+    txn->metadata.configuration = pairs;
+    txn->metadata.n_configuration = after->n_configuration;
+    txn->metadata.schema_string = arena_strdup(txn->arena, after->schema_string);
 }
 
 static Status check_metadata(DeltaTransaction *txn, const DeltaCommit *winner, Error *err)
@@ -164,14 +240,26 @@ static Status check_metadata(DeltaTransaction *txn, const DeltaCommit *winner, E
     if (txn->metadata_changed || !same_but_harmless(&txn->metadata, &action->metadata)) {
         return conflict(winner, "DELTA_METADATA_CHANGED", err, "changed the schema or the properties of the table");
     }
-    DeltaPair *pairs = arena_alloc(txn->arena, (action->metadata.n_configuration + 1) * sizeof *pairs);
-    for (size_t i = 0; i < action->metadata.n_configuration; i++) {
-        pairs[i].key = arena_strdup(txn->arena, action->metadata.configuration[i].key);
-        pairs[i].value = arena_strdup(txn->arena, action->metadata.configuration[i].value);
-    }
-    txn->metadata.configuration = pairs;
-    txn->metadata.n_configuration = action->metadata.n_configuration;
+    take_metadata(txn, &action->metadata);
     return OK;
+}
+
+/* The same properties. */
+static bool same_properties(const DeltaMetadata *a, const DeltaMetadata *b)
+{
+    bool same = a->n_configuration == b->n_configuration;
+
+    for (size_t i = 0; same && i < a->n_configuration; i++) {
+        same = same_text(a->configuration[i].value,
+                         delta_pair_get(b->configuration, b->n_configuration, a->configuration[i].key));
+    }
+    return same;
+}
+
+bool delta_metadata_moves_identity_only(const DeltaMetadata *before, const DeltaMetadata *after)
+{
+    return strcmp(before->schema_string, after->schema_string) != 0 && strcmp(before->id, after->id) == 0 &&
+           same_properties(before, after) && same_schema(before, after);
 }
 
 /* ---- 3, 4, 5: domains, applications, row ids ---- */
@@ -307,11 +395,20 @@ static Map *removed_paths(const DeltaTransaction *txn)
     return paths;
 }
 
+/* Under write-serializable isolation a statement may be ordered before appends that read nothing. */
+static bool may_precede(const DeltaTransaction *txn, const DeltaCommit *winner)
+{
+    const DeltaAction *info = find(winner, DELTA_ACTION_COMMIT_INFO);
+
+    return delta_transaction_isolation(txn) == DELTA_WRITE_SERIALIZABLE && !txn->metadata_changed && info != NULL &&
+           info->info.is_blind_append == 1;
+}
+
 /* A rewrite of rows by others (dataChange = false) adds nothing that was not there: its removes tell whether it matters. */
 static Status check_adds(const DeltaTransaction *txn, const DeltaCommit *winner, Error *err)
 {
-    if (delta_transaction_is_rewrite(txn)) {
-        return OK; /* snapshot isolation: rows added meanwhile do not matter */
+    if (delta_transaction_isolation(txn) == DELTA_SNAPSHOT_ISOLATION || may_precede(txn, winner)) {
+        return OK;
     }
     for (size_t i = 0; i < winner->n_actions; i++) {
         const DeltaAction *action = &winner->actions[i];

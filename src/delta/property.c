@@ -52,7 +52,7 @@ static const Property PROPERTIES[] = {
     {"delta.enableIcebergCompatV1", BOOL, NULL, 0, NULL},
     {"delta.enableIcebergCompatV2", BOOL, NULL, 0, NULL},
     {"delta.enableIcebergCompatV3", BOOL, NULL, 0, NULL},
-    {"delta.isolationLevel", CHOICE, "Serializable", 0, "Serializable"},
+    {"delta.isolationLevel", CHOICE, "Serializable", 0, "Serializable|WriteSerializable"},
     {"delta.constraints.", TEXT_ANY, NULL, 0, NULL},
     {"delta.parquet.compression.codec", CHOICE, "zstd", 0, "zstd|snappy|gzip|lz4_raw|uncompressed|none"},
     {"delta.parquet.format.version", TEXT_ANY, "1.0.0", 0, NULL},

@@ -50,6 +50,15 @@ bool delta_transaction_is_rewrite(const DeltaTransaction *txn)
     return txn->files.n > 0 && !txn->metadata_changed && !txn->protocol_changed;
 }
 
+DeltaIsolation delta_transaction_isolation(const DeltaTransaction *txn)
+{
+    if (delta_transaction_is_rewrite(txn)) {
+        return DELTA_SNAPSHOT_ISOLATION;
+    }
+    bool all = strcmp(delta_property_text(&txn->metadata, "delta.isolationLevel"), "Serializable") == 0;
+    return all ? DELTA_SERIALIZABLE : DELTA_WRITE_SERIALIZABLE;
+}
+
 bool delta_transaction_tracks_rows(const DeltaTransaction *txn)
 {
     return delta_protocol_supports(&txn->protocol, "rowTracking") &&
@@ -202,8 +211,25 @@ static void put_object(Text *out, const char *key, const DeltaPairList *pairs, b
     text_append_char(out, '}');
 }
 
+/* What other writers look for when they meet this commit. */
+static void put_tags(const DeltaTransaction *txn, Text *out)
+{
+    bool preserved = delta_property_bool(&txn->metadata, "delta.enableRowTracking");
+    bool counted = txn->metadata_changed && txn->snapshot != NULL &&
+                   delta_metadata_moves_identity_only(delta_snapshot_metadata(txn->snapshot), &txn->metadata);
+
+    if (preserved || counted) {
+        text_printf(out, ",\"tags\":{%s%s%s}", preserved ? "\"delta.rowTracking.preserved\":\"true\"" : "",
+                    preserved && counted ? "," : "", counted ? "\"delta.identity.schemaUpdate\":\"true\"" : "");
+    }
+}
+
 static void render_info(const DeltaTransaction *txn, int64_t timestamp_ms, Text *out)
 {
+    static const char *const ISOLATION[] = {[DELTA_SERIALIZABLE] = "Serializable",
+                                            [DELTA_WRITE_SERIALIZABLE] = "WriteSerializable",
+                                            [DELTA_SNAPSHOT_ISOLATION] = "SnapshotIsolation"};
+
     text_append(out, "{\"commitInfo\":{");
     if (delta_transaction_uses_ict(txn)) {
         text_printf(out, "\"inCommitTimestamp\":%" PRId64 ",", timestamp_ms);
@@ -214,17 +240,14 @@ static void render_info(const DeltaTransaction *txn, int64_t timestamp_ms, Text 
     if (txn->read_version >= 0) {
         text_printf(out, ",\"readVersion\":%" PRId64, txn->read_version);
     }
-    text_printf(out, ",\"isolationLevel\":\"%s\",\"isBlindAppend\":%s",
-                delta_transaction_is_rewrite(txn) ? "SnapshotIsolation" : "Serializable",
+    text_printf(out, ",\"isolationLevel\":\"%s\",\"isBlindAppend\":%s", ISOLATION[delta_transaction_isolation(txn)],
                 delta_transaction_is_blind_append(txn) ? "true" : "false");
     put_object(out, "operationMetrics", &txn->metrics, true);
     if (txn->user_metadata != NULL) {
         text_append(out, ",\"userMetadata\":");
         text_append_json_string(out, txn->user_metadata);
     }
-    if (delta_property_bool(&txn->metadata, "delta.enableRowTracking")) {
-        text_append(out, ",\"tags\":{\"delta.rowTracking.preserved\":\"true\"}");
-    }
+    put_tags(txn, out);
     text_printf(out, ",\"engineInfo\":\"freshet/%s\",\"txnId\":\"%s\"", FRESHET_VERSION, txn->token);
     if (txn->freshet != NULL) {
         text_printf(out, ",\"freshet\":%s", txn->freshet);

@@ -63,12 +63,19 @@ Status delta_transaction_render(DeltaTransaction *txn, int64_t version, int64_t 
 bool delta_transaction_is_blind_append(const DeltaTransaction *txn);
 /* Only rearranges rows: conflicts with nothing but what touches the same files. */
 bool delta_transaction_is_rewrite(const DeltaTransaction *txn);
+/* Which rows added meanwhile matter to what was read: all, those that are no blind append, none. By delta.isolationLevel;
+ * a rewrite has snapshot isolation (reference 11.2). */
+typedef enum DeltaIsolation { DELTA_SERIALIZABLE, DELTA_WRITE_SERIALIZABLE, DELTA_SNAPSHOT_ISOLATION } DeltaIsolation;
+DeltaIsolation delta_transaction_isolation(const DeltaTransaction *txn);
 bool delta_transaction_tracks_rows(const DeltaTransaction *txn);
 bool delta_transaction_uses_ict(const DeltaTransaction *txn);
 
 /* May this transaction go on top of `winner` (reference 11.3)? Takes over from it what it must: protocol, harmless
  * metadata, row ids. */
 Status delta_conflict_check(DeltaTransaction *txn, const DeltaCommit *winner, Error *err);
+
+/* Does `after` differ from `before` in nothing but how far identity columns have counted? */
+bool delta_metadata_moves_identity_only(const DeltaMetadata *before, const DeltaMetadata *after);
 
 /* rowIdHighWaterMark of a delta.rowTracking domain; -1 when there is none. */
 int64_t delta_row_id_high_water(const DeltaDomain *domains, size_t n);
