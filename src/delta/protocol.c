@@ -56,7 +56,7 @@ static const Feature FEATURES[] = {
      0,
      false,
      YES,
-     UNUSED_ONLY,
+     YES,
      {0},
      "delta.requireCheckpointProtectionBeforeVersion",
      NULL,
@@ -455,4 +455,90 @@ Status delta_protocol_add_feature(const DeltaProtocol *protocol, const char *fea
     }
     set_require(&needed, feature);
     return raise_to(protocol, &needed, arena, out, err);
+}
+
+/* ---- dropping ---- */
+
+/* Which features a protocol supports, by name or by version. */
+static void supported_features(const DeltaProtocol *protocol, FeatureSet *out)
+{
+    for (size_t i = 0; i < protocol->n_writer_features; i++) {
+        set_add(out, protocol->writer_features[i]);
+    }
+    for (size_t i = 0; i < N_FEATURES; i++) {
+        if (delta_protocol_supports(protocol, FEATURES[i].name)) {
+            set_add(out, FEATURES[i].name);
+        }
+    }
+}
+
+static Status check_dependents(const FeatureSet *set, const char *feature, Error *err)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const Feature *f = feature_find(set->names[i]);
+        for (size_t k = 0; f != NULL && k < 2 && f->requires[k] != NULL; k++) {
+            if (strcmp(f->requires[k], feature) == 0) {
+                Status rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "table feature '%s' requires '%s': drop it first",
+                                      f->name, feature);
+                error_klass(err, "DELTA_FEATURE_DROP_DEPENDENT_FEATURE");
+                return rc;
+            }
+        }
+    }
+    return OK;
+}
+
+/* The versions that stand for exactly these features; false when there are none. */
+static bool as_versions(const FeatureSet *set, DeltaProtocol *out)
+{
+    DeltaProtocol versions = {.min_reader = 1, .min_writer = 1};
+    FeatureSet implied = {.n = 0};
+
+    for (size_t i = 0; i < set->n; i++) {
+        const Feature *f = feature_find(set->names[i]);
+        if (f == NULL || f->legacy_writer == 0) {
+            return false;
+        }
+        versions.min_writer = f->legacy_writer > versions.min_writer ? f->legacy_writer : versions.min_writer;
+        versions.min_reader = f->legacy_reader > versions.min_reader ? f->legacy_reader : versions.min_reader;
+    }
+    supported_features(&versions, &implied);
+    *out = versions;
+    return implied.n == set->n;
+}
+
+Status delta_protocol_drop_feature(const DeltaProtocol *protocol, const char *feature, Arena *arena, DeltaProtocol *out,
+                                   Error *err)
+{
+    Status rc = OK;
+    FeatureSet before = {.n = 0}, after = {.n = 0};
+    bool reader = false;
+
+    if (!delta_protocol_supports(protocol, feature)) {
+        rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "the table does not have the feature '%s'", feature);
+        error_klass(err, "DELTA_FEATURE_DROP_FEATURE_NOT_PRESENT");
+        goto out;
+    }
+    supported_features(protocol, &before);
+    TRY(check_dependents(&before, feature, err));
+    for (size_t i = 0; i < before.n; i++) {
+        if (strcmp(before.names[i], feature) != 0) {
+            const Feature *f = feature_find(before.names[i]);
+            reader = reader || (f != NULL && f->reader && f->legacy_reader == 0);
+            set_add(&after, before.names[i]);
+        }
+    }
+    *out = (DeltaProtocol){.min_reader = 1, .min_writer = WRITER_MAX};
+    if (as_versions(&after, out)) {
+        goto out;
+    }
+    *out = (DeltaProtocol){.min_reader = reader ? READER_MAX : 1, .min_writer = WRITER_MAX};
+    out->writer_features = set_list(&after, false, arena, &out->n_writer_features);
+    if (reader) {
+        out->reader_features = set_list(&after, true, arena, &out->n_reader_features);
+    } else if (listed(after.names, after.n, "columnMapping")) {
+        out->min_reader = 2;
+    }
+out:
+    return rc;
 }

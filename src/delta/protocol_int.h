@@ -19,5 +19,9 @@ Status delta_protocol_raise(const DeltaProtocol *protocol, const DeltaMetadata *
 /* Adds one feature by name with what it requires (delta.feature.<name> = supported). */
 Status delta_protocol_add_feature(const DeltaProtocol *protocol, const char *feature, Arena *arena, DeltaProtocol *out,
                                   Error *err);
+/* The protocol without the feature: as versions, when these name exactly what is left, else as table features.
+ * E_DELTA_PROTOCOL_WRITE with Delta's class when it is not there, or another feature requires it. */
+Status delta_protocol_drop_feature(const DeltaProtocol *protocol, const char *feature, Arena *arena, DeltaProtocol *out,
+                                   Error *err);
 
 #endif

@@ -264,3 +264,49 @@ out:
     text_free(&text);
     return rc;
 }
+
+typedef struct Strip {
+    Arena *arena;
+    const char *const *keys;
+    size_t n;
+} Strip;
+
+static Status strip_type(const Strip *s, const DeltaType *type, const DeltaType **out, Error *err)
+{
+    Status rc = OK;
+    DeltaField *fields = arena_alloc(s->arena, (type->n_fields + 1) * sizeof *fields);
+
+    *out = type;
+    for (size_t i = 0; i < type->n_fields; i++) {
+        fields[i] = type->fields[i];
+        TRY(strip_type(s, type->fields[i].type, &fields[i].type, err));
+        for (size_t k = 0; type->id == DELTA_STRUCT && k < s->n; k++) {
+            TRY(delta_field_with(s->arena, &fields[i], s->keys[k], NULL, &fields[i], err));
+        }
+    }
+    if (type->n_fields > 0) {
+        *out = rebuild(&(Edit){.arena = s->arena}, type, fields, type->n_fields);
+    }
+out:
+    return rc;
+}
+
+Status delta_schema_strip(const DeltaSchema *schema, const char *const *keys, size_t n, DeltaSchema **out, Error *err)
+{
+    Status rc = OK;
+    Strip s = {.arena = arena_new(), .keys = keys, .n = n};
+    const DeltaType row = {.id = DELTA_STRUCT, .fields = schema->fields, .n_fields = schema->n_fields};
+    const DeltaType *stripped = NULL;
+    DeltaSchemaBuilder *builder;
+
+    TRY(strip_type(&s, &row, &stripped, err));
+    builder = delta_schema_builder_new(NULL);
+    for (size_t i = 0; i < stripped->n_fields; i++) {
+        const DeltaField *f = &stripped->fields[i];
+        delta_schema_builder_add(builder, f->name, f->type, f->nullable, f->metadata);
+    }
+    *out = delta_schema_builder_finish(builder);
+out:
+    arena_free(s.arena);
+    return rc;
+}

@@ -36,5 +36,7 @@ Status delta_schema_insert(const DeltaSchema *schema, DeltaPath path, const Delt
 /* The field with one entry of its metadata set (`value` is taken over) or, with NULL, removed. Lives in `arena`. */
 Status delta_field_with(Arena *arena, const DeltaField *field, const char *key, json_t *value, DeltaField *out,
                         Error *err);
+/* The schema without these entries of metadata, at any depth. */
+Status delta_schema_strip(const DeltaSchema *schema, const char *const *keys, size_t n, DeltaSchema **out, Error *err);
 
 #endif

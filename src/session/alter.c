@@ -7,6 +7,7 @@
 #include "sql/statement_alter.h"
 #include "table/alter.h"
 #include "table/convert.h"
+#include "table/drop_feature.h"
 #include "table/restore.h"
 
 /* ---- ALTER TABLE ---- */
@@ -109,8 +110,12 @@ Status session_run_alter(Session *session, const SqlText *text, const SqlStateme
     if (rc != OK) {
         goto out;
     }
-    TRY(read_alter(session, text, &alter, arena, &columns, &change, err));
-    rc = table_alter(table, session_conn(session), &change, err);
+    if (alter.kind == SQL_ALTER_DROP_FEATURE) {
+        rc = table_drop_feature(table, session_conn(session), alter.name, alter.truncate_history, err);
+    } else {
+        TRY(read_alter(session, text, &alter, arena, &columns, &change, err));
+        rc = table_alter(table, session_conn(session), &change, err);
+    }
     if (rc != OK && err != NULL && err->place.line == 0) {
         sql_error_place(err, text, statement->rest_span);
     }
