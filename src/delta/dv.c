@@ -339,6 +339,19 @@ out:
     return rc;
 }
 
+/* Puts the vector's file before the message. */
+static void name_vector(const DeltaDeletionVector *dv, Error *err)
+{
+    Text path = TEXT(64 << 10);
+
+    if (dv->storage_type == 'p') {
+        (void)error_context(err, "%.1000s", dv->path_or_inline);
+    } else if (dv->storage_type == 'u' && delta_dv_relative_path(dv->path_or_inline, &path)) {
+        (void)error_context(err, "%s", text_str(&path));
+    }
+    text_free(&path);
+}
+
 Status delta_dv_load(const DeltaTable *table, const DeltaDeletionVector *dv, DeltaBitmap **out, Error *err)
 {
     Status rc = OK;
@@ -363,6 +376,9 @@ Status delta_dv_load(const DeltaTable *table, const DeltaDeletionVector *dv, Del
     *out = bitmap;
     bitmap = NULL;
 out:
+    if (rc != OK) {
+        name_vector(dv, err);
+    }
     delta_bitmap_free(bitmap);
     return rc;
 }

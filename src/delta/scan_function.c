@@ -12,8 +12,11 @@
 #include "delta/schema_int.h"
 #include "delta/variant.h"
 #include "duck/function.h"
+#include "duck/parquet.h"
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+enum { BLAMED_FILES_MAX = 10000 };
+
 static DeltaScan **published; /* slot = handle - 1; NULL = free */
 static size_t n_slots;
 
@@ -53,6 +56,31 @@ static DeltaScan *find_scan(uint64_t handle)
     scan = handle > 0 && handle <= n_slots ? published[handle - 1] : NULL;
     pthread_rwlock_unlock(&lock);
     return scan;
+}
+
+/* Some statement met a damaged Parquet file: of which of the scans that are read is it? */
+static void blame_file(Duck *duck, Error *err)
+{
+    Arena *arena = arena_new();
+    const char **places = NULL;
+    size_t n = 0, capacity = 0;
+
+    pthread_rwlock_rdlock(&lock);
+    for (size_t slot = 0; slot < n_slots; slot++) {
+        const DeltaScan *scan = published[slot];
+        bool read = scan && delta_table_duck(scan->table) == duck;
+        for (size_t i = 0; read && i < scan->n_files && n < BLAMED_FILES_MAX; i++) {
+            places = mem_grow(places, n, &capacity, sizeof *places);
+            places[n++] = arena_strdup(arena, scan->files[i].place);
+        }
+    }
+    pthread_rwlock_unlock(&lock);
+    size_t damaged = parquet_find_damaged(duck, places, n);
+    if (damaged < n) {
+        (void)error_context(err, "data file %s", places[damaged]);
+    }
+    mem_free(places);
+    arena_free(arena);
 }
 
 static Status no_scan(Error *err)
@@ -291,6 +319,7 @@ Status delta_scan_register(Duck *duck, Error *err)
     };
     Status rc = OK;
 
+    parquet_on_damage(duck, blame_file);
     for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
         TRY(duck_register_scalar(duck, &FUNCTIONS[i], err));
     }

@@ -115,7 +115,10 @@ Status delta_snapshot_build(DeltaTable *table, const DeltaSnapshotParts *parts, 
     if (previous != NULL && previous->metadata == s->metadata) {
         s->schema = delta_schema_ref(previous->schema);
     } else {
-        TRY(delta_schema_parse(s->metadata->schema_string, &s->schema, err));
+        if ((rc = delta_schema_parse(s->metadata->schema_string, &s->schema, err)) != OK) {
+            (void)error_context(err, "version %" PRId64 ": the schema in its metaData", s->version);
+            goto out;
+        }
     }
     find_domains(s);
     *out = s;

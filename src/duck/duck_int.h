@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "duck/duck.h"
 #include "duck/function.h"
+#include "duck/parquet.h"
 #include "duck/type.h"
 
 /* ---- tempdir.c: the folder DuckDB spills to ---- */
@@ -66,12 +67,14 @@ struct Duck {
     TempDir temp;
     KeptErrors kept;
     Registry *relations, *counters;
+    _Atomic(ParquetBlame) blame; /* names the file when a Parquet file is damaged; NULL: nobody */
 };
 
 struct DuckConn {
     Duck *duck;
     duckdb_connection handle;
     int64_t error_position;
+    bool probing; /* it looks for a damaged file itself: its errors blame nobody */
 };
 
 /* ---- result.c ---- */

@@ -8,6 +8,7 @@
  * should a token have lost its Error, its message still arrives.
  */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -200,6 +201,34 @@ static void take_additions(char *message, Text *hint)
     }
 }
 
+/* Damaged Thrift structures; DuckDB names no file then, and may quote a control character. */
+static bool is_damaged_parquet(const char *message)
+{
+    static const char *const SAID[] = {"TProtocolException", "TTransportException", "don't know what type: ",
+                                       "invalid TType",      "Out of buffer",       "Variable-length int over "};
+
+    for (size_t i = 0; i < sizeof SAID / sizeof *SAID; i++) {
+        if (str_starts(message, SAID[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static Status damaged_parquet(DuckConn *conn, Error *err)
+{
+    Error said = ERROR_NONE;
+    Status rc = error_set(&said, E_SQL_RUN, "a Parquet file is damaged: its headers cannot be read");
+    ParquetBlame blame = atomic_load(&conn->duck->blame);
+    if (blame != NULL && err != NULL && !conn->probing) {
+        blame(conn->duck, &said);
+    }
+    if (err != NULL) {
+        *err = said;
+    }
+    return rc;
+}
+
 Status duck_error_translate(DuckConn *conn, const char *message, Error *err)
 {
     conn->error_position = -1;
@@ -218,6 +247,10 @@ Status duck_error_translate(DuckConn *conn, const char *message, Error *err)
         take_plain(message, &said);
     }
     conn->error_position = said.position;
+    if (is_damaged_parquet(said.message)) {
+        said_fini(&said);
+        return damaged_parquet(conn, err);
+    }
     Text hint = TEXT(ERROR_HINT_MAX - 1);
     take_additions(said.message, &hint);
     ErrorId id = id_of_kind(said.kind);

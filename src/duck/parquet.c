@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@
 #include "duck/duck_int.h"
 #include "duck/parquet.h"
 
-enum { TOKEN_TEXT = 17 };
+enum { TOKEN_TEXT = 17, PROBE_US = 20 * 1000 * 1000 };
 
 /* ---- the statement ---- */
 
@@ -347,6 +348,39 @@ out:
     text_free(&sql);
     text_free(&target);
     return rc;
+}
+
+/* ---- damage ---- */
+
+void parquet_on_damage(Duck *duck, ParquetBlame blame)
+{
+    atomic_store(&duck->blame, blame);
+}
+
+size_t parquet_find_damaged(Duck *duck, const char *const *paths, size_t n)
+{
+    DuckConn *conn = NULL;
+    Text sql = TEXT(1 << 20), path = TEXT(1 << 18);
+    int64_t end_us = clock_mono_us() + PROBE_US;
+    size_t found = n;
+
+    if (duck_connect(duck, &conn, NULL) != OK) {
+        return n;
+    }
+    conn->probing = true;
+    for (size_t i = 0; i < n && found == n && clock_mono_us() < end_us; i++) {
+        text_clear(&sql);
+        text_clear(&path);
+        parquet_escape_glob(&path, paths[i]);
+        text_append(&sql, "SELECT count(*) FROM read_parquet(");
+        text_append_sql_string(&sql, text_str(&path));
+        text_append(&sql, ", hive_partitioning=false) AS f WHERE hash(f) = 0");
+        found = duck_exec(conn, text_str(&sql), NULL) == OK ? n : i;
+    }
+    duck_disconnect(conn);
+    text_free(&sql);
+    text_free(&path);
+    return found;
 }
 
 void parquet_escape_glob(Text *out, const char *path)

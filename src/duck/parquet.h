@@ -53,6 +53,14 @@ typedef struct ParquetWrite {
 Status parquet_write(DuckConn *conn, const ParquetWrite *write, Arena *arena, ParquetFile **files, size_t *n,
                      Error *err);
 
+/* What DuckDB says of Parquet whose structures are damaged leaves the file out. Whoever knows which files statements
+ * read at the moment can say it: `blame` gets such an error, and may add the file that parquet_find_damaged finds. It
+ * may be called by any thread. */
+typedef void (*ParquetBlame)(Duck *duck, Error *err);
+void parquet_on_damage(Duck *duck, ParquetBlame blame);
+/* Index of the first file that cannot be read to its end; `n` when there is none, or none was found in some seconds. */
+size_t parquet_find_damaged(Duck *duck, const char *const *paths, size_t n);
+
 /* A path as read_parquet takes it literally: glob characters escaped. */
 void parquet_escape_glob(Text *out, const char *path);
 
