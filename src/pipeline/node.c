@@ -94,6 +94,7 @@ static Status open_sink(Pipeline *pipeline, const Node *node, const NodeQuery *q
         .property_values = target.values,
         .n_properties = target.n_properties,
         .comment = statement->comment,
+        .mode = query->plan->n_steps > 0 ? query->plan->mode : SQL_OUTPUT_APPEND,
         .merge_schema = query->selects_star ? DELTA_MERGE_ALL : DELTA_MERGE_COLUMNS,
         .flow = node->name,
     };
@@ -430,11 +431,6 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
                      .n_settings = pipeline->n_session_settings};
     int used = 0;
 
-    if (query->plan->n_steps > 0 && query->plan->mode != SQL_OUTPUT_APPEND) {
-        rc = error_set(err, E_PIPELINE_STATEFUL, "only append mode runs in this version");
-        pipeline_error_at(err, node->text, node->statement->query);
-        goto out;
-    }
     TRY(pipeline_connect(pipeline, &conn, err));
     TRY(checkpoint_folder(pipeline, node, number, &folder, &used, err));
     TRY(store_open(text_str(&folder), &checkpoint, err));

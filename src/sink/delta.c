@@ -1,4 +1,5 @@
-/* A Delta table as a sink: append, with the batch's number in the commit that makes its rows visible (reference 17).
+/* A Delta table as a sink: append, update or complete, with the batch's number in the commit that makes its rows visible
+ * (reference 17).
  *
  * The transaction reads txn(query id) before it writes: a batch the table has seen is not written again, and of two runners that commit the
  * same batch at once the second gets DELTA_CONCURRENT_TRANSACTION. A batch without rows makes no version.
@@ -13,6 +14,7 @@
 #include "delta/column_default.h"
 #include "delta/write.h"
 #include "sink/sinks.h"
+#include "table/upsert.h"
 
 enum { HISTORY_LOOK_BACK = 1000 };
 
@@ -26,6 +28,7 @@ typedef struct DeltaSink {
     size_t n_properties;
     char *comment, *flow;
     DeltaMerge merge_schema;
+    SqlOutputMode mode;
 } DeltaSink;
 
 /* ---- creating and adopting ---- */
@@ -74,7 +77,8 @@ static Status create(DeltaSink *sink, DuckConn *conn, const DuckColumnInfo *colu
     for (size_t i = 0; i < sink->n_properties; i++) {
         TRY(delta_transaction_set_property(txn, sink->keys[i], sink->values[i], err));
     }
-    TRY(delta_check_columns(conn, schema, (const char *const *)sink->partition_columns, sink->n_partition_columns, err));
+    TRY(delta_check_columns(conn, schema, (const char *const *)sink->partition_columns, sink->n_partition_columns,
+                            err));
     TRY(delta_transaction_set_schema(txn, schema, err));
     TRY(delta_transaction_set_partitioning(txn, (const char *const *)sink->partition_columns, sink->n_partition_columns,
                                            err));
@@ -182,6 +186,19 @@ static void warn_left_out(const DeltaSink *sink, const DeltaSchema *table, const
     text_free(&other);
 }
 
+/* A mode that takes rows away does not go with a table that keeps all. */
+static Status check_append_only(const DeltaSink *sink, const DeltaSnapshot *snapshot, Error *err)
+{
+    const char *value = delta_snapshot_property(snapshot, "delta.appendOnly");
+
+    if (sink->mode == SQL_OUTPUT_APPEND || !value || !str_ieq(value, "true")) {
+        return OK;
+    }
+    error_set(err, E_DELTA_APPEND_ONLY, "the query replaces rows, but the table is append-only (delta.appendOnly)");
+    error_hint(err, "set delta.appendOnly to false, or 'freshet.outputMode' to 'append'");
+    return error_status(err);
+}
+
 static Status adopt(DeltaSink *sink, DuckConn *conn, const DuckColumnInfo *columns, size_t n, Error *err)
 {
     DeltaSnapshot *snapshot = NULL;
@@ -191,6 +208,7 @@ static Status adopt(DeltaSink *sink, DuckConn *conn, const DuckColumnInfo *colum
 
     TRY(delta_table_snapshot(sink->table, conn, &snapshot, err));
     TRY(delta_protocol_check_write(delta_snapshot_protocol(snapshot), delta_table_uri(sink->table), err));
+    TRY(check_append_only(sink, snapshot, err));
     TRY(check_partitioning(sink, delta_snapshot_metadata(snapshot), err));
     TRY(check_declared(sink, delta_snapshot_schema(snapshot), err));
     TRY(delta_schema_reconcile(delta_snapshot_schema(snapshot), columns, n, sink->merge_schema, &select, &evolved,
@@ -359,21 +377,27 @@ out:
 
 /* ---- a batch ---- */
 
-static void describe_batch(DeltaTransaction *txn, const StreamSinkBatch *batch, const DeltaWriteResult *written)
+typedef struct BatchFigures {
+    int64_t rows, bytes, files, files_removed;
+} BatchFigures;
+
+static void describe_batch(DeltaTransaction *txn, const StreamSinkBatch *batch, const BatchFigures *figures)
 {
+    static const char *const MODES[] = {
+        [SQL_OUTPUT_APPEND] = "\"Append\"", [SQL_OUTPUT_UPDATE] = "\"Update\"", [SQL_OUTPUT_COMPLETE] = "\"Complete\""};
     Text id = TEXT(1024);
     char epoch[32];
 
     text_append_json_string(&id, batch->query_id);
     snprintf(epoch, sizeof epoch, "\"%" PRId64 "\"", batch->batch);
     delta_transaction_operation(txn, "STREAMING UPDATE");
-    delta_transaction_parameter(txn, "outputMode", "\"Append\"");
+    delta_transaction_parameter(txn, "outputMode", MODES[batch->mode]);
     delta_transaction_parameter(txn, "queryId", text_str(&id));
     delta_transaction_parameter(txn, "epochId", epoch);
-    delta_transaction_metric(txn, "numRemovedFiles", 0);
-    delta_transaction_metric(txn, "numOutputRows", written->rows);
-    delta_transaction_metric(txn, "numOutputBytes", written->bytes);
-    delta_transaction_metric(txn, "numAddedFiles", written->files);
+    delta_transaction_metric(txn, "numRemovedFiles", figures->files_removed);
+    delta_transaction_metric(txn, "numOutputRows", figures->rows);
+    delta_transaction_metric(txn, "numOutputBytes", figures->bytes);
+    delta_transaction_metric(txn, "numAddedFiles", figures->files);
     delta_transaction_freshet(txn, batch->freshet_json);
     text_free(&id);
 }
@@ -392,7 +416,7 @@ static Status append_rows(DeltaSink *sink, DuckConn *conn, DeltaTransaction *txn
     if (written.files == 0) {
         goto out; /* commits/N alone names the batch */
     }
-    describe_batch(txn, batch, &written);
+    describe_batch(txn, batch, &(BatchFigures){.rows = written.rows, .bytes = written.bytes, .files = written.files});
     delta_transaction_set_app(txn, batch->query_id, batch->batch);
     TRY(failpoint(FP_SINK_APPEND_BEFORE_COMMIT, err));
     TRY(delta_transaction_commit(txn, &result->version, err));
@@ -400,6 +424,55 @@ static Status append_rows(DeltaSink *sink, DuckConn *conn, DeltaTransaction *txn
     result->rows = written.rows;
     result->files = written.files;
     result->bytes = written.bytes;
+out:
+    return rc;
+}
+
+static Status upsert_verify(void *context, Error *err)
+{
+    const StreamSinkBatch *batch = context;
+
+    return batch->verify ? batch->verify(batch->verify_context, err) : OK;
+}
+
+static Status upsert_ready(void *context, DeltaTransaction *txn, const TableUpsertResult *done, Error *err)
+{
+    const StreamSinkBatch *batch = context;
+
+    describe_batch(
+        txn, batch,
+        &(BatchFigures){
+            .rows = done->rows, .bytes = done->bytes, .files = done->files, .files_removed = done->files_removed});
+    return failpoint(FP_SINK_APPEND_BEFORE_COMMIT, err);
+}
+
+/* Update and complete mode. */
+static Status upsert_rows(DeltaSink *sink, DuckConn *conn, const StreamSinkBatch *batch, StreamSinkResult *result,
+                          Error *err)
+{
+    const TableUpsert upsert = {.query = batch->query,
+                                .keys = batch->key_columns,
+                                .n_keys = batch->n_key_columns,
+                                .all = batch->mode == SQL_OUTPUT_COMPLETE || batch->n_key_columns == 0,
+                                .vanished = batch->vanished,
+                                .merge_schema = sink->merge_schema,
+                                .app_id = batch->query_id,
+                                .app_version = batch->batch,
+                                .verify = upsert_verify,
+                                .ready = upsert_ready,
+                                .context = (void *)batch};
+    TableUpsertResult done = {0};
+    Status rc = OK;
+
+    TRY(table_upsert(sink->table, conn, &upsert, &done, err));
+    if (done.version >= 0) {
+        TRY(failpoint(FP_SINK_APPEND_AFTER_COMMIT, err));
+    }
+    *result = (StreamSinkResult){.rows = done.rows,
+                                 .files = done.files,
+                                 .bytes = done.bytes,
+                                 .version = done.version,
+                                 .duplicate = done.duplicate};
 out:
     return rc;
 }
@@ -413,7 +486,9 @@ static Status sink_write(StreamSink *base, DuckConn *conn, const StreamSinkBatch
     DeltaTransaction *txn = NULL;
     Status rc = OK;
 
-    if (batch->has_rows) {
+    if (batch->mode != SQL_OUTPUT_APPEND) {
+        TRY(upsert_rows(sink, conn, batch, &result, err));
+    } else if (batch->has_rows) {
         TRY(delta_table_snapshot(sink->table, conn, &snapshot, err));
         TRY(delta_transaction_begin(sink->table, snapshot, conn, &txn, err));
         if (delta_transaction_read_app(txn, batch->query_id) >= batch->batch) {
@@ -502,6 +577,7 @@ Status sink_delta_open(DeltaTable *table, const SinkDeltaSpec *spec, StreamSink 
     sink->comment = mem_strdup(spec->comment);
     sink->flow = mem_strdup(spec->flow);
     sink->merge_schema = spec->merge_schema;
+    sink->mode = spec->mode;
     *out = &sink->base;
     return OK;
 }

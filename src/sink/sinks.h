@@ -14,10 +14,11 @@ typedef struct SinkDeltaSpec {
     size_t n_properties;
     const char *comment;
     DeltaMerge merge_schema; /* do new columns of the query extend the table? */
+    SqlOutputMode mode;      /* what the batches will be */
     const char *flow;        /* for commitInfo and messages */
 } SinkDeltaSpec;
 
-/* Append to a Delta table with txn (reference 17.1). `table` is referenced, spec copied. */
+/* Writes to a Delta table with txn (reference 17.1). `table` is referenced, spec copied. */
 Status sink_delta_open(DeltaTable *table, const SinkDeltaSpec *spec, StreamSink **out, Error *err);
 
 #endif

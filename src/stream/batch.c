@@ -212,6 +212,7 @@ static void count_input(Flow *flow)
         batch->bad_rows += reader->bad_rows;
     }
     batch->rows_dropped = flow->kept.failed;
+    steps_count(flow);
 }
 
 static Status step_write(Flow *flow, bool unlimited, Error *err)
@@ -242,6 +243,10 @@ static Status step_write(Flow *flow, bool unlimited, Error *err)
                              .query = text_str(&query),
                              .freshet_json = text_str(&json),
                              .has_rows = batch->advanced || flow->plan,
+                             .mode = flow->plan ? flow->plan->mode : SQL_OUTPUT_APPEND,
+                             .key_columns = flow->plan ? flow->plan->key_columns : NULL,
+                             .n_key_columns = flow->plan ? flow->plan->n_key_columns : 0,
+                             .vanished = flow->plan ? flow->plan->vanished : NULL,
                              .verify = verify,
                              .verify_context = flow};
     TRY(failpoint(FP_STREAM_SINK_BEFORE_WRITE, err));

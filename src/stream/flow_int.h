@@ -82,6 +82,7 @@ typedef struct Batch {
     json_t *conf;  /* of offsets/N */
     json_t *state; /* files of the state it leaves, by step */
     int64_t rows_in, rows_dropped, bad_rows, files, bytes;
+    int64_t rows_ahead; /* event time too far ahead; among those dropped */
     StreamSinkResult result;
 } Batch;
 
@@ -174,6 +175,8 @@ Status steps_load(Flow *flow, Error *err);
 Status steps_want_batch(Flow *flow, bool *out, Error *err);
 /* The batch at hand through all steps, its state saved: then the body can be read, and the facts are known. */
 Status steps_run(Flow *flow, Error *err);
+/* Adds what the steps set aside to the batch's figures. */
+void steps_count(Flow *flow);
 /* ,"observed":[...],"state":{...} */
 void steps_facts(const Flow *flow, Text *out);
 /* commits/N is there. */

@@ -151,9 +151,79 @@ static void append_ours(const Flow *flow, bool idle, Text *out)
     if (!idle && batch->bad_rows > 0) {
         text_printf(out, ",\"numBadRows\":%lld", (long long)batch->bad_rows);
     }
+    if (!idle && batch->rows_ahead > 0) {
+        text_printf(out, ",\"numRowsTooFarAhead\":%lld", (long long)batch->rows_ahead);
+    }
     if (!idle && flow->n_rules > 0) {
         append_expectations(flow, out);
     }
+}
+
+/* ---- event time and state ---- */
+
+static void append_time(Text *out, const char *key, double us)
+{
+    char iso[32];
+
+    time_iso_ms((int64_t)floor(us / 1000), iso);
+    text_printf(out, "\"%s\":\"%s\"", key, iso);
+}
+
+/* What the batch saw of all its watermarks' columns; the watermark is the one it ran with. */
+static void append_event_time(const Flow *flow, bool idle, Text *out)
+{
+    int64_t count = 0, min = INT64_MAX, max = INT64_MIN;
+    double sum = 0;
+    bool any = false;
+
+    for (size_t i = 0; i < flow->n_readers; i++) {
+        const DuckRange *times = &flow->readers[i].times;
+        any = any || flow->readers[i].event_column;
+        if (!idle && times->count > 0) {
+            count += times->count;
+            sum += times->sum;
+            min = times->min < min ? times->min : min;
+            max = times->max > max ? times->max : max;
+        }
+    }
+    if (!flow->plan || !any) {
+        return;
+    }
+    text_append(out, ",\"eventTime\":{");
+    if (count > 0) {
+        append_time(out, "avg", sum / (double)count);
+        text_append_char(out, ',');
+        append_time(out, "max", (double)max);
+        text_append_char(out, ',');
+        append_time(out, "min", (double)min);
+        text_append_char(out, ',');
+    }
+    append_time(out, "watermark", 1000.0 * (double)(idle ? flow->watermark_ms : flow->batch.watermark_ms));
+    text_append_char(out, '}');
+}
+
+static void append_operators(const Flow *flow, bool idle, Text *out)
+{
+    text_append(out, ",\"stateOperators\":[");
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        const StreamOperator *op = flow->steps[i];
+        StreamOperatorFigures figures = op->figures;
+        StateFigures state;
+        state_figures(op->state, &state);
+        if (idle) {
+            figures = (StreamOperatorFigures){0};
+            state.rows_updated = state.rows_removed = 0;
+        }
+        text_printf(out,
+                    "%s{\"operatorName\":\"%s\",\"numRowsTotal\":%lld,\"numRowsUpdated\":%lld,\"numRowsRemoved\":%lld,"
+                    "\"memoryUsedBytes\":%lld,\"numRowsDroppedByWatermark\":%lld,\"customMetrics\":{"
+                    "\"numDroppedDuplicateRows\":%lld,\"numRowsWithoutEventTime\":%lld,\"numRowsEvicted\":%lld}}",
+                    i ? "," : "", op->ops->name, (long long)state.rows, (long long)state.rows_updated,
+                    (long long)state.rows_removed, (long long)state.bytes, (long long)figures.rows_late,
+                    (long long)figures.rows_duplicate, (long long)figures.rows_null_time,
+                    (long long)figures.rows_evicted);
+    }
+    text_append(out, "]");
 }
 
 void progress_json(const Flow *flow, bool idle, Text *out)
@@ -170,7 +240,8 @@ void progress_json(const Flow *flow, bool idle, Text *out)
                 (long long)(idle ? flow->next_batch : batch->id), (long long)(trigger_us / 1000), (long long)rows);
     append_rates(flow, rows, out);
     append_durations(flow, trigger_us, out);
-    text_append(out, ",\"stateOperators\":[]");
+    append_event_time(flow, idle, out);
+    append_operators(flow, idle, out);
     append_sources(flow, idle, out);
     text_append(out, ",\"sink\":");
     append_described(out, describe_sink, flow->sink);

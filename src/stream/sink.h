@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "delta/schema.h"
 #include "duck/duck.h"
+#include "sql/stateful.h"
 
 typedef struct StreamSink StreamSink;
 
@@ -23,6 +24,13 @@ typedef struct StreamSinkBatch {
     const char *query;        /* SELECT: the batch's output rows */
     const char *freshet_json; /* commitInfo.freshet: flow, batch, offsets, watermark */
     bool has_rows;            /* false: it is known that there are none (no source advanced) */
+    /* APPEND: the rows are added. UPDATE: each takes the place of the one with the same key_columns, compared with IS
+     * NOT DISTINCT FROM, and the keys that `vanished` (a SELECT; NULL: none) gives go. COMPLETE: they take the place of
+     * all. */
+    SqlOutputMode mode;
+    const char *const *key_columns;
+    size_t n_key_columns;
+    const char *vanished;
     /* Called when the query has run and before its rows become visible: an error keeps them from it. NULL: nothing to
      * check. */
     Status (*verify)(void *context, Error *err);

@@ -386,6 +386,21 @@ out:
     return rc;
 }
 
+void steps_count(Flow *flow)
+{
+    Batch *batch = &flow->batch;
+
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        const StreamOperatorFigures *figures = &flow->steps[i]->figures;
+        batch->rows_dropped += figures->rows_late + figures->rows_null_time;
+    }
+    batch->rows_ahead = 0;
+    for (size_t i = 0; flow->plan && i < flow->n_readers; i++) {
+        batch->rows_ahead += flow->readers[i].ahead.failed;
+    }
+    batch->rows_dropped += batch->rows_ahead;
+}
+
 void steps_facts(const Flow *flow, Text *out)
 {
     WatermarkNode *nodes = mem_alloc((flow->n_readers + 1) * sizeof *nodes);

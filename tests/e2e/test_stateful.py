@@ -1,0 +1,161 @@
+"""Streams that remember: windows in three output modes, late rows, DISTINCT, restarts, batches without data."""
+import json
+
+import pytest
+
+SCHEMA = "ts TIMESTAMP, product STRING, user_id BIGINT, amount DECIMAL(10,2)"
+
+
+@pytest.fixture
+def clicks(tmp_path):
+    folder = tmp_path / "clicks"
+    folder.mkdir()
+
+    def drop(name, *records):
+        aside = tmp_path / f".{name}"
+        aside.write_text("".join(json.dumps(dict(zip(("ts", "product", "user_id", "amount"), r))) + "\n" for r in records))
+        aside.rename(folder / f"{name}.json")
+
+    drop.source = f"STREAM read_files('{folder}', format => 'json', schema => '{SCHEMA}')"
+    return drop
+
+
+@pytest.fixture
+def run(freshet, warehouse, tmp_path):
+    """Runs the pipeline over what is there; gives the progress objects."""
+
+    def go(text, *flags, check=0):
+        file = tmp_path / "pipeline.sql"
+        file.write_text(text)
+        done = freshet("run", file, "--warehouse", warehouse, "--available-now", "--progress", "json", *flags, check=check)
+        go.err = done.err
+        return [json.loads(line) for line in done.out.splitlines()]
+
+    return go
+
+
+@pytest.fixture
+def rows(freshet, warehouse):
+    def ask(query):
+        done = freshet("sql", "--warehouse", warehouse, "--format", "jsonl", "-c", query, check=0)
+        objects = [json.loads(line) for line in done.out.splitlines()]
+        return objects if query.startswith("DESCRIBE") else [tuple(o.values()) for o in objects]
+
+    return ask
+
+
+def newest(rows, table):
+    return rows(f"DESCRIBE HISTORY {table}")[0]
+
+
+def hourly(source, mode, watermark=True):
+    return f"""
+    CREATE STREAMING TABLE hourly TBLPROPERTIES ('freshet.outputMode' = '{mode}') AS
+      SELECT window.start AS hour, product, count(*) AS views, count(DISTINCT user_id) AS users, sum(amount) AS revenue
+      FROM {source} {"WATERMARK ts DELAY OF INTERVAL '1 hour'" if watermark else ""}
+      GROUP BY window(ts, INTERVAL '1 hour'), product;
+    """
+
+
+FIRST = [("2024-01-01T00:10:00", "a", 1, 1.5), ("2024-01-01T00:20:00", "a", 1, 1.5), ("2024-01-01T00:59:00", "b", 2, 2)]
+SECOND = [("2024-01-01T01:10:00", "a", 1, 1), ("2024-01-01T00:30:00", "a", 3, 4)]  # the watermark was 23:59
+THIRD = [("2024-01-01T03:00:00", "b", 4, 1)]  # closes everything before 02:00 with the batch after it
+LATE = [("2024-01-01T00:40:00", "a", 9, 100), ("2024-01-01T02:30:00", "a", 9, 7)]
+
+
+def test_append_gives_each_window_once(clicks, run, rows, warehouse, read_delta):
+    text = hourly(clicks.source, "append")
+    clicks("a", *FIRST)
+    run(text)
+    assert rows("SELECT count(*) FROM hourly") == [(0,)]
+    clicks("b", *SECOND)
+    run(text)
+    clicks("c", *THIRD)
+    progress = run(text)
+    # the batch with the rows, and one without that lets the windows out
+    assert [p["numInputRows"] for p in progress] == [1, 0]
+    assert progress[1]["eventTime"]["watermark"] == "2024-01-01T02:00:00.000Z"
+    assert progress[0]["eventTime"]["max"] == "2024-01-01T03:00:00.000Z"
+    assert progress[1]["stateOperators"][0]["numRowsRemoved"] > 0
+    closed = [("2024-01-01T00:00:00", "a", 3, 2, 7.0), ("2024-01-01T00:00:00", "b", 1, 1, 2.0),
+              ("2024-01-01T01:00:00", "a", 1, 1, 1.0)]
+    answer = rows("SELECT * FROM hourly ORDER BY hour, product")
+    assert [(r[1], r[2], r[3], float(r[4])) for r in answer] == [r[1:] for r in closed]
+    clicks("d", *LATE)
+    progress = run(text)
+    assert progress[0]["stateOperators"][0]["numRowsDroppedByWatermark"] == 1
+    assert rows("SELECT * FROM hourly ORDER BY hour, product") == answer
+    assert len(read_delta(warehouse / "default/hourly", "product")) == 3
+    assert run(text) == []
+
+
+def test_update_writes_the_groups_that_changed(clicks, run, rows):
+    text = hourly(clicks.source, "update")
+    clicks("a", *FIRST)
+    run(text)
+    assert rows("SELECT product, views, users FROM hourly ORDER BY product") == [("a", 2, 1), ("b", 1, 1)]
+    clicks("b", *SECOND)
+    progress = run(text)
+    assert progress[0]["sink"]["numOutputRows"] == 2
+    assert rows("SELECT strftime(hour, '%H'), product, views, users FROM hourly ORDER BY ALL") == [
+        ("00", "a", 3, 2), ("00", "b", 1, 1), ("01", "a", 1, 1)]
+    assert newest(rows, "hourly")["operationParameters"]["outputMode"] == "Update"
+
+
+def test_update_deletes_groups_that_no_longer_pass(clicks, run, rows):
+    text = f"""CREATE STREAMING TABLE few TBLPROPERTIES ('freshet.outputMode' = 'update', 'delta.enableChangeDataFeed' = 'true')
+               AS SELECT product, count(*) AS n FROM {clicks.source} GROUP BY product HAVING count(*) < 3;"""
+    clicks("a", *FIRST)
+    run(text)
+    assert rows("SELECT * FROM few ORDER BY product") == [("a", 2), ("b", 1)]
+    clicks("b", *SECOND)
+    run(text)
+    assert rows("SELECT * FROM few ORDER BY product") == [("b", 1)]
+    assert rows("SELECT product, _change_type FROM table_changes('few', 2)") == [("a", "delete")]
+
+
+def test_complete_is_one_overwrite_or_none(clicks, run, rows):
+    text = f"""CREATE STREAMING TABLE all_of_it TBLPROPERTIES ('freshet.outputMode' = 'complete') AS
+               SELECT product, count(DISTINCT user_id) AS users FROM {clicks.source} GROUP BY product;"""
+    clicks("a", *FIRST)
+    run(text)
+    clicks("b", *SECOND)
+    run(text)
+    assert rows("SELECT * FROM all_of_it ORDER BY product") == [("a", 2), ("b", 1)]
+    clicks("c", ("2024-01-01T01:10:00", "a", 1, 1))
+    run(text)
+    last = newest(rows, "all_of_it")
+    assert last["version"] == 2 and last["operationParameters"]["outputMode"] == "Complete"
+
+
+def test_distinct_remembers_for_ever(clicks, run, rows):
+    text = f"CREATE STREAMING TABLE seen AS SELECT DISTINCT ON (product, user_id) * FROM {clicks.source};"
+    clicks("a", *FIRST)
+    run(text)
+    clicks("b", *SECOND)
+    run(text)
+    assert rows("SELECT product, user_id FROM seen ORDER BY ALL") == [("a", 1), ("a", 3), ("b", 2)]
+
+
+def test_a_changed_query_is_refused_and_a_full_refresh_starts_anew(clicks, run, rows):
+    clicks("a", *FIRST)
+    run(hourly(clicks.source, "update"))
+    other = hourly(clicks.source, "update").replace("INTERVAL '1 hour')", "INTERVAL '2 hours')")
+    run(other, check=1)
+    assert "FR-STREAM-009" in run.err and "--full-refresh" in run.err
+    # what stands above the steps may change
+    narrower = hourly(clicks.source, "update").replace("count(DISTINCT user_id) AS users", "count(DISTINCT user_id) + 0 AS users")
+    run(narrower)
+    run(other, "--full-refresh", "hourly")
+    assert rows("SELECT product, views FROM hourly ORDER BY ALL") == [("a", 2), ("b", 1)]
+
+
+def test_damaged_state_is_refused(clicks, run, warehouse):
+    text = hourly(clicks.source, "update")
+    clicks("a", *FIRST)
+    run(text)
+    for file in (warehouse / "_checkpoints").rglob("groups.*.parquet"):
+        file.write_bytes(file.read_bytes()[:-1])
+    clicks("b", *SECOND)
+    run(text, check=1)
+    assert "FR-STREAM-008" in run.err
