@@ -10,7 +10,7 @@ __attribute__((format(printf, 3, 4))) static void append_step(Text *out, const c
 {
     va_list args;
 
-    text_printf(out, "  %-9s", name);
+    text_printf(out, "  %-8s ", name);
     va_start(args, format);
     text_vprintf(out, format, args);
     va_end(args);
@@ -45,6 +45,12 @@ static void append_leaf(Text *out, const QueryLeaf *leaf)
         append_option_list(&text, relation->options, relation->n_options);
     }
     append_step(out, relation->stream ? "source" : "input", "%s", text_str(&text));
+    if (relation->watermark_expression != NULL) {
+        text_clear(&text);
+        text_printf(&text, "%s - ", relation->watermark_expression);
+        sql_duration_print(relation->watermark_delay_us, &text);
+        append_step(out, "watermark", "%s", text_str(&text));
+    }
     text_free(&text);
 }
 
@@ -65,7 +71,23 @@ static const char *const VIOLATIONS[] = {[SQL_VIOLATION_KEEP] = "keep and count"
                                          [SQL_VIOLATION_FAIL] = "fail update",
                                          [SQL_VIOLATION_QUARANTINE] = "quarantine"};
 
-static void append_target(Pipeline *pipeline, const Node *node, Text *out)
+/* How a batch's rows get into the table, in a word. */
+static const char *mode_text(const NodeQuery *query)
+{
+    static const char *const MODES[] = {
+        [SQL_OUTPUT_APPEND] = "append", [SQL_OUTPUT_UPDATE] = "update", [SQL_OUTPUT_COMPLETE] = "complete"};
+
+    return query->plan == NULL ? "materialized view" : MODES[query->plan->mode];
+}
+
+static void append_keys(const SqlStatefulPlan *plan, Text *out)
+{
+    for (size_t i = 0; i < plan->n_key_columns; i++) {
+        text_printf(out, "%s%s", i == 0 ? " by " : ", ", plan->key_columns[i]);
+    }
+}
+
+static void append_target(Pipeline *pipeline, const Node *node, const NodeQuery *query, Text *out)
 {
     const SqlStatement *statement = node->target->statement;
     Text place = TEXT(1 << 16);
@@ -79,8 +101,11 @@ static void append_target(Pipeline *pipeline, const Node *node, Text *out)
     } else {
         warehouse_location(pipeline->warehouse, node->target->schema, node->target->name, &place, NULL);
     }
-    append_step(out, "sink", "%s   %s", text_str(&place),
-                node->is_view ? "replaced as a whole when its inputs changed" : "append");
+    text_printf(&place, "   %s", node->is_view ? "replaced as a whole when its inputs changed" : mode_text(query));
+    if (query->plan != NULL) {
+        append_keys(query->plan, &place);
+    }
+    append_step(out, "sink", "%s", text_str(&place));
     text_free(&place);
 }
 
@@ -93,14 +118,19 @@ static const char *trigger_text(const Pipeline *pipeline, const Node *node)
 
 /* ---- binding without reading ---- */
 
-static Status empty_view(DuckConn *conn, const char *placeholder, const char *columns_sql, Error *err)
+static Status empty_view(DuckConn *conn, const QueryLeaf *leaf, const char *columns_sql, Error *err)
 {
     Status rc = OK;
     Text sql = TEXT(TEXT_SQL_MAX);
 
     text_append(&sql, "CREATE OR REPLACE TEMP VIEW ");
-    text_append_sql_name(&sql, placeholder);
-    text_printf(&sql, " AS SELECT * FROM (%s) WHERE false", columns_sql);
+    text_append_sql_name(&sql, leaf->placeholder);
+    text_append(&sql, " AS SELECT *");
+    if (leaf->relation->watermark_alias != NULL) {
+        text_printf(&sql, ", (%s) AS ", leaf->relation->watermark_expression);
+        text_append_sql_name(&sql, leaf->relation->watermark_alias);
+    }
+    text_printf(&sql, " FROM (%s) WHERE false", columns_sql);
     TRY(duck_exec(conn, text_str(&sql), err));
 out:
     text_free(&sql);
@@ -223,7 +253,7 @@ static Status bind_leaves(Check *check, const NodeQuery *query, bool *known, Err
         TRY(leaf_columns(check, &query->leaves[i], &columns, err));
         *known = columns.length > 0;
         if (*known) {
-            TRY(empty_view(check->conn, query->leaves[i].placeholder, text_str(&columns), err));
+            TRY(empty_view(check->conn, &query->leaves[i], text_str(&columns), err));
         }
     }
 out:
@@ -246,8 +276,14 @@ static Status explain_columns(Check *check, const Node *node, NodeQuery *query, 
         append_step(out, "columns", "known when the input is there");
         goto out;
     }
-    rc = duck_describe(check->conn, query->sql, arena, &columns, &n, err);
-    if (rc != OK) {
+    if (query->plan != NULL && query->plan->n_steps > 0) {
+        rc = sql_stateful_plan_bind(check->conn, query->plan, err);
+        rc = rc == OK ? duck_describe(check->conn, query->plan->body, arena, &columns, &n, err) : rc;
+        if (rc != OK) {
+            pipeline_error_at(err, node->text, node->statement->query);
+            goto out;
+        }
+    } else if ((rc = duck_describe(check->conn, query->sql, arena, &columns, &n, err)) != OK) {
         node_query_place(query, duck_error_position(check->conn), err);
         goto out;
     }
@@ -267,8 +303,7 @@ static Status explain_node(Check *check, const Node *node, Text *out, Error *err
     NodeQuery *query = NULL;
 
     TRY(node_query_make(check->pipeline, check->conn, node, &query, err));
-    text_printf(out, "%s  (%s, %s)\n", node->name, node->is_view ? "materialized view" : "append",
-                trigger_text(check->pipeline, node));
+    text_printf(out, "%s  (%s, %s)\n", node->name, mode_text(query), trigger_text(check->pipeline, node));
     for (size_t i = 0; i < query->n_leaves; i++) {
         append_leaf(out, &query->leaves[i]);
     }
@@ -279,7 +314,7 @@ static Status explain_node(Check *check, const Node *node, Text *out, Error *err
     if (query->uses_random) {
         append_step(out, "warning", "random() and its kin give other rows when a batch is run again after a crash");
     }
-    append_target(check->pipeline, node, out);
+    append_target(check->pipeline, node, query, out);
 out:
     node_query_free(query);
     return rc;

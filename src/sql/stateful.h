@@ -14,11 +14,14 @@
  *
  *   AGGREGATE, SESSION   <name>: columns k0..k<n_keys-1>, then r0..r<n_aggregates-1>; a window key is a
  *                        STRUCT("start", "end") of the key column's own type; bodies above never see partial results
- *   DISTINCT             <name>: the columns of the input, those of its rows that are new
+ *   DISTINCT             <name>: the output columns of the input (no d<i>, t0), those of its rows that are new
  *   JOIN                 <name>_<side>_old | _new | _all | _gone | _none: rows of a side with the side's columns:
  *                        from before this batch, of this batch, both, evicted without ever matching, never any.
+ *                        They may have a further column freshet_row, which the texts above do not mean.
  *                        The text above is a UNION ALL over the pairs that are new (for sides 0 and 1: new x all,
  *                        old x new, and for outer sides gone x none).
+ *
+ * A key without window may be a window of a step below, a STRUCT("start", "end"): as event time it counts by its end.
  */
 #ifndef FRESHET_SQL_STATEFUL_H
 #define FRESHET_SQL_STATEFUL_H
@@ -106,10 +109,10 @@ typedef struct SqlStep {
     size_t n_arguments, n_filters;
     bool watermarked; /* late rows are set aside and state is evicted: some key, or t0, carries the watermark */
 
-    /* DISTINCT */
+    /* DISTINCT. Where the query does not name its columns, d0 is the row as a whole, a struct. */
     size_t n_distinct;      /* keys d0..; the output columns are all before them */
     bool has_event_time;    /* t0 is there */
-    bool event_time_is_key; /* d<event_time_key> is the event time: keys leave behind the watermark */
+    bool event_time_is_key; /* t0 is one of the keys: they leave behind the watermark */
     bool within_watermark;  /* keys leave `delay_us` after their first row's event time */
     int64_t delay_us;
 
@@ -128,8 +131,10 @@ typedef struct SqlStatefulPlan {
     size_t n_steps;
     const char *body; /* SELECT over leaves and outputs of steps: the flow's rows */
     SqlOutputMode mode;
-    /* UPDATE: output columns of body that identify a group, for the upsert; and, when the query has HAVING, a SELECT of
-     * just those columns for the touched groups that do not pass it (to be deleted); NULL otherwise. */
+    /* UPDATE: the rows are groups, to be upserted by these columns of the body; without any, in the place of the one row
+     * there is. Otherwise rows are added, in update mode too (a query without groups). `vanished`: when something filters
+     * groups, a SELECT of just those columns for the touched groups that do not pass, to be deleted; NULL otherwise. */
+    bool upserts;
     const char *const *key_columns;
     size_t n_key_columns;
     const char *vanished;
@@ -148,7 +153,11 @@ Status sql_stateful_plan(DuckConn *conn, const char *sql, const SqlLeaf *leaves,
                          const SqlStatefulOptions *options, SqlStatefulPlan **out, int64_t *offset, Error *err);
 void sql_stateful_plan_free(SqlStatefulPlan *plan);
 
+/* Makes the outputs of the steps as temporary views of the connection, with the columns and types DuckDB's own functions
+ * give, so that the body can be described without running; the leaves must be there. */
+Status sql_stateful_plan_bind(DuckConn *conn, const SqlStatefulPlan *plan, Error *err);
 /* The steps as lines for people, for `freshet check`. */
 void sql_stateful_plan_print(const SqlStatefulPlan *plan, Text *out);
+void sql_duration_print(int64_t us, Text *out); /* "1 hour 30 minutes" */
 
 #endif

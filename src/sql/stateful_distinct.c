@@ -13,11 +13,6 @@ typedef struct Keys {
     bool has_event_time; /* one of them carries the watermark */
 } Keys;
 
-static bool is_star(const json_t *node)
-{
-    return sql_tree_is(node, "class", "STAR");
-}
-
 /* What an expression of DISTINCT ON means: an ordinal, an alias, itself. */
 static Status resolve_target(Planner *p, const json_t *list, const json_t *target, const json_t **out, Error *err)
 {

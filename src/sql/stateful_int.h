@@ -1,11 +1,15 @@
 /* What the files of the planner of stateful queries share.
  *
- *   stateful.c            the walk: queries, relations, common table expressions; what is legal where
+ *   stateful.c            the walk: queries, relations, common table expressions; the plan
+ *   stateful_select.c     a SELECT over a stream: what it may have, where it is cut
  *   stateful_lineage.c    which columns carry event time or the key of a group
  *   stateful_aggregate.c  GROUP BY and aggregates become a step
+ *   stateful_rewrite.c    expressions over the output of that step
  *   stateful_window.c     window(), session_window(), intervals
  *   stateful_distinct.c   DISTINCT becomes a step
  *   stateful_join.c       joins of streams become a step and a UNION ALL of its variants
+ *   stateful_bound.c      time bounds between the sides of a join
+ *   stateful_bind.c       the outputs of steps, empty, for their types
  *   stateful_tree.c       making, comparing, printing trees
  *   stateful_print.c      a plan for people
  *
@@ -60,6 +64,7 @@ typedef struct Scope {
     SqlList sources; /* Source */
     Rows rows;
     size_t n_streams;
+    bool unbounded; /* a join that remembers rows for ever: nothing carries a watermark any more */
 } Scope;
 
 typedef struct Planner {
@@ -89,8 +94,27 @@ __attribute__((format(printf, 5, 6))) Status planner_error(Planner *p, const jso
 SqlStep *planner_add_step(Planner *p, SqlStepKind kind);
 /* The SELECT as it is, with another list and without what stands behind WHERE. Joins of streams are still in it. */
 json_t *planner_core(Planner *p, const json_t *select, json_t *list);
+
+static inline bool streams(Rows rows)
+{
+    return rows == ROWS_APPEND || rows == ROWS_UPDATE;
+}
+
+/* ---- SELECT (stateful_select.c) ---- */
+
 bool is_aggregate_call(const json_t *node);
 bool contains_aggregate(const json_t *node);
+bool is_star(const json_t *node);
+/* What may stand behind a query over a stream. */
+typedef struct Clauses {
+    bool aggregates;
+    json_t *distinct; /* the modifier */
+} Clauses;
+/* Sorts and limits: only the whole answer has an order and a number of rows. */
+Status check_modifiers(Planner *p, const json_t *node, bool complete, Clauses *clauses, Error *err);
+void drop_modifier(json_t *node, const json_t *modifier);
+/* The SELECT over a stream: cut where it remembers. Its FROM and the queries inside are lowered. */
+Status cut_select(Planner *p, json_t *node, Scope *scope, json_t **lowered, Relation *out, Error *err);
 
 /* ---- lineage (stateful_lineage.c) ---- */
 
@@ -118,7 +142,7 @@ Status lower_aggregate(Planner *p, json_t *select, const Scope *scope, const Joi
 Status lower_distinct(Planner *p, json_t *query, const json_t *modifier, const Scope *scope, const JoinPlan *join,
                       const Relation *relation, json_t **lowered, Relation *out, Error *err);
 /* FROM with more than one stream: the step, and what the variants substitute. */
-Status plan_join(Planner *p, json_t *select, const Scope *scope, const JoinPlan **out, Error *err);
+Status plan_join(Planner *p, json_t *select, Scope *scope, const JoinPlan **out, Error *err);
 /* The SELECT over the pairs that are new: a UNION ALL. `join` NULL: the query itself. */
 json_t *join_variants(Planner *p, const JoinPlan *join, json_t *query);
 
@@ -126,6 +150,7 @@ json_t *join_variants(Planner *p, const JoinPlan *join, json_t *query);
 
 bool is_window_call(const json_t *node);  /* window(...) */
 bool is_session_call(const json_t *node); /* session_window(...) */
+bool is_bucket(const json_t *node);       /* one of them */
 /* A window() of GROUP BY: its arguments, and the expression of the time. */
 Status read_window(Planner *p, const Scope *scope, const json_t *call, SqlWindow *out, const json_t **time, Error *err);
 typedef struct Interval {
@@ -133,7 +158,6 @@ typedef struct Interval {
 } Interval;
 /* The value of a constant interval; *constant = false when the expression is none. */
 Status read_interval(Planner *p, const json_t *node, Interval *out, bool *constant, Error *err);
-void print_duration(int64_t us, Text *out); /* "1 hour 30 minutes" */
 /* The time of an expression that carries the watermark as a window: its end. */
 json_t *time_of(Planner *p, const json_t *expression, const Column *column);
 
@@ -146,6 +170,8 @@ json_t *tree_column(Planner *p, const char *relation, const char *column);
 json_t *tree_field(Planner *p, const json_t *value, const char *field);
 json_t *tree_function(Planner *p, const char *name, const json_t *argument);
 json_t *tree_star(Planner *p);
+/* COLUMNS(...): those whose names, in lower case, are in the list, or are not. */
+json_t *tree_columns(Planner *p, const json_t *names, bool except);
 json_t *tree_number(Planner *p, int value);
 json_t *tree_table(Planner *p, const char *name, const char *alias);
 json_t *tree_subquery(Planner *p, const json_t *query, const char *alias);
@@ -157,6 +183,17 @@ json_t *tree_named(Planner *p, const json_t *expression, const char *alias);
 /* Equal but for places and aliases. Names of columns match without case; one that is qualified with a relation of the
  * scope is the one that is not. */
 bool tree_equal(const Scope *scope, const json_t *a, const json_t *b);
+/* The children of an object or array, in order. */
+typedef struct TreeChildren {
+    const json_t *node;
+    size_t i;
+    void *at;
+} TreeChildren;
+static inline TreeChildren tree_children(const json_t *node)
+{
+    return (TreeChildren){.node = node};
+}
+json_t *tree_next(TreeChildren *children); /* NULL behind the last */
 bool tree_any(const json_t *node, bool into_subqueries, bool (*test)(const json_t *));
 bool is_column_ref(const json_t *node);
 /* Field i of a COLUMN_REF's name; NULL behind the last. */

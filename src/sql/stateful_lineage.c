@@ -151,7 +151,7 @@ static bool add_star(Planner *p, const Scope *scope, const json_t *star, SqlList
 {
     const Source *sources = scope->sources.items;
     const char *relation = sql_tree_string(star, "relation_name");
-    bool all = true;
+    bool all = scope->sources.count == 1; /* USING has columns once */
     if (json_is_true(json_object_get(star, "columns"))) {
         return false;
     }

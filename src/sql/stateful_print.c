@@ -31,7 +31,7 @@ static void print_distinct(const SqlStep *step, Text *out)
         text_append(out, "; a key leaves behind the watermark");
     } else if (step->within_watermark) {
         text_append(out, "; a key leaves ");
-        print_duration(step->delay_us, out);
+        sql_duration_print(step->delay_us, out);
         text_append(out, " after its first row: copies further apart appear twice");
     } else {
         text_append(out, ", kept for ever");
@@ -48,11 +48,11 @@ static void print_join(const SqlStep *step, Text *out)
             text_append(out, " kept for ever");
         } else if (side->slack_us >= 0) {
             text_append(out, " for ");
-            print_duration(side->slack_us, out);
+            sql_duration_print(side->slack_us, out);
             text_append(out, " of event time");
         } else {
             text_append(out, " until ");
-            print_duration(-side->slack_us, out);
+            sql_duration_print(-side->slack_us, out);
             text_append(out, " before the watermark");
         }
     }
@@ -66,7 +66,7 @@ void sql_stateful_plan_print(const SqlStatefulPlan *plan, Text *out)
                                         [SQL_STEP_JOIN] = "join"};
     for (size_t i = 0; i < plan->n_steps; i++) {
         const SqlStep *step = &plan->steps[i];
-        text_printf(out, "  %-9s ", NAMES[step->kind]);
+        text_printf(out, "  %-8s ", NAMES[step->kind]);
         if (step->kind == SQL_STEP_DISTINCT) {
             print_distinct(step, out);
         } else if (step->kind == SQL_STEP_JOIN) {

@@ -67,6 +67,34 @@ json_t *tree_star(Planner *p)
            "\"qualified_exclude_list\":[],\"rename_list\":[]}");
 }
 
+static json_t *tree_string(Planner *p, const char *value)
+{
+    json_t *node = tree_make(p,
+                             "{\"class\":\"CONSTANT\",\"type\":\"VALUE_CONSTANT\",\"alias\":\"\",\"query_location\":-1,"
+                             "\"value\":{\"type\":{\"id\":\"VARCHAR\",\"type_info\":null},\"is_null\":false}}");
+    json_object_set_new(json_object_get(node, "value"), "value", json_string(value));
+    return node;
+}
+
+json_t *tree_columns(Planner *p, const json_t *names, bool except)
+{
+    json_t *star = tree_star(p), *filter = tree_function(p, "list_filter", tree_star(p)), *name;
+    json_t *lambda = tree_make(
+        p, "{\"class\":\"LAMBDA\",\"type\":\"LAMBDA\",\"alias\":\"\",\"query_location\":-1,\"lhs\":null,"
+           "\"expr\":{\"class\":\"OPERATOR\",\"type\":\"COMPARE_IN\",\"alias\":\"\","
+           "\"query_location\":-1,\"children\":[]}}");
+    json_t *in = json_object_get(lambda, "expr"), *children = json_object_get(in, "children");
+    size_t i;
+    json_object_set(lambda, "lhs", tree_column(p, NULL, "c"));
+    json_object_set_new(in, "type", json_string(except ? "COMPARE_NOT_IN" : "COMPARE_IN"));
+    json_array_append(children, tree_function(p, "lower", tree_column(p, NULL, "c")));
+    json_array_foreach(names, i, name) json_array_append(children, tree_string(p, json_string_value(name)));
+    json_array_append(json_object_get(filter, "children"), lambda);
+    json_object_set_new(star, "columns", json_true());
+    json_object_set(star, "expr", filter);
+    return star;
+}
+
 json_t *tree_number(Planner *p, int value)
 {
     json_t *node = tree_make(p,
@@ -152,30 +180,28 @@ size_t column_parts(const json_t *column)
     return json_array_size(json_object_get(column, "column_names"));
 }
 
+json_t *tree_next(TreeChildren *children)
+{
+    if (json_is_array(children->node)) {
+        return json_array_get(children->node, children->i++);
+    }
+    json_t *object = (json_t *)children->node;
+    children->at = children->at ? json_object_iter_next(object, children->at) : json_object_iter(object);
+    return children->at ? json_object_iter_value(children->at) : NULL;
+}
+
 bool tree_any(const json_t *node, bool into_subqueries, bool (*test)(const json_t *))
 {
-    const char *key;
-    const json_t *value;
-    size_t i;
     if (!into_subqueries && sql_tree_is(node, "class", "SUBQUERY")) {
         return false;
     }
     if (test(node)) {
         return true;
     }
-    if (json_is_array(node)) {
-        json_array_foreach(node, i, value)
-        {
-            if (tree_any(value, into_subqueries, test)) {
-                return true;
-            }
-        }
-    } else if (json_is_object(node)) {
-        json_object_foreach((json_t *)node, key, value)
-        {
-            if (tree_any(value, into_subqueries, test)) {
-                return true;
-            }
+    const json_t *child;
+    for (TreeChildren c = tree_children(node); (child = tree_next(&c)) != NULL;) {
+        if (tree_any(child, into_subqueries, test)) {
+            return true;
         }
     }
     return false;

@@ -19,6 +19,11 @@ bool is_session_call(const json_t *node)
     return is_call(node, "session_window");
 }
 
+bool is_bucket(const json_t *node)
+{
+    return is_window_call(node) || is_session_call(node);
+}
+
 json_t *time_of(Planner *p, const json_t *expression, const Column *column)
 {
     return column->carries == CARRIES_WINDOW ? tree_field(p, expression, "end") : tree_named(p, expression, "");
@@ -68,7 +73,7 @@ out:
     return rc;
 }
 
-void print_duration(int64_t us, Text *out)
+void sql_duration_print(int64_t us, Text *out)
 {
     static const struct {
         const char *name;
