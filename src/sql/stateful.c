@@ -589,7 +589,7 @@ static Status make_plan(Planner *p, const char *sql, json_t *tree, Error *err)
     SqlStatefulPlan *plan = p->plan;
     Relation result = {0};
     json_t *lowered = NULL;
-    bool reads_stream = false;
+    bool reads_stream = false, spelled = tree_any(tree, true, is_window_time);
     Status rc = OK;
 
     for (size_t i = 0; i < p->n_leaves; i++) {
@@ -598,7 +598,7 @@ static Status make_plan(Planner *p, const char *sql, json_t *tree, Error *err)
     TRY(lower_query(p, tree, NULL, &lowered, &result, err));
     TRY(check_result(p, &result, reads_stream, err));
     plan->uses_random = p->random != NULL;
-    if (p->steps.count == 0) { /* as the user wrote it */
+    if (p->steps.count == 0 && !spelled) { /* as the user wrote it */
         plan->body = str_istarts(sql, "WITH") ? arena_printf(plan->arena, "SELECT * FROM (%s\n)", sql)
                                               : arena_strdup(plan->arena, sql);
         goto out;

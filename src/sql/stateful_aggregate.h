@@ -30,6 +30,7 @@ typedef struct Aggregation {
     SqlList orders;              /* of one call: SqlOrder */
     json_t *arguments, *filters; /* a0.. and f0.. */
     const json_t *gap;
+    bool lambdas;       /* the arguments being rewritten may be lambdas */
     json_t *list;       /* rewritten, as far as it is */
     const json_t *from; /* items of the list that may be named: those before this one; NULL: all */
 } Aggregation;

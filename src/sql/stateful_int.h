@@ -196,6 +196,7 @@ static inline TreeChildren tree_children(const json_t *node)
 json_t *tree_next(TreeChildren *children); /* NULL behind the last */
 bool tree_any(const json_t *node, bool into_subqueries, bool (*test)(const json_t *));
 bool is_column_ref(const json_t *node);
+bool is_window_time(const json_t *node);
 /* Field i of a COLUMN_REF's name; NULL behind the last. */
 const char *column_part(const json_t *column, size_t i);
 size_t column_parts(const json_t *column);

@@ -86,7 +86,7 @@ Column lineage_of(const Scope *scope, const json_t *node)
         const json_t *field = json_object_get(json_object_get(json_array_get(children, 1), "value"), "value");
         return json_is_string(field) ? field_of(lineage_of(scope, first), json_string_value(field)) : unknown("");
     }
-    if (sql_tree_is(node, "class", "FUNCTION") && sql_tree_is(node, "function_name", "window_time")) {
+    if (is_window_time(node)) {
         Column end = field_of(lineage_of(scope, first), "end");
         end.name = "window_time";
         return end;
@@ -182,6 +182,7 @@ static Relation relation_of(Planner *p, SqlList *columns, Rows rows, bool all)
 {
     Relation relation = {.rows = rows, .all_known = all};
     relation.columns = sql_list_take(columns, p->plan->arena, &relation.n_columns);
+    sql_list_fini(columns);
     return relation;
 }
 

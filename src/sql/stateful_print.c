@@ -46,7 +46,9 @@ static void print_join(const SqlStep *step, Text *out)
         text_printf(out, "%s %s", i == 0 ? "" : ";", side->alias);
         if (!side->bounded) {
             text_append(out, " kept for ever");
-        } else if (side->slack_us >= 0) {
+        } else if (side->slack_us == 0) {
+            text_append(out, " until the watermark");
+        } else if (side->slack_us > 0) {
             text_append(out, " for ");
             sql_duration_print(side->slack_us, out);
             text_append(out, " of event time");

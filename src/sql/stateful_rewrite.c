@@ -231,6 +231,37 @@ static bool is_lambda_parameter(const json_t *parameters, const json_t *node)
     return false;
 }
 
+/* a -> 'b' reads JSON, x -> x + 1 is a function when it is an argument of one of these. The tree does not tell. */
+static bool takes_lambda(const json_t *call)
+{
+    static const char *const NAMES[] = {"list_transform", "array_transform", "list_apply",   "array_apply",
+                                        "apply",          "list_filter",     "array_filter", "filter",
+                                        "list_reduce",    "array_reduce",    "reduce"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        if (str_ieq(sql_tree_string(call, "function_name"), NAMES[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does a relation inside have the alias of one of this query? */
+static bool shadows(const Aggregation *a, const json_t *node)
+{
+    const Source *sources = a->scope->sources.items;
+    const json_t *child;
+    const char *alias = sql_tree_has(node, "alias") ? sql_tree_string(node, "alias")
+                                                    : sql_tree_string(node, "table_name");
+    bool found = false;
+    for (size_t i = 0; json_object_get(node, "sample") && *alias && i < a->scope->sources.count; i++) {
+        found = found || str_ieq(sources[i].alias, alias);
+    }
+    for (TreeChildren c = tree_children(node); !found && (child = tree_next(&c)) != NULL;) {
+        found = shadows(a, child);
+    }
+    return found;
+}
+
 /* In a sub-query only names that are qualified with a relation of this query are surely of this query. */
 static void rewrite_subquery(Aggregation *a, json_t *node)
 {
@@ -271,28 +302,32 @@ static Status rewrite_parts(Aggregation *a, const json_t *node, const Lambda *la
 {
     json_t *copy = tree_own(a->p, json_is_array(node) ? json_array() : json_object()), *part = NULL;
     Lambda own = {.parameters = json_object_get(node, "lhs"), .outer = lambdas};
+    bool before = a->lambdas, inside = json_is_array(node) ? before : takes_lambda(node);
     const char *key;
     const json_t *value;
     Status rc = OK;
     size_t i;
-    if (sql_tree_is(node, "class", "LAMBDA")) {
+    if (before && sql_tree_is(node, "class", "LAMBDA")) {
         lambdas = &own;
     }
     if (json_is_array(node)) {
         json_array_foreach(node, i, value)
         {
+            a->lambdas = inside;
             TRY(rewrite_inside(a, value, lambdas, &part, err));
             json_array_append(copy, part);
         }
     } else {
         json_object_foreach((json_t *)node, key, value)
         {
+            a->lambdas = inside;
             TRY(rewrite_inside(a, value, lambdas, &part, err));
             json_object_set(copy, key, part);
         }
     }
     *out = copy;
 out:
+    a->lambdas = before;
     return rc;
 }
 
@@ -328,6 +363,10 @@ static Status rewrite_inside(Aggregation *a, const json_t *node, const Lambda *l
         return planner_error(a->p, node, "name the columns", err, "* cannot stand beside GROUP BY or an aggregate");
     }
     if (sql_tree_is(node, "class", "SUBQUERY")) {
+        if (shadows(a, json_object_get(node, "subquery"))) {
+            return planner_error(a->p, node, "give it another alias", err,
+                                 "a relation of the sub-query has the alias of one outside");
+        }
         *out = tree_copy(a->p, node);
         rewrite_subquery(a, *out);
         return OK;

@@ -51,6 +51,12 @@ static bool is_grouping(const json_t *node)
     return sql_tree_is(node, "type", "GROUPING_FUNCTION");
 }
 
+/* #1: the columns of a FROM that a step stands for have other places. */
+static bool is_positional(const json_t *node)
+{
+    return sql_tree_is(node, "class", "POSITIONAL_REFERENCE");
+}
+
 static bool is_unknown_class(const json_t *node)
 {
     const char *class = sql_tree_string(node, "class");
@@ -214,6 +220,10 @@ Status cut_select(Planner *p, json_t *node, Scope *scope, json_t **lowered, Rela
     if (!clauses.aggregates && (found = find(node, is_bucket)) != NULL) {
         return planner_error(p, found, "GROUP BY window(...)", err, "%s() belongs into GROUP BY",
                              sql_tree_string(found, "function_name"));
+    }
+    if ((clauses.aggregates || clauses.distinct || scope->n_streams > 1) &&
+        (found = find(node, is_positional)) != NULL) {
+        return planner_refuse(p, found, "name the column", err, "a reference by position");
     }
     if (scope->n_streams > 1) {
         TRY(plan_join(p, node, scope, &join, err));

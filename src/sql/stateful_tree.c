@@ -280,7 +280,7 @@ static json_t *spell_out(Planner *p, const json_t *call)
     return minus;
 }
 
-static bool is_window_time(const json_t *node)
+bool is_window_time(const json_t *node)
 {
     return sql_tree_is(node, "class", "FUNCTION") && sql_tree_is(node, "function_name", "window_time") &&
            json_array_size(json_object_get(node, "children")) == 1;
