@@ -280,7 +280,7 @@ static Status explain_columns(Check *check, const Node *node, NodeQuery *query, 
         rc = sql_stateful_plan_bind(check->conn, query->plan, err);
         rc = rc == OK ? duck_describe(check->conn, query->plan->body, arena, &columns, &n, err) : rc;
         if (rc != OK) {
-            pipeline_error_at(err, node->text, node->statement->query);
+            node_query_place(query, -1, err);
             goto out;
         }
     } else if ((rc = duck_describe(check->conn, query->sql, arena, &columns, &n, err)) != OK) {

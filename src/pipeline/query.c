@@ -326,6 +326,28 @@ static int64_t own_offset(const NodeQuery *query, const QueryPart *part, int64_t
     return (int64_t)i;
 }
 
+/* An error in the text of a step has no place in the user's text, but the name it speaks of may: the first token that is
+ * what the message has in double quotes. */
+static void place_name(const SqlText *text, SqlSpan span, Error *err)
+{
+    SqlTokens tokens = {0};
+    Arena *arena = arena_new();
+    const char *begin = strchr(err->message, '"'), *end = begin != NULL ? strchr(begin + 1, '"') : NULL;
+    const char *name = end != NULL ? arena_strndup(arena, begin + 1, (size_t)(end - begin - 1)) : NULL;
+
+    if (name != NULL && err->place.line == 0 && sql_lex(text, span, &tokens, NULL) == OK) {
+        for (size_t i = 0; i < tokens.count; i++) {
+            const SqlToken *token = &tokens.items[i];
+            if (sql_token_is_name(token, SQL_WORD_RESERVED) && str_ieq(sql_token_value(text, token, arena), name)) {
+                sql_error_place(err, text, (SqlSpan){token->begin, token->end});
+                break;
+            }
+        }
+    }
+    sql_tokens_fini(&tokens);
+    arena_free(arena);
+}
+
 void node_query_place(void *node_query, int64_t offset, Error *err)
 {
     const NodeQuery *query = node_query;
@@ -335,6 +357,9 @@ void node_query_place(void *node_query, int64_t offset, Error *err)
         if ((size_t)offset >= part->begin && (size_t)offset < part->end) {
             sql_query_place(part->query, own_offset(query, part, offset), err);
         }
+    }
+    if (err != NULL && offset < 0) {
+        place_name(query->node->text, query->node->statement->query, err);
     }
     pipeline_error_at(err, query->node->text, query->node->statement->query);
 }

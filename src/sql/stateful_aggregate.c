@@ -8,8 +8,12 @@
  *
  * A name in GROUP BY is a column before it is an alias of the list, in DuckDB. The planner knows no columns: an alias wins
  * unless the expression behind it reads a column of that name or is itself one of the other keys.
+ *
+ * GROUPING SETS: the rows go into the input once for each set, with NULL for the keys that it lacks, and the number of
+ * the set, from 1, is one more key, the last.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sql/stateful_aggregate.h"
@@ -123,7 +127,8 @@ static Status add_window(Aggregation *a, Key *key, Error *err)
     return rc;
 }
 
-static Status add_key(Aggregation *a, const json_t *expression, Error *err)
+/* *place: of the key, which may be there already. */
+static Status add_key(Aggregation *a, const json_t *expression, size_t *place, Error *err)
 {
     bool bucket = is_bucket(expression);
     Key *keys = a->keys.items;
@@ -131,6 +136,7 @@ static Status add_key(Aggregation *a, const json_t *expression, Error *err)
     Status rc = OK;
     for (size_t i = 0; i < a->keys.count; i++) {
         if (tree_equal(a->scope, keys[i].expression, expression)) {
+            *place = i;
             return OK;
         }
         if (bucket && (keys[i].key.is_window || keys[i].is_session)) {
@@ -157,6 +163,7 @@ static Status add_key(Aggregation *a, const json_t *expression, Error *err)
     key.column.is_start = false;
     key.column.step = (int)a->p->steps.count;
     key.column.key = (int)a->keys.count;
+    *place = a->keys.count;
     *(Key *)sql_list_add(&a->keys) = key;
 out:
     return rc;
@@ -168,7 +175,8 @@ static Status add_keys(Aggregation *a, Error *err)
     const json_t *list = json_object_get(a->select, "select_list");
     bool all = json_array_size(groups) == 0 && !sql_tree_is(a->select, "aggregate_handling", "STANDARD_HANDLING");
     Status rc = OK;
-    size_t i;
+    size_t i, place = 0;
+    a->group_keys = arena_alloc(a->p->plan->arena, (json_array_size(groups) + 1) * sizeof *a->group_keys);
     json_array_foreach(all ? list : groups, i, group)
     {
         const json_t *expression = group;
@@ -181,11 +189,65 @@ static Status add_keys(Aggregation *a, Error *err)
         if (!all) {
             TRY(resolve_group(a, groups, group, &expression, err));
         }
-        TRY(add_key(a, expression, err));
+        TRY(add_key(a, expression, &place, err));
+        if (!all) {
+            a->group_keys[i] = place;
+        }
     }
 out:
     return rc;
 }
+
+bool set_has(const Aggregation *a, const json_t *set, size_t key)
+{
+    const json_t *group;
+    size_t i;
+    json_array_foreach(set, i, group)
+    {
+        if (a->group_keys[json_integer_value(group)] == key) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The number of the set becomes a key; what is not in all sets closes nothing. */
+static Status add_sets(Aggregation *a, Error *err)
+{
+    const json_t *sets = json_object_get(a->select, "group_sets"), *set;
+    const json_t *place = json_object_get(a->select, "group_expressions");
+    size_t i;
+    if (json_array_size(sets) < 2) {
+        return OK;
+    }
+    if (a->p->options.mode == SQL_OUTPUT_UPDATE) {
+        return planner_error(
+            a->p, place, "write a flow for each set of keys, or use complete mode", err,
+            "GROUPING SETS, ROLLUP and CUBE cannot run in update mode: rows of different sets can have "
+            "the same keys");
+    }
+    if (a->gap) {
+        return planner_error(a->p, place, "write a flow for each set of keys", err,
+                             "session_window() cannot stand in GROUPING SETS, ROLLUP or CUBE");
+    }
+    for (size_t k = 0; k < a->keys.count; k++) {
+        Key *key = &((Key *)a->keys.items)[k];
+        bool everywhere = true;
+        json_array_foreach(sets, i, set) everywhere = everywhere && set_has(a, set, k);
+        if (!everywhere && key->key.is_window) {
+            return planner_error(a->p, place, "GROUP BY window(...), ROLLUP (...)", err,
+                                 "window() has to be in every grouping set");
+        }
+        key->key.is_event_time = key->key.is_event_time && everywhere;
+        key->column.carries = everywhere ? key->column.carries : CARRIES_NOTHING;
+    }
+    a->sets = sets;
+    *(Key *)sql_list_add(&a->keys) = (Key){.expression = tree_column(a->p, "freshet", "grouping_set"),
+                                           .input = tree_number(a->p, 0),
+                                           .column = {.step = NO_STEP}};
+    return OK;
+}
+
 /* ---- the step ---- */
 
 static void add_inputs(const Aggregation *a, json_t *list, const json_t *expressions, char letter)
@@ -228,13 +290,24 @@ static json_t *provide_aliases(const Aggregation *a, json_t *list, json_t *query
     return tree_select(a->p, outer, tree_subquery(a->p, query, "freshet_input"));
 }
 
-static Status print_input(const Aggregation *a, const JoinPlan *join, const char **out, Error *err)
+/* The keys of a grouping set, `number` counted from 1. */
+static json_t *keys_of_set(const Aggregation *a, const json_t *set, size_t number)
 {
-    json_t *list = tree_own(a->p, json_array());
     json_t *keys = tree_own(a->p, json_array());
     for (size_t i = 0; i < a->keys.count; i++) {
-        json_array_append(keys, (json_t *)((Key *)a->keys.items)[i].input);
+        const Key *key = &((Key *)a->keys.items)[i];
+        bool last = set && i + 1 == a->keys.count;
+        json_array_append(keys, last                         ? tree_number(a->p, (int)number)
+                                : set && !set_has(a, set, i) ? tree_null(a->p)
+                                                             : (json_t *)key->input);
     }
+    return keys;
+}
+
+/* The rows of the input with these keys. */
+static json_t *input_rows(const Aggregation *a, const JoinPlan *join, const json_t *keys)
+{
+    json_t *list = tree_own(a->p, json_array());
     add_inputs(a, list, keys, 'k');
     add_inputs(a, list, a->arguments, 'a');
     add_inputs(a, list, a->filters, 'f');
@@ -245,8 +318,20 @@ static Status print_input(const Aggregation *a, const JoinPlan *join, const char
         json_array_append(list, tree_named(a->p, tree_number(a->p, 1), "one"));
     }
     json_t *core = join_variants(a->p, join, planner_core(a->p, a->select, list));
-    return planner_print(a->p, sql_tree_is(core, "type", "SELECT_NODE") ? provide_aliases(a, list, core) : core, out,
-                         err);
+    return sql_tree_is(core, "type", "SELECT_NODE") ? provide_aliases(a, list, core) : core;
+}
+
+static Status print_input(const Aggregation *a, const JoinPlan *join, const char **out, Error *err)
+{
+    json_t *all = a->sets ? NULL : input_rows(a, join, keys_of_set(a, NULL, 0));
+    const json_t *set;
+    size_t i;
+    json_array_foreach(a->sets, i, set)
+    {
+        json_t *rows = input_rows(a, join, keys_of_set(a, set, i + 1));
+        all = all ? tree_union_all(a->p, all, rows) : rows;
+    }
+    return planner_print(a->p, all, out, err);
 }
 
 /* Without aliases of relations when there is one relation only. */
@@ -277,37 +362,52 @@ out:
     return rc;
 }
 
+static Status print_key(const Aggregation *a, const Key *key, Text *out, Error *err)
+{
+    const SqlWindow *window = &key->key.window;
+    bool bucket = key->is_session || key->key.is_window, slides = window->slide_us != window->size_us;
+    const json_t *of = bucket ? json_array_get(json_object_get(key->expression, "children"), 0) : key->expression;
+    Status rc = OK;
+    text_append(out, key->is_session ? "session_window(" : bucket ? "window(" : "");
+    TRY(print_plain(a, of, out, err));
+    if (key->is_session) {
+        text_append(out, ", ");
+        TRY(print_plain(a, a->gap, out, err));
+    } else if (bucket) {
+        text_append(out, ", ");
+        sql_duration_print(window->size_us, out);
+        text_append(out, slides || window->offset_us ? ", " : "");
+        if (slides || window->offset_us) {
+            sql_duration_print(window->slide_us, out);
+        }
+        text_append(out, window->offset_us ? ", " : "");
+        if (window->offset_us) {
+            sql_duration_print(window->offset_us, out);
+        }
+    }
+    text_append(out, bucket ? ")" : "");
+out:
+    return rc;
+}
+
 static Status print_title(const Aggregation *a, Text *title, Text *fingerprint, Error *err)
 {
     const Key *keys = a->keys.items;
     const Call *calls = a->calls.items;
+    size_t n = a->keys.count - (a->sets ? 1 : 0);
+    char *sets = a->sets ? json_dumps(a->sets, JSON_COMPACT) : NULL;
     Status rc = OK;
     text_append(fingerprint, "keys:");
-    for (size_t i = 0; i < a->keys.count; i++) {
-        const SqlKey *key = &keys[i].key;
-        Text text = TEXT(SQL_TEXT_MAX);
-        text_append(&text, keys[i].is_session ? "session_window(" : key->is_window ? "window(" : "");
-        rc = print_plain(a, keys[i].input, &text, err);
-        if (rc == OK && keys[i].is_session) {
-            text_append(&text, ", ");
-            rc = print_plain(a, a->gap, &text, err);
-        } else if (key->is_window) {
-            text_append(&text, ", ");
-            sql_duration_print(key->window.size_us, &text);
-            text_append(&text, key->window.slide_us != key->window.size_us || key->window.offset_us ? ", " : "");
-            if (key->window.slide_us != key->window.size_us || key->window.offset_us) {
-                sql_duration_print(key->window.slide_us, &text);
-            }
-            if (key->window.offset_us) {
-                text_append(&text, ", ");
-                sql_duration_print(key->window.offset_us, &text);
-            }
-        }
-        text_append(&text, keys[i].is_session || key->is_window ? ")" : "");
-        text_printf(title, "%s%s", i == 0 ? "" : ", ", text_str(&text));
-        text_printf(fingerprint, " %s;", text_str(&text));
-        text_free(&text);
-        TRY(rc);
+    for (size_t i = 0; i < n; i++) {
+        text_append(title, i == 0 ? "" : ", ");
+        TRY(print_key(a, &keys[i], title, err));
+        text_append_char(fingerprint, ' ');
+        TRY(print_key(a, &keys[i], fingerprint, err));
+        text_append_char(fingerprint, ';');
+    }
+    if (sets) {
+        text_printf(title, " in %zu grouping sets", json_array_size(a->sets));
+        text_printf(fingerprint, " sets: %s;", sets);
     }
     text_append(fingerprint, " aggregates:");
     for (size_t i = 0; i < a->calls.count; i++) {
@@ -315,10 +415,11 @@ static Status print_title(const Aggregation *a, Text *title, Text *fingerprint, 
         TRY(print_plain(a, calls[i].expression, fingerprint, err));
         text_append_char(fingerprint, ';');
     }
-    if (a->keys.count == 0) {
+    if (n == 0) {
         text_append(title, "all rows");
     }
 out:
+    free(sets);
     return rc;
 }
 
@@ -429,6 +530,7 @@ Status lower_aggregate(Planner *p, json_t *select, const Scope *scope, const Joi
         return planner_error(p, where, "use HAVING", err, "WHERE cannot contain aggregates");
     }
     TRY(add_keys(&a, err));
+    TRY(add_sets(&a, err));
     TRY(rewrite_list(&a, &result, err));
     TRY(rewrite_modifiers(&a, select, &result, err));
     TRY(rewrite_clause(&a, "having", &having, err));

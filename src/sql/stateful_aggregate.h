@@ -29,6 +29,8 @@ typedef struct Aggregation {
     SqlList calls;               /* Call */
     SqlList orders;              /* of one call: SqlOrder */
     json_t *arguments, *filters; /* a0.. and f0.. */
+    const json_t *sets;          /* GROUPING SETS: lists of places in GROUP BY; NULL when there is one */
+    size_t *group_keys;          /* the key of each place */
     const json_t *gap;
     bool lambdas;       /* the arguments being rewritten may be lambdas */
     json_t *list;       /* rewritten, as far as it is */
@@ -42,6 +44,8 @@ Status rewrite_list(Aggregation *a, Relation *out, Error *err);
 Status rewrite_modifiers(Aggregation *a, json_t *target, const Relation *result, Error *err);
 /* HAVING, QUALIFY: null when there is none. */
 Status rewrite_clause(Aggregation *a, const char *clause, json_t **out, Error *err);
+/* Is the key one of a grouping set? */
+bool set_has(const Aggregation *a, const json_t *set, size_t key);
 /* The name of an item of the list as far as the tree says it; "" for an expression. */
 const char *item_name(const json_t *item);
 

@@ -96,6 +96,7 @@ static Status print_texts(Planner *p, const Keys *keys, SqlStep *step, Error *er
 {
     Text title = TEXT(SQL_TEXT_MAX), fingerprint = TEXT(SQL_TEXT_MAX);
     const json_t *key;
+    bool all = false;
     Status rc = OK;
     size_t i;
     text_append(&fingerprint, "distinct:");
@@ -104,7 +105,9 @@ static Status print_texts(Planner *p, const Keys *keys, SqlStep *step, Error *er
         const char *text = NULL;
         TRY(planner_print_expression(p, key, &text, err));
         bool row = strcmp(text, "freshet_rows") == 0;
-        text_printf(&title, "%s%s", i == 0 ? "" : ", ", row ? "all columns" : text);
+        all = all || row;
+        text_append(&title, i == 0 || all ? "" : ", ");
+        text_append(&title, row ? "all columns" : all ? "" : text);
         text_printf(&fingerprint, " %s;", text);
     }
     text_append(&fingerprint, step->within_watermark    ? " within the watermark"

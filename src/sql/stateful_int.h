@@ -168,7 +168,9 @@ json_t *tree_own(Planner *p, json_t *tree);
 json_t *tree_copy(Planner *p, const json_t *tree);
 json_t *tree_column(Planner *p, const char *relation, const char *column);
 json_t *tree_field(Planner *p, const json_t *value, const char *field);
-json_t *tree_function(Planner *p, const char *name, const json_t *argument);
+json_t *tree_function(Planner *p, const char *name, const json_t *argument); /* NULL: none yet */
+json_t *tree_null(Planner *p);
+json_t *tree_bigint(Planner *p, const json_t *value); /* cast */
 json_t *tree_star(Planner *p);
 /* COLUMNS(...): those whose names, in lower case, are in the list, or are not. */
 json_t *tree_columns(Planner *p, const json_t *names, bool except);

@@ -298,6 +298,33 @@ typedef struct Lambda {
 
 static Status rewrite_inside(Aggregation *a, const json_t *node, const Lambda *lambdas, json_t **out, Error *err);
 
+/* GROUPING(a, b): a bit for each argument that the row's set lacks, looked up by the number of the set. */
+static Status rewrite_grouping(Aggregation *a, const json_t *node, json_t **out, Error *err)
+{
+    const Key *keys = a->keys.items;
+    const json_t *arguments = json_object_get(node, "children"), *argument, *set;
+    json_t *masks = tree_function(a->p, "list_value", NULL);
+    size_t i, s, k;
+    json_array_foreach(a->sets, s, set)
+    {
+        int mask = 0;
+        json_array_foreach(arguments, i, argument)
+        {
+            for (k = 0; k < a->keys.count && !tree_equal(a->scope, keys[k].expression, argument); k++) {
+            }
+            if (k == a->keys.count) {
+                return planner_error(a->p, argument, NULL, err, "an argument of GROUPING() must be in GROUP BY");
+            }
+            mask = mask * 2 + !set_has(a, set, k);
+        }
+        json_array_append(json_object_get(masks, "children"), tree_number(a->p, mask));
+    }
+    json_t *look = tree_function(a->p, "list_extract", masks);
+    json_array_append(json_object_get(look, "children"), numbered(a, 'k', a->keys.count - 1));
+    *out = tree_bigint(a->p, a->sets ? look : tree_number(a->p, 0));
+    return OK;
+}
+
 static Status rewrite_parts(Aggregation *a, const json_t *node, const Lambda *lambdas, json_t **out, Error *err)
 {
     json_t *copy = tree_own(a->p, json_is_array(node) ? json_array() : json_object()), *part = NULL;
@@ -349,6 +376,9 @@ static Status rewrite_inside(Aggregation *a, const json_t *node, const Lambda *l
             }
         }
         return rewrite_column(a, node, out, err);
+    }
+    if (sql_tree_is(node, "type", "GROUPING_FUNCTION")) {
+        return rewrite_grouping(a, node, out, err);
     }
     if (is_aggregate_call(node)) {
         Status rc = add_call(a, node, &place, err);

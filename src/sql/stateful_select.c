@@ -46,11 +46,6 @@ static bool is_over(const json_t *node)
     return sql_tree_is(node, "class", "WINDOW");
 }
 
-static bool is_grouping(const json_t *node)
-{
-    return sql_tree_is(node, "type", "GROUPING_FUNCTION");
-}
-
 /* #1: the columns of a FROM that a step stands for have other places. */
 static bool is_positional(const json_t *node)
 {
@@ -144,9 +139,6 @@ static Status check_expressions(Planner *p, const json_t *node, bool complete, E
         if (!complete && (found = find(holder, is_over)) != NULL) {
             return planner_refuse(p, found, NULL, err, "%.100s() OVER", sql_tree_string(found, "function_name"));
         }
-        if ((found = find(holder, is_grouping)) != NULL) {
-            return planner_refuse(p, found, NULL, err, "GROUPING()");
-        }
     }
     return OK;
 }
@@ -163,11 +155,6 @@ static Status check_clauses(Planner *p, const json_t *node, bool complete, Error
     }
     if (sql_tree_has(node, "qualify") && !complete) {
         return planner_refuse(p, json_object_get(node, "qualify"), NULL, err, "QUALIFY");
-    }
-    if (json_array_size(json_object_get(node, "group_sets")) > 1) {
-        return planner_refuse(p, json_object_get(node, "group_expressions"),
-                              "write one flow for each set of keys, all into the same table", err,
-                              "GROUPING SETS, ROLLUP and CUBE");
     }
     json_object_foreach((json_t *)node, key, value)
     {

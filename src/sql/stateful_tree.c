@@ -55,7 +55,23 @@ json_t *tree_function(Planner *p, const char *name, const json_t *argument)
                                 "{\"type\":\"ORDER_MODIFIER\",\"orders\":[]},\"distinct\":false,\"is_operator\":false,"
                                 "\"export_state\":false,\"catalog\":\"\"}");
     json_object_set_new(node, "function_name", json_string(name));
-    json_array_append(json_object_get(node, "children"), (json_t *)argument);
+    if (argument) {
+        json_array_append(json_object_get(node, "children"), (json_t *)argument);
+    }
+    return node;
+}
+
+json_t *tree_null(Planner *p)
+{
+    return tree_make(p, "{\"class\":\"CONSTANT\",\"type\":\"VALUE_CONSTANT\",\"alias\":\"\",\"query_location\":-1,"
+                        "\"value\":{\"type\":{\"id\":\"NULL\",\"type_info\":null},\"is_null\":true}}");
+}
+
+json_t *tree_bigint(Planner *p, const json_t *value)
+{
+    json_t *node = tree_make(p, "{\"class\":\"CAST\",\"type\":\"OPERATOR_CAST\",\"alias\":\"\",\"query_location\":-1,"
+                                "\"cast_type\":{\"id\":\"BIGINT\",\"type_info\":null},\"try_cast\":false}");
+    json_object_set(node, "child", (json_t *)value);
     return node;
 }
 
