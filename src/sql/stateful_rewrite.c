@@ -66,6 +66,17 @@ out:
     return rc;
 }
 
+/* The column to order by: an argument of the call itself where it is one, as DISTINCT asks for. */
+static size_t add_order(const Aggregation *a, const json_t *expression, const SqlAggregate *call)
+{
+    for (size_t i = 0; i < call->n_arguments; i++) {
+        if (tree_equal(a->scope, json_array_get(a->arguments, call->first + i), expression)) {
+            return call->first + i;
+        }
+    }
+    return add_input(a, a->arguments, expression, true);
+}
+
 static void add_orders(Aggregation *a, const json_t *call, SqlAggregate *out)
 {
     const json_t *orders = json_object_get(json_object_get(call, "order_bys"), "orders"), *order;
@@ -76,7 +87,7 @@ static void add_orders(Aggregation *a, const json_t *call, SqlAggregate *out)
         const char *nulls = sql_tree_string(order, "null_order");
         bool descending = sql_tree_is(order, "type", "DESCENDING");
         *(SqlOrder *)sql_list_add(&a->orders) = (SqlOrder){
-            .column = add_input(a, a->arguments, json_object_get(order, "expression"), true),
+            .column = add_order(a, json_object_get(order, "expression"), out),
             .descending = descending,
             .nulls_first = strncmp(nulls, "NULLS", 5) == 0 && strstr(nulls, "FIRST") != NULL};
     }
