@@ -598,6 +598,9 @@ static Status make_plan(Planner *p, const char *sql, json_t *tree, Error *err)
     TRY(lower_query(p, tree, NULL, &lowered, &result, err));
     TRY(check_result(p, &result, reads_stream, err));
     plan->uses_random = p->random != NULL;
+    if (result.rows == ROWS_APPEND) { /* rows that never change: update mode adds them */
+        plan->mode = SQL_OUTPUT_APPEND;
+    }
     if (p->steps.count == 0 && !spelled) { /* as the user wrote it */
         plan->body = str_istarts(sql, "WITH") ? arena_printf(plan->arena, "SELECT * FROM (%s\n)", sql)
                                               : arena_strdup(plan->arena, sql);

@@ -129,12 +129,12 @@ typedef struct SqlStatefulPlan {
     Arena *arena;
     SqlStep *steps; /* in the order they run */
     size_t n_steps;
-    const char *body; /* SELECT over leaves and outputs of steps: the flow's rows */
-    SqlOutputMode mode;
+    const char *body;   /* SELECT over leaves and outputs of steps: the flow's rows */
+    SqlOutputMode mode; /* that was asked for; APPEND in the place of UPDATE when the rows are no groups */
     /* UPDATE: the rows are groups, to be upserted by these columns of the body; without any, in the place of the one row
-     * there is. Otherwise rows are added, in update mode too (a query without groups). `vanished`: when something filters
+     * there is. `vanished`: when something filters
      * groups, a SELECT of just those columns for the touched groups that do not pass, to be deleted; NULL otherwise. */
-    bool upserts;
+    bool upserts; /* mode is UPDATE */
     const char *const *key_columns;
     size_t n_key_columns;
     const char *vanished;

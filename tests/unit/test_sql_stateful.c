@@ -143,6 +143,7 @@ static void run_case(void *context, const char *input, Text *out)
         show_step(&plan.plan->steps[i], out);
     }
     text_printf(out, "%s\n", plan.plan->body);
+    assert_true(plan.plan->upserts == (plan.plan->mode == SQL_OUTPUT_UPDATE));
     for (size_t i = 0; i < plan.plan->n_key_columns; i++) {
         text_printf(out, "%s%s", i ? ", " : "keys: ", plan.plan->key_columns[i]);
     }
