@@ -44,3 +44,30 @@ def freshet_pipeline(workload, folder):
         statements.append(f"CREATE STREAMING TABLE silver AS {SILVER.format(source='STREAM bronze')};")
         statements.append(f"CREATE MATERIALIZED VIEW gold AS {GOLD.format(source='silver')};")
     return "\n".join(statements) + "\n"
+
+
+# ---- single statements on large tables (tables.py) -------------------------------------------------------------------
+
+
+class TableWorkload:
+    """`table`: the kind it is about (make_tables.py). `sql`: in words that freshet and Spark share."""
+
+    def __init__(self, title, table, sql, changes=False):
+        self.title, self.table, self.sql, self.changes = title, table, sql, changes
+
+
+TABLE_WORKLOADS = {
+    "open20k": TableWorkload("the first row of a table with {size} commits", "log", "SELECT * FROM {table} LIMIT 1"),
+    "open1m": TableWorkload("rows of a table with {size} files, and one of them by its id", "wide",
+                            "SELECT count(*) AS n FROM {table}; SELECT id FROM {table} WHERE id = {id}"),
+    "scan10m": TableWorkload("two of five columns of {size} rows", "users", "SELECT plan, CAST(sum(seq) AS BIGINT) AS s FROM {table} GROUP BY plan"),
+    "lookup": TableWorkload("one row of {size} by its key", "users", "SELECT user_id, seq, plan FROM {table} WHERE user_id = {key}"),
+    "delete1pct": TableWorkload("every hundredth row of {size} is deleted", "users", "DELETE FROM {table} WHERE user_id % 100 = 7", changes=True),
+    "merge50k": TableWorkload("50,000 rows are merged into {size}, half of them new", "users",
+                              "MERGE INTO {table} AS t USING {rows} AS s ON t.user_id = s.user_id "
+                              "WHEN MATCHED THEN UPDATE SET seq = s.seq, name = s.name, email = s.email, plan = s.plan "
+                              "WHEN NOT MATCHED THEN INSERT (user_id, seq, name, email, plan) VALUES (s.user_id, s.seq, s.name, s.email, s.plan)",
+                              changes=True),
+    "changefeed": TableWorkload("the changes of ten updates of a table of {size} rows", "feed",
+                                "SELECT _change_type, count(*) AS n, CAST(sum(seq) AS BIGINT) AS s FROM {feed} GROUP BY _change_type"),
+}
