@@ -195,66 +195,6 @@ out:
 
 /* ---- the text of a commit ---- */
 
-static void put_object(Text *out, const char *key, const DeltaPairList *pairs, bool quote_values)
-{
-    text_printf(out, ",\"%s\":{", key);
-    for (size_t i = 0; i < pairs->n; i++) {
-        text_append(out, i > 0 ? "," : "");
-        text_append_json_string(out, pairs->items[i].key);
-        text_append_char(out, ':');
-        if (quote_values) {
-            text_append_json_string(out, pairs->items[i].value);
-        } else {
-            text_append(out, pairs->items[i].value);
-        }
-    }
-    text_append_char(out, '}');
-}
-
-/* What other writers look for when they meet this commit. */
-static void put_tags(const DeltaTransaction *txn, Text *out)
-{
-    bool preserved = delta_property_bool(&txn->metadata, "delta.enableRowTracking");
-    bool counted = txn->metadata_changed && txn->snapshot != NULL &&
-                   delta_metadata_moves_identity_only(delta_snapshot_metadata(txn->snapshot), &txn->metadata);
-
-    if (preserved || counted) {
-        text_printf(out, ",\"tags\":{%s%s%s}", preserved ? "\"delta.rowTracking.preserved\":\"true\"" : "",
-                    preserved && counted ? "," : "", counted ? "\"delta.identity.schemaUpdate\":\"true\"" : "");
-    }
-}
-
-static void render_info(const DeltaTransaction *txn, int64_t timestamp_ms, Text *out)
-{
-    static const char *const ISOLATION[] = {[DELTA_SERIALIZABLE] = "Serializable",
-                                            [DELTA_WRITE_SERIALIZABLE] = "WriteSerializable",
-                                            [DELTA_SNAPSHOT_ISOLATION] = "SnapshotIsolation"};
-
-    text_append(out, "{\"commitInfo\":{");
-    if (delta_transaction_uses_ict(txn)) {
-        text_printf(out, "\"inCommitTimestamp\":%" PRId64 ",", timestamp_ms);
-    }
-    text_printf(out, "\"timestamp\":%" PRId64 ",\"operation\":", timestamp_ms);
-    text_append_json_string(out, txn->operation);
-    put_object(out, "operationParameters", &txn->parameters, false);
-    if (txn->read_version >= 0) {
-        text_printf(out, ",\"readVersion\":%" PRId64, txn->read_version);
-    }
-    text_printf(out, ",\"isolationLevel\":\"%s\",\"isBlindAppend\":%s", ISOLATION[delta_transaction_isolation(txn)],
-                delta_transaction_is_blind_append(txn) ? "true" : "false");
-    put_object(out, "operationMetrics", &txn->metrics, true);
-    if (txn->user_metadata != NULL) {
-        text_append(out, ",\"userMetadata\":");
-        text_append_json_string(out, txn->user_metadata);
-    }
-    put_tags(txn, out);
-    text_printf(out, ",\"engineInfo\":\"freshet/%s\",\"txnId\":\"%s\"", FRESHET_VERSION, txn->token);
-    if (txn->freshet != NULL) {
-        text_printf(out, ",\"freshet\":%s", txn->freshet);
-    }
-    text_append(out, "}}\n");
-}
-
 /* In-commit timestamps that begin in the middle of a table's life say where (reference 11.4). */
 static void render_metadata(DeltaTransaction *txn, int64_t version, int64_t timestamp_ms, Text *out)
 {
@@ -332,7 +272,7 @@ Status delta_transaction_render(DeltaTransaction *txn, int64_t version, int64_t 
     Status rc = OK;
 
     text_clear(out);
-    render_info(txn, timestamp_ms, out);
+    delta_transaction_render_info(txn, timestamp_ms, out);
     if (txn->metadata_changed) {
         render_metadata(txn, version, timestamp_ms, out);
     }
@@ -492,6 +432,7 @@ Status delta_transaction_commit(DeltaTransaction *txn, int64_t *version, Error *
         a.last_ms = delta_snapshot_timestamp(txn->snapshot);
     }
     TRY(delta_transaction_validate(txn, err));
+    delta_transaction_complete_info(txn);
     for (int lost = 0; !done; lost++) {
         if (lost == ATTEMPTS_MAX) {
             rc = error_set(err, E_DELTA_CONFLICT, "%d attempts found the version taken", ATTEMPTS_MAX);

@@ -125,3 +125,21 @@ def test_rows_that_statistics_do_not_tell(freshet, warehouse):
     for limit in (1, len(ids) - 1, len(ids), 1000):
         found = [json.loads(line)["id"] for line in sql(freshet, warehouse, f"SELECT id FROM t LIMIT {limit}").splitlines()]
         assert len(set(found)) == min(limit, len(ids)) and set(found) <= set(ids)
+
+
+def test_history_says_what_spark_says(freshet, warehouse):
+    """Parameters and metrics of each kind of commit, with the keys of Spark's DESCRIBE HISTORY; times and sizes left out."""
+    sql(freshet, warehouse, "CREATE TABLE t (id BIGINT, p INT) PARTITIONED BY (p) COMMENT 'mine' TBLPROPERTIES ('a' = 'b')",
+        "INSERT INTO t WITH (userMetadata = 'why') VALUES (1, 1), (2, 1), (3, 2)", "UPDATE t SET id = 10 WHERE id = 1",
+        "INSERT OVERWRITE t VALUES (7, 7)", "CREATE OR REPLACE TABLE t AS SELECT 1 AS a UNION ALL SELECT 2")
+    history = [json.loads(line) for line in sql(freshet, warehouse, "DESCRIBE HISTORY t").splitlines()][::-1]
+    found = [(row["operation"], row["operationParameters"], {key: value for key, value in row["operationMetrics"].items()
+                                                             if not key.endswith(("Bytes", "Ms"))}) for row in history]
+    assert found[0] == ("CREATE TABLE", {"partitionBy": '["p"]', "isManaged": "false", "clusterBy": "[]", "description": "mine",
+                                         "properties": '{"a":"b"}'}, {})
+    assert found[1] == ("WRITE", {"mode": "Append", "partitionBy": "[]"}, {"numFiles": "2", "numOutputRows": "3"})
+    assert history[1]["userMetadata"] == "why" and int(history[1]["operationMetrics"]["numOutputBytes"]) > 0
+    assert found[2][0] == "UPDATE" and found[2][2]["numUpdatedRows"] == "1"
+    assert found[3] == ("WRITE", {"mode": "Overwrite", "partitionBy": "[]"},
+                        {"numFiles": "1", "numOutputRows": "1", "numRemovedFiles": found[3][2]["numRemovedFiles"]})
+    assert found[4][0] == "CREATE OR REPLACE TABLE AS SELECT" and found[4][2]["numOutputRows"] == "2"
