@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "delta/transaction.h"
+
 typedef enum Kind {
     BOOL,
     INTEGER,  /* >= minimum */
@@ -180,4 +182,11 @@ Status delta_property_check(const char *key, const char *value, Error *err)
         return rc;
     }
     return OK;
+}
+
+bool delta_property_is_free(const char *key)
+{
+    const Property *property = property_find(key);
+
+    return property == NULL || property->kind != INTERNAL;
 }

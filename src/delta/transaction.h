@@ -42,6 +42,7 @@ Status delta_transaction_set_partitioning(DeltaTransaction *txn, const char *con
                                           Error *err); /* new tables, overwrites */
 Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, const char *value /* NULL unsets */,
                                       Error *err); /* unknown delta.* keys are refused */
+bool delta_property_is_free(const char *key);      /* users may set it; not one that only writers keep */
 void delta_transaction_set_comment(DeltaTransaction *txn, const char *name, const char *description);
 DeltaSchema *delta_transaction_schema(
     const DeltaTransaction *txn); /* as it will be; NULL before a new table has one; borrowed */

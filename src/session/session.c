@@ -115,6 +115,21 @@ out:
     return rc;
 }
 
+/* Is there a table of the name already? */
+static Status is_known(Session *session, const SqlName *name, bool *known, Error *err)
+{
+    Status rc = OK;
+    DeltaTable *table = NULL;
+
+    if (name->path == NULL) {
+        TRY(warehouse_check_name(name->schema, name->name, err));
+        TRY(warehouse_table(session->warehouse, name->schema, name->name, &table, known, err));
+    }
+out:
+    delta_table_close(table);
+    return rc;
+}
+
 static Status run_create_table(Session *session, const SqlText *text, const SqlStatement *statement,
                                DuckResult **result, Error *err)
 {
@@ -136,6 +151,8 @@ static Status run_create_table(Session *session, const SqlText *text, const SqlS
     for (size_t i = 0; i < statement->n_properties; i++) {
         properties[i] = (TableProperty){statement->properties[i].key, statement->properties[i].value};
     }
+    bool known = false;
+    TRY(is_known(session, &statement->target, &known, err));
     TRY(session_new_table(session, &statement->target, statement->location, &table, err));
     TableSpec spec = {
         .schema = schema,
@@ -148,9 +165,14 @@ static Status run_create_table(Session *session, const SqlText *text, const SqlS
         .n_properties = statement->n_properties,
         .comment = statement->comment,
         .or_replace = statement->or_replace,
+        .must_exist = statement->must_exist,
+        .adopt = statement->location != NULL && !known,
         .if_not_exists = statement->if_not_exists,
     };
     rc = table_create(table, session->conn, &spec, &rows, err);
+    if (rc != OK && spec.adopt && statement->target.path == NULL) { /* the name is free again for another place */
+        (void)warehouse_forget(session->warehouse, statement->target.schema, statement->target.name, NULL);
+    }
     if (rc != OK && query != NULL) {
         sql_query_place(query, duck_error_position(session->conn), err);
     }
@@ -308,6 +330,45 @@ out:
     return rc;
 }
 
+static void statement_name(const SqlName *target, Text *out)
+{
+    if (target->path != NULL) {
+        text_printf(out, "delta.`%s`", target->path);
+    } else {
+        text_printf(out, "%s%s%s", target->schema != NULL ? target->schema : "", target->schema != NULL ? "." : "",
+                    target->name);
+    }
+}
+
+/* SHOW TBLPROPERTIES t ('key') */
+static Status only_property(const SqlText *text, const SqlStatement *statement, Text *sql, Error *err)
+{
+    Status rc = OK;
+    const char *rest = statement->rest, *key = NULL;
+    Text all = TEXT(TEXT_SQL_MAX);
+
+    if (rest == NULL) {
+        goto out;
+    }
+    size_t n = strlen(rest);
+    bool brackets = n > 2 && rest[0] == '(' && rest[n - 1] == ')';
+    size_t quote = brackets && n > 4 && rest[1] == '\'' && rest[n - 2] == '\'';
+    if (!brackets) {
+        rc = error_set(err, E_SQL_PARSE, "expected ('key') or the end of SHOW TBLPROPERTIES");
+        sql_error_place(err, text, statement->rest_span);
+        goto out;
+    }
+    key = mem_strndup(rest + 1 + quote, n - 2 - 2 * quote);
+    text_printf(&all, "SELECT * FROM (%s) WHERE key = ", text_str(sql));
+    text_append_sql_string(&all, key);
+    text_clear(sql);
+    text_append(sql, text_str(&all));
+out:
+    mem_free((char *)key);
+    text_free(&all);
+    return rc;
+}
+
 /* DESCRIBE and SHOW: the table's own words as a query. */
 static Status run_describe(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                            Error *err)
@@ -324,13 +385,12 @@ static Status run_describe(Session *session, const SqlText *text, const SqlState
         TRY(table_detail_sql(table, session->conn, &sql, err));
     } else if (statement->kind == SQL_SHOW_TBLPROPERTIES) {
         TRY(table_properties_sql(table, session->conn, &sql, err));
+        TRY(only_property(text, statement, &sql, err));
+    } else if (statement->kind == SQL_DESCRIBE_TABLE) {
+        statement_name(target, &name);
+        TRY(table_columns_sql(table, session->conn, text_str(&name), statement->extended, &sql, err));
     } else {
-        if (target->path != NULL) {
-            text_printf(&name, "delta.`%s`", target->path);
-        } else {
-            text_printf(&name, "%s%s%s", target->schema != NULL ? target->schema : "",
-                        target->schema != NULL ? "." : "", target->name);
-        }
+        statement_name(target, &name);
         TRY(table_definition_sql(table, session->conn, text_str(&name), &sql, err));
     }
     TRY(duck_query(session->conn, text_str(&sql), result, err));
@@ -343,6 +403,7 @@ out:
 
 typedef struct TableRows {
     Text *sql;
+    const char *schema; /* NULL: of all */
     size_t n;
 } TableRows;
 
@@ -351,6 +412,9 @@ static Status table_row(void *context, const char *schema, const char *name, con
     TableRows *rows = context;
     (void)err;
 
+    if (rows->schema != NULL && !str_ieq(rows->schema, schema)) {
+        return OK;
+    }
     text_append(rows->sql, rows->n++ == 0 ? "(" : ", (");
     text_append_sql_string(rows->sql, schema);
     text_append(rows->sql, ", ");
@@ -366,9 +430,8 @@ static Status run_show_tables(Session *session, const SqlText *text, const SqlSt
 {
     Status rc = OK;
     Text sql = TEXT(TEXT_SQL_MAX);
-    TableRows rows = {.sql = &sql};
+    TableRows rows = {.sql = &sql, .schema = statement->target.schema};
     (void)text;
-    (void)statement;
 
     text_append(&sql, "SELECT * FROM (VALUES ");
     TRY(warehouse_each(session->warehouse, table_row, &rows, err));
@@ -451,6 +514,7 @@ static const StatementRunner RUNNERS[] = {
     [SQL_ALTER_TABLE] = session_run_alter,
     [SQL_DESCRIBE_HISTORY] = run_describe,
     [SQL_DESCRIBE_DETAIL] = run_describe,
+    [SQL_DESCRIBE_TABLE] = run_describe,
     [SQL_SHOW_TABLES] = run_show_tables,
     [SQL_SHOW_TBLPROPERTIES] = run_describe,
     [SQL_SHOW_CREATE_TABLE] = run_describe,

@@ -27,6 +27,7 @@ typedef enum SqlStatementKind {
     SQL_ALTER_TABLE, /* recognised with target; the rest stays text */
     SQL_DESCRIBE_HISTORY,
     SQL_DESCRIBE_DETAIL,
+    SQL_DESCRIBE_TABLE, /* DESCRIBE TABLE [EXTENDED] t, DESCRIBE EXTENDED t; DESCRIBE t is DuckDB's */
     SQL_SHOW_TABLES,
     SQL_SHOW_TBLPROPERTIES,
     SQL_SHOW_CREATE_TABLE,
@@ -84,6 +85,8 @@ typedef struct SqlStatement {
     SqlSpan span;   /* the whole statement without ';' */
     SqlName target; /* what is created, written or described; SHOW TABLES IN s: schema s, no name */
     bool if_not_exists, or_replace, or_refresh, if_exists;
+    bool must_exist;       /* REPLACE TABLE: with or_replace */
+    bool extended;         /* DESCRIBE ... EXTENDED */
     const char *flow_name; /* CREATE FLOW; the target's name for an APPLY CHANGES INTO of its own */
     SqlFlowKind flow_kind;
     const char *format;        /* CREATE SINK ... USING kafka: lower case */

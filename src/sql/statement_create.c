@@ -265,3 +265,12 @@ Status sql_parse_create(SqlCursor *c, SqlStatement *out, Error *err)
     c->at++;
     return created->parse(c, out, err);
 }
+
+/* REPLACE TABLE: CREATE OR REPLACE TABLE of one that is there. */
+Status sql_parse_replace(SqlCursor *c, SqlStatement *out, Error *err)
+{
+    c->at++;
+    Status rc = cursor_expect(c, SQL_W_TABLE, "behind REPLACE", err);
+    out->or_replace = out->must_exist = true;
+    return rc == OK ? create_table(c, out, err) : rc;
+}

@@ -10,6 +10,7 @@ typedef Status (*SqlParse)(SqlCursor *c, SqlStatement *out, Error *err);
 
 /* statement_create.c */
 Status sql_parse_create(SqlCursor *c, SqlStatement *out, Error *err);
+Status sql_parse_replace(SqlCursor *c, SqlStatement *out, Error *err);
 /* statement_table.c */
 Status sql_parse_drop(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_insert(SqlCursor *c, SqlStatement *out, Error *err);

@@ -195,8 +195,27 @@ static Status accept_limit(SqlCursor *c, SqlStatement *out, Error *err)
     return OK;
 }
 
+/* [TABLE] [EXTENDED] name; false when it is DuckDB's, perhaps of a table with such a name */
+static bool accept_describe_table(SqlCursor *c, SqlStatement *out)
+{
+    SqlCursor ahead = *c;
+    ahead.at++;
+    bool table = cursor_accept(&ahead, SQL_W_TABLE);
+    bool extended = cursor_accept(&ahead, SQL_W_EXTENDED);
+    if ((!table && !extended) || cursor_done(&ahead) || cursor_is_op(&ahead, 0, '.')) {
+        return false;
+    }
+    *c = ahead;
+    out->kind = SQL_DESCRIBE_TABLE;
+    out->extended = extended;
+    return true;
+}
+
 Status sql_parse_describe(SqlCursor *c, SqlStatement *out, Error *err)
 {
+    if (accept_describe_table(c, out)) {
+        return cursor_table_name(c, false, &out->target, err);
+    }
     bool history = cursor_is(c, 1, SQL_W_HISTORY), detail = cursor_is(c, 1, SQL_W_DETAIL);
     if ((!history && !detail) || cursor_peek(c, 2)->kind == SQL_TOKEN_END || cursor_is_op(c, 2, '.')) {
         return OK; /* DuckDB's DESCRIBE, perhaps of a table with that name */

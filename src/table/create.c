@@ -11,11 +11,37 @@
 /* commitInfo.operation, by what is asked for. */
 static const char *operation_name(const TableSpec *spec, bool exists)
 {
-    static const char *const names[2][2] = {
+    static const char *const names[3][2] = {
         {"CREATE TABLE", "CREATE TABLE AS SELECT"},
         {"CREATE OR REPLACE TABLE", "CREATE OR REPLACE TABLE AS SELECT"},
+        {"REPLACE TABLE", "REPLACE TABLE AS SELECT"},
     };
-    return names[spec->or_replace && exists][spec->query != NULL];
+    return names[!(spec->or_replace && exists) ? 0 : spec->must_exist ? 2 : 1][spec->query != NULL];
+}
+
+/* A table that is replaced starts with no properties of its own, but for what its files are written by. */
+static Status forget_properties(DeltaTransaction *txn, const DeltaSnapshot *snapshot, Error *err)
+{
+    static const char *const KEPT[] = {"delta.columnMapping.mode", "delta.enableInCommitTimestamps",
+                                       "delta.enableRowTracking"};
+    Status rc = OK;
+    const DeltaMetadata *before = delta_snapshot_metadata(snapshot);
+
+    for (size_t i = 0; i < before->n_configuration; i++) {
+        const char *key = before->configuration[i].key;
+        bool kept = false;
+        for (size_t k = 0; k < sizeof KEPT / sizeof *KEPT; k++) {
+            kept = kept || strcmp(key, KEPT[k]) == 0;
+        }
+        if (!kept && delta_property_is_free(key)) {
+            TRY(delta_transaction_set_property(txn, key, NULL, err));
+        }
+    }
+    if (before->description != NULL) {
+        delta_transaction_set_comment(txn, NULL, "");
+    }
+out:
+    return rc;
 }
 
 static Status set_properties(DeltaTransaction *txn, const TableSpec *spec, Error *err)
@@ -108,6 +134,7 @@ static Status write_table(DeltaTable *table, DeltaSnapshot *snapshot, DuckConn *
     }
     if (snapshot != NULL) {
         TRY(delta_write_remove_all(txn, conn, &removed, err));
+        TRY(forget_properties(txn, snapshot, err));
     }
     TRY(delta_check_columns(conn, schema, spec->partition_columns, spec->n_partition_columns, err));
     TRY(set_properties(txn, spec, err));
@@ -118,6 +145,9 @@ static Status write_table(DeltaTable *table, DeltaSnapshot *snapshot, DuckConn *
     describe_operation(txn, spec, snapshot != NULL);
     if (spec->query != NULL) {
         TRY(delta_write_query(txn, conn, spec->query, NULL, &written, err));
+        delta_transaction_metric(txn, "numFiles", written.files);
+        delta_transaction_metric(txn, "numOutputRows", written.rows);
+        delta_transaction_metric(txn, "numOutputBytes", written.bytes);
     }
     TRY(delta_transaction_commit(txn, &version, err));
     delta_table_maintain(table, conn);
@@ -128,17 +158,70 @@ out:
     return rc;
 }
 
+static bool same_columns(const DeltaSchema *schema, const DeltaSchema *declared)
+{
+    bool same = schema->n_fields == declared->n_fields;
+
+    for (size_t i = 0; same && i < schema->n_fields; i++) {
+        same = str_ieq(schema->fields[i].name, declared->fields[i].name) &&
+               delta_type_equal(schema->fields[i].type, declared->fields[i].type);
+    }
+    return same;
+}
+
+static bool same_partitions(const DeltaMetadata *metadata, const TableSpec *spec)
+{
+    bool same = spec->n_partition_columns == metadata->n_partition_columns;
+
+    for (size_t i = 0; same && i < metadata->n_partition_columns; i++) {
+        same = str_ieq(spec->partition_columns[i], metadata->partition_columns[i]);
+    }
+    return same;
+}
+
+/* Is what is there what the statement declares? A statement without columns takes anything. */
+static Status check_adopted(DeltaTable *table, DuckConn *conn, const TableSpec *spec, Error *err)
+{
+    Status rc = OK;
+    DeltaSnapshot *snapshot = NULL;
+
+    TRY(delta_table_snapshot(table, conn, &snapshot, err));
+    if (spec->schema == NULL) {
+        goto out;
+    }
+    bool columns = same_columns(delta_snapshot_schema(snapshot), spec->schema);
+    if (!columns || !same_partitions(delta_snapshot_metadata(snapshot), spec)) {
+        rc = error_set(err, E_DELTA_SCHEMA, "the table at %s has other %s than the statement declares",
+                       delta_table_uri(table), columns ? "partition columns" : "columns");
+        error_klass(err, "DELTA_CREATE_TABLE_SCHEME_MISMATCH");
+        error_hint(err, "leave the columns out to take the table as it is");
+    }
+out:
+    delta_snapshot_unref(snapshot);
+    return rc;
+}
+
 Status table_create(DeltaTable *table, DuckConn *conn, const TableSpec *spec, int64_t *rows, Error *err)
 {
     Status rc = OK;
     DeltaSnapshot *snapshot = NULL;
     bool exists = false;
 
+    TRY(delta_table_exists(table, &exists, err));
+    if (exists && !spec->or_replace && spec->adopt && spec->query == NULL) {
+        TRY(check_adopted(table, conn, spec, err));
+        *rows = -1;
+        goto out;
+    }
     if (spec->schema == NULL && spec->query == NULL) {
         rc = error_set(err, E_DELTA_SCHEMA, "the table needs columns or a query");
         goto out;
     }
-    TRY(delta_table_exists(table, &exists, err));
+    if (spec->must_exist && !exists) {
+        rc = error_set(err, E_DELTA_NOT_A_TABLE, "there is no table at %s to replace", delta_table_uri(table));
+        error_hint(err, "CREATE OR REPLACE TABLE makes it when it is not there");
+        goto out;
+    }
     if (exists && spec->if_not_exists) {
         *rows = -1;
         goto out;

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "delta/clustering.h"
+#include "delta/transaction.h"
 
 /* ---- SQL literals ---- */
 
@@ -219,6 +221,46 @@ out:
     return rc;
 }
 
+/* GENERATED ... AS IDENTITY (START WITH a INCREMENT BY b) */
+static void append_identity(Text *ddl, const json_t *metadata)
+{
+    int64_t start = 1, step = 1;
+    bool by_default = false;
+
+    if (json_opt_i64(metadata, "delta.identity.start", &start, NULL) == OK &&
+        json_opt_i64(metadata, "delta.identity.step", &step, NULL) == OK &&
+        json_opt_bool(metadata, "delta.identity.allowExplicitInsert", &by_default, NULL) == OK) {
+        text_printf(ddl, " GENERATED %s AS IDENTITY (START WITH %lld INCREMENT BY %lld)",
+                    by_default ? "BY DEFAULT" : "ALWAYS", (long long)start, (long long)step);
+    }
+}
+
+static void append_options(Text *ddl, const DeltaField *field)
+{
+    JsonSource source = {.name = "the metadata of a column"};
+    json_t *metadata = NULL;
+    const char *generated = NULL, *value = NULL, *comment = NULL;
+
+    text_append(ddl, field->nullable ? "" : " NOT NULL");
+    if (json_parse_object(field->metadata, strlen(field->metadata), &source, &metadata, NULL) != OK) {
+        return;
+    }
+    if (json_opt_string(metadata, "delta.generationExpression", &generated, NULL) == OK && generated != NULL) {
+        text_printf(ddl, " GENERATED ALWAYS AS (%s)", generated);
+    }
+    if (json_has(metadata, "delta.identity.start")) {
+        append_identity(ddl, metadata);
+    }
+    if (json_opt_string(metadata, "CURRENT_DEFAULT", &value, NULL) == OK && value != NULL) {
+        text_printf(ddl, " DEFAULT %s", value);
+    }
+    if (json_opt_string(metadata, "comment", &comment, NULL) == OK && comment != NULL) {
+        text_append(ddl, " COMMENT ");
+        text_append_sql_string(ddl, comment);
+    }
+    json_decref(metadata);
+}
+
 static void append_columns(Text *ddl, const DeltaSchema *schema)
 {
     for (size_t i = 0; i < schema->n_fields; i++) {
@@ -227,28 +269,40 @@ static void append_columns(Text *ddl, const DeltaSchema *schema)
         text_append_sql_name(ddl, field->name);
         text_append_char(ddl, ' ');
         delta_type_sql(field->type, ddl);
-        text_append(ddl, field->nullable ? "" : " NOT NULL");
+        append_options(ddl, field);
     }
 }
 
-static void append_clauses(Text *ddl, const DeltaMetadata *metadata)
+static void append_clauses(Text *ddl, const DeltaSnapshot *snapshot)
 {
+    const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
+    Text clustering = TEXT(1 << 20);
+    size_t n = 0;
+
     for (size_t i = 0; i < metadata->n_partition_columns; i++) {
         text_append(ddl, i == 0 ? "\nPARTITIONED BY (" : ", ");
         text_append_sql_name(ddl, metadata->partition_columns[i]);
     }
     text_append(ddl, metadata->n_partition_columns > 0 ? ")" : "");
-    if (metadata->description != NULL) {
+    delta_clustering_names(snapshot, &clustering);
+    if (clustering.length > 0) {
+        text_printf(ddl, "\nCLUSTER BY (%s)", text_str(&clustering));
+    }
+    if (metadata->description != NULL && metadata->description[0] != '\0') {
         text_append(ddl, "\nCOMMENT ");
         text_append_sql_string(ddl, metadata->description);
     }
     for (size_t i = 0; i < metadata->n_configuration; i++) {
-        text_append(ddl, i == 0 ? "\nTBLPROPERTIES (" : ",\n  ");
+        if (!delta_property_is_free(metadata->configuration[i].key)) {
+            continue; /* writers keep it; nobody sets it */
+        }
+        text_append(ddl, n++ == 0 ? "\nTBLPROPERTIES (" : ",\n  ");
         text_append_sql_string(ddl, metadata->configuration[i].key);
         text_append(ddl, " = ");
         literal_text(ddl, metadata->configuration[i].value);
     }
-    text_append(ddl, metadata->n_configuration > 0 ? ")" : "");
+    text_append(ddl, n > 0 ? ")" : "");
+    text_free(&clustering);
 }
 
 Status table_definition_sql(DeltaTable *table, DuckConn *conn, const char *name, Text *sql, Error *err)
@@ -261,7 +315,7 @@ Status table_definition_sql(DeltaTable *table, DuckConn *conn, const char *name,
     text_printf(&ddl, "CREATE TABLE %s (", name);
     append_columns(&ddl, delta_snapshot_schema(snapshot));
     text_append(&ddl, "\n)\nUSING DELTA");
-    append_clauses(&ddl, delta_snapshot_metadata(snapshot));
+    append_clauses(&ddl, snapshot);
     text_append(&ddl, "\nLOCATION ");
     text_append_sql_string(&ddl, delta_table_uri(table));
     text_append(sql, "SELECT ");
@@ -270,5 +324,110 @@ Status table_definition_sql(DeltaTable *table, DuckConn *conn, const char *name,
 out:
     delta_snapshot_unref(snapshot);
     text_free(&ddl);
+    return rc;
+}
+
+/* ---- DESCRIBE TABLE ---- */
+
+static void column_row(Text *sql, const char *name, const char *type, const char *comment)
+{
+    text_append(sql, sql->length > 0 ? ", (" : "(");
+    literal_text(sql, name);
+    text_append(sql, ", ");
+    literal_text(sql, type);
+    text_append(sql, ", ");
+    literal_text(sql, comment);
+    text_append(sql, ")");
+}
+
+/* The type as Spark's SQL spells it. */
+static void spark_type(const DeltaType *type, Text *out)
+{
+    static const char *const NAMES[] = {
+        [DELTA_BYTE] = "tinyint", [DELTA_SHORT] = "smallint", [DELTA_INTEGER] = "int", [DELTA_LONG] = "bigint"};
+    static const char *const NESTED[] = {[DELTA_STRUCT] = "struct", [DELTA_ARRAY] = "array", [DELTA_MAP] = "map"};
+
+    if (type->id >= DELTA_BYTE && type->id <= DELTA_LONG) {
+        text_append(out, NAMES[type->id]);
+    } else if (type->id != DELTA_STRUCT && type->id != DELTA_ARRAY && type->id != DELTA_MAP) {
+        delta_type_name(type, out);
+    } else {
+        text_printf(out, "%s<", NESTED[type->id]);
+        for (size_t i = 0; i < type->n_fields; i++) {
+            text_printf(out, "%s%s%s", i > 0 ? "," : "", type->id == DELTA_STRUCT ? type->fields[i].name : "",
+                        type->id == DELTA_STRUCT ? ":" : "");
+            spark_type(type->fields[i].type, out);
+        }
+        text_append_char(out, '>');
+    }
+}
+
+static void field_row(Text *sql, const DeltaField *field)
+{
+    JsonSource source = {.name = "the metadata of a column"};
+    json_t *metadata = NULL;
+    const char *comment = NULL;
+    Text type = TEXT(1 << 20);
+
+    spark_type(field->type, &type);
+    if (json_parse_object(field->metadata, strlen(field->metadata), &source, &metadata, NULL) == OK) {
+        (void)json_opt_string(metadata, "comment", &comment, NULL);
+    }
+    column_row(sql, field->name, text_str(&type), comment);
+    json_decref(metadata);
+    text_free(&type);
+}
+
+static void properties_row(Text *sql, const DeltaMetadata *metadata)
+{
+    Text list = TEXT(1 << 20);
+
+    text_append_char(&list, '[');
+    for (size_t i = 0; i < metadata->n_configuration; i++) {
+        text_printf(&list, "%s%s=%s", i > 0 ? "," : "", metadata->configuration[i].key,
+                    metadata->configuration[i].value != NULL ? metadata->configuration[i].value : "");
+    }
+    text_append_char(&list, ']');
+    column_row(sql, "Table Properties", text_str(&list), "");
+    text_free(&list);
+}
+
+Status table_columns_sql(DeltaTable *table, DuckConn *conn, const char *name, bool extended, Text *sql, Error *err)
+{
+    Status rc = OK;
+    DeltaSnapshot *snapshot = NULL;
+    Text rows = TEXT(16 << 20), clustering = TEXT(1 << 20);
+
+    TRY(delta_table_snapshot(table, conn, &snapshot, err));
+    const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
+    const DeltaSchema *schema = delta_snapshot_schema(snapshot);
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        field_row(&rows, &schema->fields[i]);
+    }
+    for (size_t i = 0; i < metadata->n_partition_columns; i++) {
+        if (i == 0) {
+            column_row(&rows, "# Partition Information", "", "");
+            column_row(&rows, "# col_name", "data_type", "comment");
+        }
+        field_row(&rows, delta_schema_find(schema, metadata->partition_columns[i]));
+    }
+    delta_clustering_names(snapshot, &clustering);
+    if (clustering.length > 0) {
+        column_row(&rows, "# Clustering Information", text_str(&clustering), "");
+    }
+    if (extended) {
+        column_row(&rows, "", "", "");
+        column_row(&rows, "# Detailed Table Information", "", "");
+        column_row(&rows, "Name", name, "");
+        column_row(&rows, "Comment", metadata->description != NULL ? metadata->description : "", "");
+        column_row(&rows, "Location", delta_table_uri(table), "");
+        column_row(&rows, "Provider", "delta", "");
+        properties_row(&rows, metadata);
+    }
+    text_printf(sql, "SELECT * FROM (VALUES %s) AS t(col_name, data_type, \"comment\")", text_str(&rows));
+out:
+    delta_snapshot_unref(snapshot);
+    text_free(&rows);
+    text_free(&clustering);
     return rc;
 }

@@ -12,4 +12,8 @@ Status table_properties_sql(DeltaTable *table, DuckConn *conn, Text *sql, Error 
 /* The CREATE TABLE statement, as a row of one column createtab_stmt. */
 Status table_definition_sql(DeltaTable *table, DuckConn *conn, const char *name, Text *sql, Error *err);
 
+/* DESCRIBE TABLE [EXTENDED]: col_name, data_type, comment as Spark shows them, then partitioning and, extended, what
+ * the table `name` is. */
+Status table_columns_sql(DeltaTable *table, DuckConn *conn, const char *name, bool extended, Text *sql, Error *err);
+
 #endif

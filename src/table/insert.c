@@ -80,6 +80,9 @@ Status table_insert(DeltaTable *table, DuckConn *conn, const TableInsert *insert
         duck_error_rebase(conn, own ? own - text_str(&query) : 0, own ? (int64_t)strlen(insert->query) : -1);
         goto out;
     }
+    delta_transaction_metric(txn, "numFiles", written.files);
+    delta_transaction_metric(txn, "numOutputRows", written.rows);
+    delta_transaction_metric(txn, "numOutputBytes", written.bytes);
     TRY(delta_transaction_commit(txn, &version, err));
     delta_table_maintain(table, conn);
     *rows = written.rows;
