@@ -47,6 +47,9 @@ Status delta_generated_check_sql(DuckConn *conn, const DeltaSchema *schema, cons
  * GENERATED ALWAYS AS IDENTITY: the field alone, or all columns of a query. */
 Status delta_identity_check_given(const DeltaField *field, Error *err);
 Status delta_identity_check_query(DuckConn *conn, const DeltaSchema *schema, const char *query, Error *err);
+/* The schema with the high-water marks of `now` where these are further: numbers are not given out again when a table goes
+ * back to an older version. */
+Status delta_identity_keep_marks(const DeltaSchema *schema, const DeltaSchema *now, DeltaSchema **out, Error *err);
 /* Moves the high-water marks to the numbers this connection has handed out since. */
 Status delta_identity_advance(DeltaTransaction *txn, DuckConn *conn, Error *err);
 

@@ -207,3 +207,35 @@ out:
     arena_free(arena);
     return rc;
 }
+
+Status delta_identity_keep_marks(const DeltaSchema *schema, const DeltaSchema *now, DeltaSchema **out, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DeltaSchemaBuilder *builder = delta_schema_builder_new(NULL);
+
+    for (size_t i = 0; i < schema->n_fields; i++) {
+        DeltaField field = schema->fields[i];
+        const DeltaField *newer = delta_schema_find(now, field.name);
+        if (delta_is_identity(&field) && newer != NULL && delta_is_identity(newer)) {
+            Identity then, present;
+            TRY(read_identity(&field, &then, err));
+            TRY(read_identity(newer, &present, err));
+            bool further = then.step > 0 ? present.next > then.next : present.next < then.next;
+            if (further && !present.exhausted) {
+                TRY(delta_field_with(arena, &field, HIGH_WATER, json_integer(present.next - present.step), &field,
+                                     err));
+            }
+        }
+        delta_schema_builder_add(builder, field.name, field.type, field.nullable, field.metadata);
+    }
+out:;
+    DeltaSchema *kept = delta_schema_builder_finish(builder);
+    if (rc == OK) {
+        *out = kept;
+    } else {
+        delta_schema_unref(kept);
+    }
+    arena_free(arena);
+    return rc;
+}

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/map.h"
+#include "delta/column_default.h"
 #include "delta/dv.h"
 
 typedef struct Restore {
@@ -121,6 +122,7 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* What users set; what writers keep (the largest id of a column, ...) goes on from where it is. */
 static Status restore_properties(Restore *r, const DeltaMetadata *old, const DeltaMetadata *now, bool *changed,
                                  Error *err)
 {
@@ -128,14 +130,15 @@ static Status restore_properties(Restore *r, const DeltaMetadata *old, const Del
 
     for (size_t i = 0; i < now->n_configuration; i++) {
         const char *key = now->configuration[i].key;
-        if (delta_pair_get(old->configuration, old->n_configuration, key) == NULL) {
+        if (delta_property_is_free(key) && delta_pair_get(old->configuration, old->n_configuration, key) == NULL) {
             TRY(delta_transaction_set_property(r->txn, key, NULL, err));
             *changed = true;
         }
     }
     for (size_t i = 0; i < old->n_configuration; i++) {
         const DeltaPair *pair = &old->configuration[i];
-        if (!same_text(pair->value, delta_pair_get(now->configuration, now->n_configuration, pair->key))) {
+        if (delta_property_is_free(pair->key) &&
+            !same_text(pair->value, delta_pair_get(now->configuration, now->n_configuration, pair->key))) {
             TRY(delta_transaction_set_property(r->txn, pair->key, pair->value, err));
             *changed = true;
         }
@@ -158,11 +161,15 @@ static Status restore_metadata(Restore *r, const DeltaSnapshot *old, const Delta
                                Error *err)
 {
     Status rc = OK;
+    DeltaSchema *schema = NULL;
+    Text json = TEXT(64 << 20);
     const DeltaMetadata *before = delta_snapshot_metadata(old), *present = delta_snapshot_metadata(now);
 
     TRY(restore_properties(r, before, present, changed, err));
-    if (!same_text(before->schema_string, present->schema_string)) {
-        TRY(delta_transaction_set_schema(r->txn, delta_snapshot_schema(old), err));
+    TRY(delta_identity_keep_marks(delta_snapshot_schema(old), delta_snapshot_schema(now), &schema, err));
+    delta_schema_json(schema, &json);
+    if (!same_text(text_str(&json), present->schema_string)) {
+        TRY(delta_transaction_set_schema(r->txn, schema, err));
         *changed = true;
     }
     if (!same_partitioning(before, present)) {
@@ -170,6 +177,8 @@ static Status restore_metadata(Restore *r, const DeltaSnapshot *old, const Delta
         *changed = true;
     }
 out:
+    delta_schema_unref(schema);
+    text_free(&json);
     return rc;
 }
 
