@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -207,7 +208,7 @@ out:
     return rc;
 }
 
-/* The file's path in the target's log. A deep clone keeps relative ones; of files that lie elsewhere only the name. */
+/* The file's path in the target's log. A deep clone keeps relative ones; files that lie elsewhere come into its folder. */
 static Status target_path(Clone *c, const DeltaFile *file, const char **path, Text *place, Error *err)
 {
     Status rc = OK;
@@ -217,7 +218,8 @@ static Status target_path(Clone *c, const DeltaFile *file, const char **path, Te
     if (c->is->shallow) {
         *path = absolute(c, text_str(place));
     } else if (elsewhere) {
-        Text name = TEXT(PATH_MAX_BYTES);
+        Text name = TEXT(PATH_MAX_BYTES); /* files of several folders may have the same name */
+        text_printf(&name, "%016" PRIx64 "-", hash_bytes(place->data, place->length));
         text_append_uri(&name, strrchr(text_str(place), '/') + 1);
         *path = arena_strdup(c->arena, text_str(&name));
         text_free(&name);
