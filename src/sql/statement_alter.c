@@ -31,14 +31,13 @@ out:
     return rc;
 }
 
-/* One path as the alteration's only one. */
-static Status single_path(SqlCursor *c, SqlAlter *out, Error *err)
+/* The alteration's only path. */
+static Status single_path(SqlCursor *c, SqlAlter *out, SqlPath **path, Error *err)
 {
-    SqlPath *path = arena_alloc(c->arena, sizeof *path);
-
-    out->paths = path;
+    *path = arena_alloc(c->arena, sizeof **path);
+    out->paths = *path;
     out->n_paths = 1;
-    return column_path(c, path, err);
+    return column_path(c, *path, err);
 }
 
 /* path, path, ... up to the end of `c` */
@@ -143,6 +142,7 @@ static Status drop_columns(SqlCursor *c, SqlAlter *out, Error *err)
 static Status rename_to(SqlCursor *c, SqlAlter *out, Error *err)
 {
     Status rc = OK;
+    SqlPath *path = NULL;
 
     if (cursor_accept(c, SQL_W_TO)) {
         out->kind = SQL_ALTER_RENAME_TABLE;
@@ -151,7 +151,7 @@ static Status rename_to(SqlCursor *c, SqlAlter *out, Error *err)
     }
     out->kind = SQL_ALTER_RENAME_COLUMN;
     TRY(cursor_expect(c, SQL_W_COLUMN, "behind RENAME", err));
-    TRY(single_path(c, out, err));
+    TRY(single_path(c, out, &path, err));
     TRY(cursor_expect(c, SQL_W_TO, "behind the column", err));
     TRY(cursor_name(c, SQL_WORD_RESERVED, "the new name of the column", &out->name, err));
     if (cursor_is_op(c, 0, '.')) {
@@ -196,11 +196,9 @@ static Status column_type(SqlCursor *c, SqlAlter *out, Error *err)
 static Status alter_column(SqlCursor *c, SqlAlter *out, Error *err)
 {
     Status rc = OK;
-    SqlPath *path = arena_alloc(c->arena, sizeof *path);
+    SqlPath *path = NULL;
 
-    TRY(column_path(c, path, err));
-    out->paths = path;
-    out->n_paths = 1;
+    TRY(single_path(c, out, &path, err));
     if (cursor_accept(c, SQL_W_COMMENT)) {
         out->kind = SQL_ALTER_COLUMN_COMMENT;
         TRY(cursor_string(c, "the comment as a string", &out->comment, err));
