@@ -60,6 +60,19 @@ static Status no_version(const Load *l, int64_t newest, Error *err)
     return rc;
 }
 
+/* Says of which checkpoint there are only some parts, where that explains what is missing. */
+static void hint_incomplete(const Load *l, Error *err)
+{
+    for (size_t i = l->listing->n; i-- > 0;) {
+        const DeltaLogFile *file = &l->listing->files[i];
+        if (file->name.kind == DELTA_LOG_CHECKPOINT_PART) {
+            error_hint(err, "of the checkpoint of version %" PRId64 " there is %s, but not all %u parts",
+                       file->name.version, file->text, file->name.parts);
+            return;
+        }
+    }
+}
+
 static Status choose_target(Load *l, Error *err)
 {
     int64_t newest = delta_listing_newest(l->listing);
@@ -67,6 +80,7 @@ static Status choose_target(Load *l, Error *err)
     if (newest < 0) {
         Status rc = error_set(err, E_DELTA_NOT_A_TABLE, "%s is not a Delta table: there is no commit in its %s",
                               l->table->uri, DELTA_LOG_DIR);
+        hint_incomplete(l, err);
         return rc;
     }
     if (newest < l->table->seen) {
@@ -110,6 +124,7 @@ static Status gap_error(const Load *l, int64_t missing, bool from_start, Error *
         rc = error_set(err, E_DELTA_GAP,
                        "the log begins at version %" PRId64 " and there is no checkpoint to start from", first);
         error_klass(err, "DELTA_TRUNCATED_TRANSACTION_LOG");
+        hint_incomplete(l, err);
         return rc;
     }
     rc = error_set(err, E_DELTA_GAP, "version %" PRId64 " is missing in the log, there is a version %" PRId64, missing,
