@@ -105,6 +105,29 @@ out:
     return rc;
 }
 
+/* <table>__rejected, when the node's query sets rows aside that are to be kept. */
+static Status open_rejected(Pipeline *pipeline, const Node *node, const NodeQuery *query, StreamSink **out, Error *err)
+{
+    const char *text = node_property(pipeline, node, PROPERTY_KEEP_REJECTED);
+    const SinkDeltaSpec spec = {.flow = node->name};
+    Text name = TEXT(4096);
+    DeltaTable *table = NULL;
+    bool wanted = false, exists = false;
+    Status rc = OK;
+
+    if (query->plan->n_steps == 0 || text == NULL || !str_parse_bool(text, &wanted) || !wanted) {
+        goto out;
+    }
+    text_printf(&name, "%s__rejected", node->target->name);
+    TRY(warehouse_register(pipeline->warehouse, node->target->schema, text_str(&name), NULL, err));
+    TRY(warehouse_table(pipeline->warehouse, node->target->schema, text_str(&name), &table, &exists, err));
+    TRY(sink_delta_open(table, &spec, out, err));
+out:
+    delta_table_close(table);
+    text_free(&name);
+    return rc;
+}
+
 /* ---- sources ---- */
 
 static Status refuse_stream_clause(const QueryLeaf *leaf, bool remembers, Error *err)
@@ -444,15 +467,19 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
     spec.target_id = delta_table_uri(target);
     TRY(open_leaves(pipeline, query, checkpoint, arena, &spec, err));
     TRY(open_sink(pipeline, node, query, conn, arena, &spec.sink, err));
+    TRY(open_rejected(pipeline, node, query, &spec.rejected, err));
     TRY(flow_open(&spec, out, err));
     spec.n_inputs = 0; /* the flow's now */
-    spec.sink = NULL;
+    spec.sink = spec.rejected = NULL;
 out:
     for (size_t i = 0; i < spec.n_inputs; i++) {
         spec.inputs[i].source->ops->close(spec.inputs[i].source);
     }
     if (spec.sink != NULL) {
         spec.sink->ops->close(spec.sink);
+    }
+    if (spec.rejected != NULL) {
+        spec.rejected->ops->close(spec.rejected);
     }
     if (conn != NULL) {
         duck_disconnect(conn);

@@ -28,6 +28,9 @@ const PropertySpec PROPERTIES[PROPERTY_COUNT] = {
     {PROPERTY_MAX_AHEAD, "freshet.watermark.maxAhead", NULL, "an interval such as '1 day'", "off", true, false,
      "Rows whose event time lies further than this ahead of the batch's time are set aside and counted, so that one "
      "wrong clock cannot close every window."},
+    {PROPERTY_KEEP_REJECTED, "freshet.keepRejected", NULL, "true or false", "false", true, false,
+     "Keeps the rows that a query with WATERMARK sets aside, late ones and those too far ahead, in <table>__rejected: "
+     "reason, row as JSON, batch and watermark."},
     {PROPERTY_RETAIN_BATCHES, "freshet.state.retainBatches", NULL, "a number from 2", "100", true, false,
      "How many batches of offsets, commits and state the checkpoint keeps."},
     {PROPERTY_FSYNC, "freshet.fsync", NULL, "true or false", "true", true, true,
@@ -89,6 +92,7 @@ Status property_check(const PropertySpec *spec, const char *value, Error *err)
     case PROPERTY_DEDUPE_WITHIN: ok = str_ieq(value, "watermark"); break;
     case PROPERTY_CHECKPOINT_LOCATION: ok = value[0] != '\0'; break;
     case PROPERTY_RETAIN_BATCHES: ok = str_parse_i64(value, &number) && number >= 2 && number <= 1000000; break;
+    case PROPERTY_KEEP_REJECTED:
     case PROPERTY_FSYNC: ok = str_parse_bool(value, &flag); break;
     case PROPERTY_COUNT: break;
     }

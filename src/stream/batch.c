@@ -229,6 +229,7 @@ static Status step_write(Flow *flow, bool unlimited, Error *err)
     if (flow->plan) {
         TRY(steps_run(flow, err));
     }
+    TRY(steps_write_rejected(flow, err));
     plan_statement(flow, &query);
     facts(flow, &json);
     text_append_char(&json, '}');

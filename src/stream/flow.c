@@ -130,6 +130,7 @@ Status flow_open(const FlowSpec *spec, Flow **out, Error *err)
         flow->readers[i].source = spec->inputs[i].source;
     }
     flow->sink = spec->sink;
+    flow->rejected = spec->rejected;
     *out = flow;
     flow = NULL;
 out:
@@ -165,6 +166,9 @@ void flow_close(Flow *flow)
     close_readers(flow);
     if (flow->sink) {
         flow->sink->ops->close(flow->sink);
+    }
+    if (flow->rejected) {
+        flow->rejected->ops->close(flow->rejected);
     }
     for (size_t i = 0; i < flow->n_sides; i++) {
         mem_free(flow->sides[i].placeholder);
@@ -223,6 +227,7 @@ Status flow_prepare(Flow *flow, bool *ready, Error *err)
     TRY(flow_plan(flow, ready, &columns, &n, err));
     if (*ready && !flow->prepared) {
         TRY(flow->sink->ops->prepare(flow->sink, flow->conn, columns, n, err));
+        TRY(steps_prepare_rejected(flow, err));
         flow->prepared = true;
     }
 out:

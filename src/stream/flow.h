@@ -67,7 +67,8 @@ typedef struct FlowSpec {
     void *place_context;
     const FlowExpectation *expectations;
     size_t n_expectations;
-    StreamSink *sink; /* owned by the flow from then on */
+    StreamSink *sink;     /* owned by the flow from then on */
+    StreamSink *rejected; /* takes the rows that steps set aside; owned as well; NULL: they are only counted */
     FlowTrigger trigger;
     const char *target_id;       /* text that names the target in freshet.json */
     int retain_batches;          /* 0: 100 */

@@ -99,7 +99,7 @@ struct Flow {
     size_t n_rules;
     DuckCounter kept; /* passed: rows that every dropping expectation lets through */
     uint64_t kept_slot;
-    StreamSink *sink;
+    StreamSink *sink, *rejected;
     FlowTrigger trigger;
     int64_t retain_batches, retry_first_us;
     void (*place)(void *context, int64_t offset, Error *err);
@@ -175,6 +175,10 @@ Status steps_load(Flow *flow, Error *err);
 Status steps_want_batch(Flow *flow, bool *out, Error *err);
 /* The batch at hand through all steps, its state saved: then the body can be read, and the facts are known. */
 Status steps_run(Flow *flow, Error *err);
+/* Makes the table of rejected rows ready, and writes those of the batch at hand: before its own rows, with a txn of
+ * their own, so that a batch that runs again finds them there. */
+Status steps_prepare_rejected(Flow *flow, Error *err);
+Status steps_write_rejected(Flow *flow, Error *err);
 /* Adds what the steps set aside to the batch's figures. */
 void steps_count(Flow *flow);
 /* ,"observed":[...],"state":{...} */

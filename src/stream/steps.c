@@ -14,6 +14,8 @@
 
 #include "stream/flow_int.h"
 
+#define REJECTED "temp.freshet_rejected"
+
 enum { PURGE_EVERY = 8 }; /* batches: a listing of the folder each */
 
 /* ---- what reads what ---- */
@@ -234,6 +236,11 @@ static void append_rows(const FlowReader *reader, Text *sql)
     text_printf(sql, "%s FROM (%s)", replaces ? ")" : "", relation);
 }
 
+static int64_t latest_us(const Flow *flow)
+{
+    return flow->batch.time_ms * 1000 + flow->max_ahead_us;
+}
+
 /* A volatile column: it is made once for every row, and the filter on it cannot be moved below. */
 static void append_observed(const Flow *flow, const FlowReader *reader, const char *rows, Text *sql)
 {
@@ -245,7 +252,7 @@ static void append_observed(const Flow *flow, const FlowReader *reader, const ch
     text_append(sql, "SELECT * EXCLUDE (freshet_seen) FROM (SELECT *, CASE WHEN ");
     if (flow->max_ahead_us > 0) {
         text_printf(sql, "freshet_count(%" PRIu64 ", %s IS NULL OR %s <= %" PRId64 ")", reader->ahead_slot,
-                    text_str(&time), text_str(&time), flow->batch.time_ms * 1000 + flow->max_ahead_us);
+                    text_str(&time), text_str(&time), latest_us(flow));
     } else {
         text_append(sql, "true");
     }
@@ -256,12 +263,12 @@ static void append_observed(const Flow *flow, const FlowReader *reader, const ch
 }
 
 /* Lays `select` down and makes *select a read of that. */
-static Status keep_leaf(Flow *flow, const FlowReader *reader, Text *select, Error *err)
+static Status keep_leaf(Flow *flow, const FlowReader *reader, const char *suffix, Text *select, Error *err)
 {
     Text name = TEXT(4096), sql = TEXT(TEXT_SQL_MAX);
     Status rc = OK;
 
-    text_printf(&name, "%s_kept", reader->placeholder);
+    text_printf(&name, "%s_%s", reader->placeholder, suffix);
     text_append(&sql, "CREATE OR REPLACE TEMP TABLE ");
     text_append_sql_name(&sql, text_str(&name));
     text_printf(&sql, " AS %s", text_str(select));
@@ -271,6 +278,23 @@ static Status keep_leaf(Flow *flow, const FlowReader *reader, Text *select, Erro
     text_append_sql_name(select, text_str(&name));
 out:
     text_free(&name);
+    text_free(&sql);
+    return rc;
+}
+
+/* Rows too far ahead go to the rejected ones; so the rows are laid down, and *rows becomes a read of that. */
+static Status reject_ahead(Flow *flow, const FlowReader *reader, Text *rows, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    TRY(keep_leaf(flow, reader, "raw", rows, err));
+    text_printf(&sql, "INSERT INTO " REJECTED " SELECT 'far ahead', to_json(r) FROM (%s) AS r WHERE epoch_us(r.",
+                text_str(rows));
+    text_append_sql_name(&sql, reader->event_column);
+    text_printf(&sql, ") > %" PRId64, latest_us(flow));
+    TRY(duck_exec(flow->conn, text_str(&sql), err));
+out:
     text_free(&sql);
     return rc;
 }
@@ -293,13 +317,17 @@ static Status make_leaf(Flow *flow, FlowReader *reader, Error *err)
 
     reset_times(reader);
     append_rows(reader, &rows);
+    bool kept = read && has_watermark(reader) && flow->rejected && flow->max_ahead_us > 0;
+    if (kept) {
+        TRY(reject_ahead(flow, reader, &rows, err));
+    }
     if (read && has_watermark(reader)) {
         append_observed(flow, reader, text_str(&rows), &select);
     } else {
         text_append(&select, text_str(&rows));
     }
     if (read && reader->shared) {
-        TRY(keep_leaf(flow, reader, &select, err));
+        TRY(keep_leaf(flow, reader, "kept", &select, err));
     }
     TRY(plan_view(flow, reader->placeholder, text_str(&select), err));
 out:
@@ -344,7 +372,10 @@ static Status run_steps(Flow *flow, Error *err)
     watermarks_of_steps(flow, in_us(flow->batch.watermark_ms), evict);
     for (size_t i = 0; i < flow->n_steps; i++) {
         StreamOperator *op = flow->steps[i];
-        const StreamOperatorBatch batch = {.batch = flow->batch.id, .late_us = late[i], .evict_us = evict[i]};
+        const StreamOperatorBatch batch = {.batch = flow->batch.id,
+                                           .late_us = late[i],
+                                           .evict_us = evict[i],
+                                           .rejected = flow->rejected ? REJECTED : NULL};
         state_begin(op->state);
         TRY(op->ops->run(op, flow->conn, &batch, err));
     }
@@ -377,12 +408,59 @@ Status steps_run(Flow *flow, Error *err)
     Status rc = OK;
 
     TRY(steps_load(flow, err));
+    if (flow->rejected) {
+        TRY(duck_exec(flow->conn, "CREATE OR REPLACE TEMP TABLE freshet_rejected (reason VARCHAR, \"row\" JSON)", err));
+    }
     TRY(make_leaves(flow, err));
     flow->loaded = false;
     TRY(run_steps(flow, err));
     observe(flow);
     TRY(save_steps(flow, err));
 out:
+    return rc;
+}
+
+/* ---- rows set aside ---- */
+
+Status steps_prepare_rejected(Flow *flow, Error *err)
+{
+    static const DuckType VARCHAR = {.id = DUCK_VARCHAR}, BIGINT = {.id = DUCK_BIGINT},
+                          MOMENT = {.id = DUCK_TIMESTAMP_TZ};
+    static const DuckColumnInfo COLUMNS[] = {
+        {"reason", &VARCHAR}, {"row", &VARCHAR}, {"batch", &BIGINT}, {"watermark", &MOMENT}};
+
+    return flow->rejected ? flow->rejected->ops->prepare(flow->rejected, flow->conn, COLUMNS,
+                                                         sizeof COLUMNS / sizeof *COLUMNS, err)
+                          : OK;
+}
+
+Status steps_write_rejected(Flow *flow, Error *err)
+{
+    Text query = TEXT(4096), facts = TEXT(65536);
+    StreamSinkResult result = {0};
+    char watermark[32];
+    Status rc = OK;
+
+    if (!flow->rejected) {
+        return OK;
+    }
+    time_iso_ms(flow->late_ms, watermark);
+    text_printf(&query,
+                "SELECT reason, \"row\"::VARCHAR AS \"row\", %lld::BIGINT AS batch, TIMESTAMPTZ '%s' AS watermark "
+                "FROM " REJECTED,
+                (long long)flow->batch.id, watermark);
+    text_append(&facts, "{\"flow\":");
+    text_append_json_string(&facts, flow->name);
+    text_printf(&facts, ",\"batch\":%lld}", (long long)flow->batch.id);
+    const StreamSinkBatch batch = {.query_id = checkpoint_query_id(flow->checkpoint),
+                                   .batch = flow->batch.id,
+                                   .query = text_str(&query),
+                                   .freshet_json = text_str(&facts),
+                                   .has_rows = true};
+    TRY(flow->rejected->ops->write(flow->rejected, flow->conn, &batch, &result, err));
+out:
+    text_free(&query);
+    text_free(&facts);
     return rc;
 }
 

@@ -128,6 +128,17 @@ def test_complete_is_one_overwrite_or_none(clicks, run, rows):
     assert last["version"] == 2 and last["operationParameters"]["outputMode"] == "Complete"
 
 
+def test_rejected_rows_are_kept_once(clicks, run, rows):
+    text = hourly(clicks.source, "append").replace("'append'", "'append', 'freshet.keepRejected' = 'true', 'freshet.watermark.maxAhead' = '1 day'")
+    clicks("a", *THIRD, ("2999-01-01T00:00:00", "z", 1, 1))
+    progress = run(text)
+    assert progress[0]["numRowsTooFarAhead"] == 1
+    clicks("b", *LATE)
+    run(text)
+    assert rows("SELECT reason, batch FROM hourly__rejected ORDER BY batch") == [("far ahead", 0), ("late", 2), ("late", 2)]
+    assert rows("SELECT row->>'product' FROM hourly__rejected WHERE reason = 'far ahead'") == [("z",)]
+
+
 def test_distinct_remembers_for_ever(clicks, run, rows):
     text = f"CREATE STREAMING TABLE seen AS SELECT DISTINCT ON (product, user_id) * FROM {clicks.source};"
     clicks("a", *FIRST)

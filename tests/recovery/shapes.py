@@ -68,6 +68,10 @@ def age_the_log(scenario):
         os.utime(path, (old, old))
 
 
+def timed(number):
+    return {**record(number), "ts": f"2024-01-01T00:{number // 60:02}:{number % 60:02}"}
+
+
 def growing(number):
     return record(number) if number < 15 else {**record(number), "extra": f"e{number}"}
 
@@ -113,6 +117,18 @@ SHAPES = [
     Shape("clean", "CREATE STREAMING TABLE bronze AS SELECT id, name FROM " + FILES.replace(
               ")", ", cleanSource => 'archive', sourceArchiveDir => '{landing}-read')") + ";",
           [(3, ()), (3, ())], {"default/bronze": (("id", "name"), everything)}, only="source."),
+    Shape("distinct", f"CREATE STREAMING TABLE bronze {SMALL} AS SELECT DISTINCT ON (id) id, name FROM {FILES};",
+          [(3, ()), (2, ())], {"default/bronze": (("id", "name"), everything)}, only=("stream.", "sink.")),
+    Shape("update", f"CREATE STREAMING TABLE bronze {SMALL[:-1]}, 'freshet.outputMode' = 'update') AS "
+                    f"SELECT id, max(name) AS name FROM {FILES} GROUP BY id;",
+          [(3, ()), (2, ())], {"default/bronze": (("id", "name"), everything)}, only=("stream.", "sink.")),
+    # Windows of a second, one record each: all but the last, which is open, and late rows of none.
+    Shape("windows", f"""
+          CREATE STREAMING TABLE bronze {SMALL[:-1]}, 'freshet.keepRejected' = 'true') AS
+            SELECT id, max(name) AS name FROM {FILES} WATERMARK CAST(ts AS TIMESTAMP) AS at DELAY OF INTERVAL '0 seconds'
+            GROUP BY window(at, INTERVAL '1 second'), id;""",
+          [(10, ()), (4, ())], {"default/bronze": (("id", "name"), lambda line: line["id"] < 27)}, feed=timed, per_file=2,
+          only=("stream.state.", "stream.sink.", "stream.commits.", "sink.")),
     Shape("long_log", f"CREATE STREAMING TABLE bronze AS SELECT id, name FROM {FILES};",
           [(70, ()), (5, ())], {"default/bronze": (("id", "name"), everything)}, per_file=1, only="source.compact."),
 ]
