@@ -510,6 +510,9 @@ static void forget_kept(Flow *flow, size_t n)
         json_decref(flow->states[i]);
     }
     flow->n_states -= n;
+    if (flow->n_states == 0) {
+        return;
+    }
     memmove(flow->states, flow->states + n, flow->n_states * sizeof *flow->states);
 }
 
