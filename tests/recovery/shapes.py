@@ -125,8 +125,8 @@ SHAPES = [
     # Windows of a second, one record each: all but the last, which is open, and late rows of none.
     Shape("windows", f"""
           CREATE STREAMING TABLE bronze {SMALL[:-1]}, 'freshet.keepRejected' = 'true') AS
-            SELECT id, max(name) AS name FROM {FILES} WATERMARK CAST(ts AS TIMESTAMP) AS at DELAY OF INTERVAL '0 seconds'
-            GROUP BY window(at, INTERVAL '1 second'), id;""",
+            SELECT id, max(name) AS name FROM {FILES} WATERMARK CAST(ts AS TIMESTAMP) AS moment DELAY OF INTERVAL '0 seconds'
+            GROUP BY window(moment, INTERVAL '1 second'), id;""",
           [(10, ()), (4, ())], {"default/bronze": (("id", "name"), lambda line: line["id"] < 27)}, feed=timed, per_file=2,
           only=("stream.state.", "stream.sink.", "stream.commits.", "sink.")),
     Shape("long_log", f"CREATE STREAMING TABLE bronze AS SELECT id, name FROM {FILES};",
