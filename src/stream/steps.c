@@ -20,16 +20,15 @@ enum { PURGE_EVERY = 8 }; /* batches: a listing of the folder each */
 
 /* ---- what reads what ---- */
 
-static bool mentions(const char *text, const char *name)
+/* How often a text reads a relation. */
+static size_t mentions(const char *text, const char *name)
 {
-    size_t n = strlen(name);
+    size_t length = strlen(name), n = 0;
 
-    for (const char *at = text; at && (at = strstr(at, name)) != NULL; at += n) {
-        if (at[n] < '0' || at[n] > '9') { /* freshet_step_1 is not freshet_step_10 */
-            return true;
-        }
+    for (const char *at = text; at && (at = strstr(at, name)) != NULL; at += length) {
+        n += at[length] < '0' || at[length] > '9'; /* freshet_step_1 is not freshet_step_10 */
     }
-    return false;
+    return n;
 }
 
 static size_t step_mentions(const SqlStep *step, const char *name)
@@ -42,7 +41,7 @@ static size_t step_mentions(const SqlStep *step, const char *name)
     return n;
 }
 
-/* Has the leaf to be laid down before anything reads it? */
+/* Has the leaf to be laid down before anything reads it? It is read once. */
 static bool is_shared(const Flow *flow, const FlowReader *reader)
 {
     size_t n = 0;
@@ -50,7 +49,7 @@ static bool is_shared(const Flow *flow, const FlowReader *reader)
     for (size_t i = 0; i < flow->plan->n_steps; i++) {
         n += step_mentions(&flow->plan->steps[i], reader->placeholder);
     }
-    return n > 1 || mentions(flow->plan->body, reader->placeholder);
+    return n > 1 || mentions(flow->plan->body, reader->placeholder) > 0;
 }
 
 /* ---- opening ---- */
@@ -158,12 +157,12 @@ static void watermarks_of_steps(const Flow *flow, int64_t flow_us, int64_t *inpu
         const SqlStep *step = flow->steps[i]->step;
         int64_t input = INT64_MAX;
         for (size_t k = 0; k < i; k++) {
-            if (step_mentions(step, flow->steps[k]->step->name)) {
+            if (step_mentions(step, flow->steps[k]->step->name) > 0) {
                 input = outputs[k] < input ? outputs[k] : input;
             }
         }
         for (size_t k = 0; k < flow->n_readers; k++) {
-            if (step_mentions(step, flow->readers[k].placeholder)) {
+            if (step_mentions(step, flow->readers[k].placeholder) > 0) {
                 input = flow_us < input ? flow_us : input;
             }
         }
