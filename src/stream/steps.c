@@ -26,7 +26,9 @@ static size_t mentions(const char *text, const char *name)
     size_t length = strlen(name), n = 0;
 
     for (const char *at = text; at && (at = strstr(at, name)) != NULL; at += length) {
-        n += at[length] < '0' || at[length] > '9'; /* freshet_step_1 is not freshet_step_10 */
+        const char *end = at + length;
+        bool longer = *end >= '0' && *end <= '9'; /* freshet_step_1 is not freshet_step_10 */
+        n += !longer && end[*end == '"'] != '.';  /* with a dot it only says whose column */
     }
     return n;
 }
