@@ -3,13 +3,16 @@
 For each of several random tables (types, partitions, deletion vectors, change feed) one freshet process runs a script of random
 statements and, after every one, a question for the table's rows. The model runs the same statements with SQL that shares nothing
 with freshet's: MERGE is spelled out as joins. The change feed is read once at the end and compared commit by commit; an
-independent reader and the log lint see the final table. DML_SEED picks the seed, DML_TABLES the number of tables.
+independent reader and the log lint see the final table. The same statements of some tables, in Spark's words, also go through Spark on a
+table of its own: the model is right where both agree with it. DML_SEED picks the seed, DML_TABLES the number of tables,
+DML_SPARK=all sends all of them through Spark.
 """
 import collections
 import importlib.util
 import json
 import os
 import random
+import re
 
 import duckdb
 import pytest
@@ -19,6 +22,9 @@ from conftest import SHARED
 TABLES, STATEMENTS = int(os.environ.get("DML_TABLES", 21)), 24
 TYPES = {"STRING": "VARCHAR", "INT": "INTEGER", "BIGINT": "BIGINT", "DOUBLE": "DOUBLE", "DECIMAL(12,2)": "DECIMAL(12,2)", "DATE": "DATE",
          "BOOLEAN": "BOOLEAN", "TIMESTAMPTZ": "TIMESTAMPTZ", "TIMESTAMP": "TIMESTAMP"}
+STRUCT = "STRUCT<a: INT, b: STRING>"
+TYPES[STRUCT] = "STRUCT(a INTEGER, b VARCHAR)"
+SPARK_TABLES, SPARK_STATEMENTS = (TABLES, STATEMENTS) if os.environ.get("DML_SPARK") == "all" else (3, 20)
 
 
 class Table:
@@ -28,6 +34,7 @@ class Table:
         self.rng, self.name = rng, f"t{number}"
         self.columns = [("id", "BIGINT"), ("part", rng.choice(["INT", "STRING", "DATE"]))]
         self.columns += [(f"c{i}", rng.choice(list(TYPES))) for i in range(rng.randint(1, 4))]
+        self.columns += [("st", STRUCT)] if number % 3 == 0 else []
         self.partitioned, self.vectors, self.feed = rng.random() < 0.5, rng.random() < 0.5, rng.random() < 0.6
         self.db = duckdb.connect()
         self.db.execute("SET TimeZone = 'UTC'")
@@ -47,7 +54,7 @@ class Table:
             return f"NULL::{TYPES[kind]}"
         n = r.randint(-5, 40)
         return {"STRING": f"'s{n}é'" if n % 7 else "'it''s'", "INT": f"{n}", "BIGINT": f"{n}::BIGINT", "DOUBLE": f"{n / 4}::DOUBLE",
-                "DECIMAL(12,2)": f"{n / 4}::DECIMAL(12,2)", "DATE": f"DATE '2026-01-{n % 28 + 1:02}'", "BOOLEAN": f"{n % 2 == 0}".lower(),
+                STRUCT: f"{{'a': {n if n % 4 else 'NULL'}::INTEGER, 'b': 's{n}'}}", "DECIMAL(12,2)": f"{n / 4}::DECIMAL(12,2)", "DATE": f"DATE '2026-01-{n % 28 + 1:02}'", "BOOLEAN": f"{n % 2 == 0}".lower(),
                 "TIMESTAMPTZ": f"TIMESTAMPTZ '2026-01-01 00:00:{n % 60:02}.123456+00'",
                 "TIMESTAMP": f"TIMESTAMP '2026-01-01 00:00:{n % 60:02}.123456'"}[kind]
 
@@ -68,6 +75,8 @@ class Table:
         r = self.rng
         name, kind = r.choice(self.columns)
         a, b = r.randint(0, 60), r.randint(1, 30)
+        if kind == STRUCT:
+            name, kind = f"{name}.a", "INT"
         simple = [f"{q}id % {r.randint(2, 6)} = {r.randint(0, 2)}", f"{q}id BETWEEN {a} AND {a + b}", f"{q}id > {a}", f"{q}id = {a}",
                   f"{q}id IN ({a}, {a + 1}, {b})", f"{q}{name} IS NULL", f"{q}{name} IS NOT NULL", f"{q}{name} = {self.value(kind)}",
                   f"{q}{name} > {self.value(kind)}", f"{q}part = {self.few(self.columns[1][1])}", f"NOT {q}{name} < {self.value(kind)}"]
@@ -84,6 +93,19 @@ class Table:
         if name == "part" and self.partitioned:
             choices = [self.few(kind), f"{q}part"]
         return r.choice(choices)
+
+    def assignments(self, chosen, q, others):
+        """[SET ...] for columns, or for a field inside one, and what becomes of each column."""
+        r, texts, new = self.rng, [], {}
+        for name, kind in chosen:
+            if kind == STRUCT and r.random() < 0.6:
+                value = self.expression(f"{name}.a", "INT", r.choice(others))
+                texts.append(f"{name}.a = {value}")
+                new[name] = f"struct_pack(a := CAST({value} AS INTEGER), b := {q}{name}.b)"
+            else:
+                new[name] = self.expression(name, kind, r.choice(others))
+                texts.append(f"{name} = {new[name]}")
+        return ", ".join(texts), new
 
     # ---- statements: text for freshet; the model's answer as (deletes, updates, inserts) happens in the run ----
 
@@ -111,14 +133,14 @@ class Table:
 
     def update(self):
         chosen = self.rng.sample(self.columns, self.rng.randint(1, len(self.columns)))
-        new = {n: self.expression(n, t) for n, t in chosen}
+        texts, new = self.assignments(chosen, "", [""])
         condition = self.condition()
         after = ", ".join(f"CAST({new[n]} AS {TYPES[t]}) AS {n}" if n in new else n for n, t in self.columns)
         self.changed("update_preimage", f"SELECT * FROM m WHERE {condition}")
         self.changed("update_postimage", f"SELECT {after} FROM m WHERE {condition}")
         self.db.execute(f"CREATE OR REPLACE TABLE m AS SELECT * FROM m WHERE ({condition}) IS NOT TRUE UNION ALL SELECT {after} FROM m WHERE {condition}")
         alias = " AS z" if self.rng.random() < 0.3 else ""
-        return f"UPDATE {self.name}{alias} SET {', '.join(f'{n} = {e}' for n, e in new.items())} WHERE {condition}"
+        return f"UPDATE {self.name}{alias} SET {texts} WHERE {condition}"
 
     def model_replace(self, gone, new):
         self.changed("insert", new)
@@ -139,7 +161,9 @@ class Table:
             inserts = [self.not_matched()]
         clauses = [("MATCHED", c) for c in matched] + [("NOT MATCHED", c) for c in inserts] + [("NOT MATCHED BY SOURCE", c) for c in orphans]
         text = f"MERGE INTO {self.name} AS t USING {source} AS s ON {on}"
-        for when, (condition, _, action, _) in clauses:
+        for i, (when, (condition, _, action, _)) in enumerate(clauses):
+            last = i + 1 == len(clauses) or clauses[i + 1][0] != when  # Spark wants a condition in all but the last
+            condition = condition or (None if last else "true")
             text += f" WHEN {when}{f' AND {condition}' if condition else ''} THEN {action}"
         return text, self.run_merge(source, on, matched, inserts, orphans)
 
@@ -151,8 +175,8 @@ class Table:
             return condition, "delete", "DELETE", {}
         if q != other and r.random() < 0.3:
             return condition, "update", "UPDATE SET *", {n: f"s.{n}" for n in self.names}
-        new = {n: self.expression(n, t, r.choice([q, other])) for n, t in r.sample(self.columns, r.randint(1, len(self.columns)))}
-        return condition, "update", "UPDATE SET " + ", ".join(f"{n} = {e}" for n, e in new.items()), new
+        texts, new = self.assignments(r.sample(self.columns, r.randint(1, len(self.columns))), q, [q, other])
+        return condition, "update", f"UPDATE SET {texts}", new
 
     def not_matched(self):
         r = self.rng
@@ -201,7 +225,11 @@ class Table:
     # ---- rows as text ----
 
     def shown(self, kind):
-        return ", ".join(f"CAST({n} AS VARCHAR) AS {n}" for n in self.names) + (", _change_type" if kind else "")
+        """Structs by their fields: how their text looks is nobody's business."""
+        texts = [(f"{n}.{f}", f"{n}_{f}") for n, t in self.columns if t == STRUCT for f in "ab"] + [(f"{n} IS NULL", f"{n}_null") for n, t in self.columns if t == STRUCT]
+        texts += [(n, n) for n, t in self.columns if t != STRUCT]
+        self.labels = [label for _, label in texts]
+        return ", ".join(f"CAST({e} AS VARCHAR) AS {label}" for e, label in texts) + (", _change_type" if kind else "")
 
     def rows(self):
         return collections.Counter(self.db.execute(f"SELECT {self.shown(False)} FROM m").fetchall())
@@ -229,17 +257,23 @@ def reader():
     return module
 
 
-@pytest.mark.parametrize("number", range(TABLES))
-def test_random_statements(freshet, warehouse, number):
-    seed = f"{os.environ.get('DML_SEED', random.SystemRandom().randrange(10**9))}"
-    print(f"DML_SEED={seed}, table {number}")
-    table = Table(random.Random(f"{seed}/{number}"), number)
-    steps, script = [], [table.create()]
+SEED = os.environ.get("DML_SEED", random.SystemRandom().randrange(10**9))
+
+
+def random_table(number, statements):
+    """(table, its first statements, rows and changes then, the statements that follow)"""
+    print(f"DML_SEED={SEED}, table {number}")
+    table = Table(random.Random(f"{SEED}/{number}"), number)
+    script = [table.create()]
     table.pending = collections.Counter()
     script.append(table.insert())
-    first_rows, first_changes = table.rows(), table.pending
-    for _ in range(STATEMENTS):
-        steps.append(table.statement())
+    rows, changes = table.rows(), table.pending
+    return table, script, rows, changes, [table.statement() for _ in range(statements)]
+
+
+@pytest.mark.parametrize("number", range(TABLES))
+def test_random_statements(freshet, warehouse, number):
+    table, script, first_rows, first_changes, steps = random_table(number, STATEMENTS)
     # a statement that must fail ends a script: the next process goes on behind it
     results, at = [], 0
     question = f"SELECT {table.shown(False)}, {{}} AS step FROM {table.name}"
@@ -259,7 +293,7 @@ def test_random_statements(freshet, warehouse, number):
     seen = collections.defaultdict(collections.Counter)
     for row in results:
         if "step" in row:
-            seen[row["step"]][tuple(row[n] for n in table.names)] += 1
+            seen[row["step"]][tuple(row[n] for n in table.labels)] += 1
     previous = first_rows
     for i, (text, runs, rows, _) in enumerate(steps):
         assert not runs or seen[i] == rows, f"step {i}: {text}\nfreshet only: {seen[i] - rows}\nmodel only: {rows - seen[i]}\nbefore: {previous}"
@@ -284,7 +318,7 @@ def freshet_feed(freshet, warehouse, table):
     feed = collections.defaultdict(collections.Counter)
     for line in done.out.splitlines():
         row = json.loads(line)
-        feed[row["_commit_version"]][tuple(row[n] for n in table.names + ["_change_type"])] += 1
+        feed[row["_commit_version"]][tuple(row[n] for n in table.labels + ["_change_type"])] += 1
     return feed
 
 
@@ -303,3 +337,63 @@ def check_independently(warehouse, table, rows, changes):
         for *row, version in connection.execute(f"SELECT {table.shown(True)}, _commit_version FROM feed").fetchall():
             feed[version][tuple(row)] += 1
         compare_feed(feed, changes, "independent reader")
+
+
+# ---- the same through Spark ----------------------------------------------------------------------------------------------
+
+
+def spark_words(text):
+    """DuckDB's spelling of literals and types as Spark's."""
+    text = re.sub(r"\{'a': (\S+?)::INTEGER, 'b': ('[^']*')\}", r"named_struct('a', CAST(\1 AS INT), 'b', \2)", text)
+    text = text.replace("'it''s'", "'it\\'s'").replace("STRUCT(a INTEGER, b VARCHAR)", "STRUCT<a: INT, b: STRING>").replace("VARCHAR", "STRING")
+    text = re.sub(r"TIMESTAMP '", "TIMESTAMP_NTZ '", text)
+    return text.replace("TIMESTAMPTZ", "TIMESTAMP").replace("::TIMESTAMP_NTZ '", "::TIMESTAMP '")
+
+
+class OnSpark:
+    """A random table of Spark's own."""
+
+    def __init__(self, session, path, table):
+        self.session, self.path, self.table = session, path, table
+
+    def run(self, text):
+        replace = re.match(r"INSERT INTO \w+ REPLACE WHERE (.*?) (SELECT \* FROM \(VALUES .*)", text)
+        if replace:  # the statement takes only what Spark's sources know as filters
+            condition, query = map(spark_words, replace.groups())
+            self.session.sql(query).write.format("delta").mode("overwrite").option("replaceWhere", condition).save(str(self.path))
+        else:
+            self.session.sql(spark_words(re.sub(rf"\b{self.table.name}\b", f"delta.`{self.path}`", text)))
+
+    def rows(self, frame, more=()):
+        shown = [text.replace("VARCHAR", "STRING") for text in re.findall(r"CAST\(.*? AS VARCHAR\) AS \w+", self.table.shown(False))]
+        instants = {n for n, t in self.table.columns if t == "TIMESTAMPTZ"}
+        found = []
+        for row in frame.selectExpr(*shown, *more).collect():
+            values = [None if v is None else f"{v}+00" if n in instants else v for n, v in zip(self.table.labels, row)]
+            found.append((*values, *row[len(values):]))
+        return found
+
+
+@pytest.mark.parametrize("number", range(SPARK_TABLES))
+def test_random_statements__spark(spark, warehouse, number):
+    table, script, rows, first_changes, steps = random_table(number, SPARK_STATEMENTS)
+    own = OnSpark(spark, warehouse / "spark", table)
+    for text in script:
+        own.run(text.replace("TBLPROPERTIES", "USING DELTA TBLPROPERTIES") if text.startswith("CREATE") else text)
+    for step, (text, runs, rows, _) in enumerate(steps):
+        if runs:
+            own.run(text)
+        else:
+            with pytest.raises(Exception, match="DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE"):
+                own.run(text)
+        if not table.feed:
+            found = collections.Counter(own.rows(spark.read.format("delta").load(str(own.path))))
+            assert found == rows, f"step {step}: {text}\nSpark only: {found - rows}\nmodel only: {rows - found}"
+    if table.feed:
+        frame = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 1).load(str(own.path))
+        feed = collections.defaultdict(collections.Counter)
+        for *row, version in own.rows(frame, ["_change_type", "_commit_version"]):
+            feed[version][tuple(row)] += 1
+        compare_feed(feed, [first_changes] + [s[3] for s in steps if s[1]], "Spark")
+    found = collections.Counter(own.rows(spark.read.format("delta").load(str(own.path))))
+    assert found == rows, f"at the end\nSpark only: {found - rows}\nmodel only: {rows - found}"
