@@ -313,13 +313,12 @@ static void append_new_values(const Aggregate *op, size_t i, const StreamOperato
 {
     const AggregateSide *side = &op->layout->sides[i];
 
-    text_append(out, "(SELECT ");
+    text_append(out, "(SELECT * FROM (SELECT *");
+    append_expires(op, out); /* after the GROUP BY: one column less to group by */
+    text_append(out, " FROM (SELECT ");
     append_keys(op, "", out);
     append_values(side, "", out);
     text_append(out, side->once ? "" : ", count(*) AS n");
-    text_append(out, evicts(op) ? ", expires" : "");
-    text_append(out, " FROM (SELECT *");
-    append_expires(op, out);
     text_append(out, " FROM (SELECT ");
     append_keys(op, "", out);
     text_append(out, ", ");
@@ -328,9 +327,9 @@ static void append_new_values(const Aggregate *op, size_t i, const StreamOperato
     append_source(op, true, out);
     text_append(out, " WHERE ");
     aggregate_append_side_condition(op->layout, i, out);
-    text_append(out, ")) WHERE ");
+    text_append(out, ") GROUP BY ALL)) WHERE ");
     append_open(op, batch, out);
-    text_append(out, " GROUP BY ALL)");
+    text_append(out, ")");
 }
 
 static void append_value_match(const Aggregate *op, const AggregateSide *side, Text *out)
@@ -596,7 +595,10 @@ static Status put_out(Aggregate *op, DuckConn *conn, const StreamOperatorBatch *
         text_printf(&sql, " %s ON ", name);
         append_match(op, "g", name, &sql);
     }
-    Status rc = op_ask(conn, text_str(&sql), &op->base.figures.rows_out, 1, err);
+    Status rc = duck_exec(conn, text_str(&sql), err);
+    if (rc == OK) {
+        rc = op_count_rows(conn, op->base.step->name, &op->base.figures.rows_out, err);
+    }
     text_free(&sql);
     text_free(&select);
     text_free(&finals);

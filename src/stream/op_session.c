@@ -298,7 +298,10 @@ static Status put_out(Session *op, DuckConn *conn, const StreamOperatorBatch *ba
         append_match(op, "g", name, &sql);
         text_printf(&sql, "g.start = %s.start", name);
     }
-    Status rc = op_ask(conn, text_str(&sql), &op->base.figures.rows_out, 1, err);
+    Status rc = duck_exec(conn, text_str(&sql), err);
+    if (rc == OK) {
+        rc = op_count_rows(conn, step->name, &op->base.figures.rows_out, err);
+    }
     text_free(&sql);
     return rc;
 }

@@ -26,6 +26,16 @@ out:
     return rc;
 }
 
+Status op_count_rows(DuckConn *conn, const char *table, int64_t *rows, Error *err)
+{
+    Text sql = TEXT(4096);
+
+    text_printf(&sql, "SELECT count(*) FROM %s", table);
+    Status rc = op_ask(conn, text_str(&sql), rows, 1, err);
+    text_free(&sql);
+    return rc;
+}
+
 bool op_type_is_time(const DuckType *type)
 {
     switch (type->id) {
