@@ -378,20 +378,20 @@ static void append_reduction(const AggregateLayout *layout, const AggregatePlan 
     text_append(out, "})");
 }
 
-static void append_plan_combines(const AggregateLayout *layout, const AggregatePlan *plan, const char *order, Text *out)
+/* Do all columns of the recipe have an aggregate for many rows? */
+static bool combines(const AggregatePlan *plan)
+{
+    return plan->recipe->columns[0].combine != NULL;
+}
+
+static void append_plan_combines(const AggregateLayout *layout, const AggregatePlan *plan, Text *out)
 {
     RecipeNames names = {.state = "", .old_row = "", .new_row = "", .first = plan->first};
     Text expression = TEXT(TEXT_SQL_MAX);
 
     for (size_t c = 0; c < aggregate_recipe_columns(plan->recipe); c++) {
-        const char *combine = plan->recipe->columns[c].combine;
         text_clear(&expression);
-        if (combine) {
-            aggregate_expand(combine, c, &names, &expression);
-        } else {
-            append_reduction(layout, plan, order, &expression);
-            text_printf(&expression, ".s%zu", plan->first + c);
-        }
+        aggregate_expand(plan->recipe->columns[c].combine, c, &names, &expression);
         text_append(out, ", ");
         append_cast(text_str(&expression), layout->columns[plan->first + c].type, out);
         text_printf(out, " AS s%zu", plan->first + c);
@@ -402,8 +402,27 @@ static void append_plan_combines(const AggregateLayout *layout, const AggregateP
 void aggregate_append_combines(const AggregateLayout *layout, const char *order, Text *out)
 {
     for (size_t i = 0; i < layout->step->n_aggregates; i++) {
-        if (layout->plans[i].recipe) {
-            append_plan_combines(layout, &layout->plans[i], order, out);
+        const AggregatePlan *plan = &layout->plans[i];
+        if (plan->recipe && combines(plan)) {
+            append_plan_combines(layout, plan, out);
+        } else if (plan->recipe) {
+            text_append(out, ", ");
+            append_reduction(layout, plan, order, out);
+            text_printf(out, " AS reduced%zu", i);
+        }
+    }
+}
+
+void aggregate_append_combined(const AggregateLayout *layout, Text *out)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        const AggregatePlan *plan = &layout->plans[i];
+        for (size_t c = 0; plan->recipe && c < aggregate_recipe_columns(plan->recipe); c++) {
+            text_append(out, ", ");
+            if (!combines(plan)) {
+                text_printf(out, "reduced%zu.s%zu AS ", i, plan->first + c);
+            }
+            text_printf(out, "s%zu", plan->first + c);
         }
     }
 }

@@ -67,8 +67,10 @@ void aggregate_append_side_partials(const AggregateLayout *layout, size_t side, 
  * ("o.", "n."). */
 void aggregate_append_merges(const AggregateLayout *layout, const char *old_row, const char *new_row, bool sets,
                              Text *out);
-/* ", <combined> AS s0, ..." over rows of state that are one group; `order`: a column that tells them apart. */
+/* ", <combined> AS s0, ..." over rows of state that are one group; `order`: a column that tells them apart. A SELECT
+ * around it takes the columns of the state from what that gives: ", s0, ..." */
 void aggregate_append_combines(const AggregateLayout *layout, const char *order, Text *out);
+void aggregate_append_combined(const AggregateLayout *layout, Text *out);
 /* ", <final> AS r0, ..." over the columns of state of the relation `groups` ("g.") and, for what is computed from side
  * i, over relations called side<i> that have r<j> of aggregate_append_side_finals, left joined. */
 void aggregate_append_finals(const AggregateLayout *layout, const char *groups, Text *out);

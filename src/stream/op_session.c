@@ -211,6 +211,13 @@ static Status join_sessions(const Session *op, DuckConn *conn, const StreamOpera
 
     text_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT ", op->joined);
     append_keys(op, "", &sql);
+    text_append(&sql, "first_start, last_end");
+    aggregate_append_combined(op->layout, &sql);
+    for (size_t i = 0; i < op->layout->n_sides; i++) {
+        text_printf(&sql, ", l%zu", i);
+    }
+    text_append(&sql, " FROM (SELECT ");
+    append_keys(op, "", &sql);
     text_append(&sql, "min(start) AS first_start, max(\"end\") AS last_end");
     aggregate_append_combines(op->layout, "start", &sql);
     append_list_combines(op->layout, &sql);
@@ -218,7 +225,7 @@ static Status join_sessions(const Session *op, DuckConn *conn, const StreamOpera
     append_islands(op, text_str(&rows), &sql);
     text_append(&sql, " GROUP BY ");
     append_keys(op, "", &sql);
-    text_append(&sql, "island");
+    text_append(&sql, "island)");
     TRY(duck_exec(conn, text_str(&sql), err));
 
     text_clear(&sql);

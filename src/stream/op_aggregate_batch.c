@@ -1,0 +1,280 @@
+/* A batch goes into the state: partial results, values, merge. */
+#include "stream/op_aggregate_int.h"
+
+#include <stdio.h>
+
+/* ---- input and partial results ---- */
+
+Status groups_keep_input(Aggregate *op, DuckConn *conn, Error *err)
+{
+    return duck_execf(conn, err, "CREATE OR REPLACE TEMP TABLE %s AS SELECT * FROM (%s)", op->input,
+                      op->base.step->input);
+}
+
+Status groups_make_partials(Aggregate *op, DuckConn *conn, bool kept, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT *", op->partials);
+    groups_append_expires(op, &sql);
+    text_append(&sql, " FROM (SELECT ");
+    if (op->grouped) {
+        groups_append_keys(op, "", &sql);
+    } else {
+        text_append(&sql, "0::TINYINT AS g"); /* one group, though there may be no rows */
+    }
+    text_append(&sql, ", count(*) AS n");
+    aggregate_append_partials(op->layout, &sql);
+    text_append(&sql, " FROM ");
+    groups_append_source(op, kept, &sql);
+    if (op->grouped) {
+        text_append(&sql, " GROUP BY ");
+        groups_append_keys(op, "", &sql);
+    }
+    text_append(&sql, ")");
+    return op_run_text(conn, &sql, err);
+}
+
+/* Sliding windows: rows times the closed windows they are in. */
+static Status count_late_in_windows(Aggregate *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    text_append(&sql, "SELECT CAST(sum(n) AS BIGINT) FROM ");
+    groups_append_fan(op, op->partials, INT64_MIN, batch->late_us, &sql);
+    Status rc = op_ask(conn, text_str(&sql), &op->base.figures.rows_late, 1, err);
+    text_free(&sql);
+    return rc;
+}
+
+Status groups_look_at_partials(Aggregate *op, DuckConn *conn, const StreamOperatorBatch *batch, Touched *touched,
+                               Error *err)
+{
+    bool lates = groups_leave(op) && batch->late_us != INT64_MIN;
+    const char *range = op->range ? op->range : "NULL::BIGINT";
+    int64_t numbers[6];
+    Text sql = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    text_printf(&sql,
+                "SELECT count(*) FILTER (open), count(%s) FILTER (open), min(%s) FILTER (open), max(%s) FILTER "
+                "(open)",
+                range, range, range);
+    if (op->window_key != NO_KEY) {
+        text_printf(&sql, ", CAST(sum(n) FILTER (%s IS NULL) AS BIGINT)", op->keys[op->window_key].name);
+    } else {
+        text_append(&sql, ", 0");
+    }
+    if (lates) {
+        text_printf(&sql, ", CAST(sum(n) FILTER (expires <= %lld) AS BIGINT)", (long long)batch->late_us);
+    } else {
+        text_append(&sql, ", 0");
+    }
+    text_append(&sql, " FROM (SELECT *, ");
+    groups_append_open(op, batch, &sql);
+    text_printf(&sql, " AS open FROM %s)", op->partials);
+    TRY(op_ask(conn, text_str(&sql), numbers, 6, err));
+    *touched = (Touched){.groups = numbers[0], .bounded = numbers[1] == numbers[0], .lo = numbers[2], .hi = numbers[3]};
+    op->base.figures.rows_null_time = numbers[4];
+    op->base.figures.rows_late = numbers[5];
+    if (lates && groups_slide(op)) {
+        TRY(count_late_in_windows(op, conn, batch, err));
+    }
+out:
+    text_free(&sql);
+    return rc;
+}
+
+Status groups_hand_over_rejected(Aggregate *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+{
+    const StreamOperatorFigures *figures = &op->base.figures;
+    Text sql = TEXT(TEXT_SQL_MAX);
+    char time[128];
+
+    if (!batch->rejected || figures->rows_late + figures->rows_null_time == 0) {
+        return OK;
+    }
+    const KeyColumn *key = &op->keys[groups_leave(op) ? op->closer : op->window_key];
+    snprintf(time, sizeof time, key->type->id == DUCK_STRUCT ? "epoch_us(%s.\"end\")" : "epoch_us(%s)", key->name);
+    text_printf(&sql,
+                "INSERT INTO %s SELECT CASE WHEN %s IS NULL THEN 'no event time' ELSE 'late' END, to_json(i) "
+                "FROM %s i WHERE ",
+                batch->rejected, time, op->input);
+    text_append(&sql, figures->rows_null_time > 0 ? time : "false");
+    text_append(&sql, figures->rows_null_time > 0 ? " IS NULL" : "");
+    if (figures->rows_late > 0) {
+        Text end = TEXT(TEXT_SQL_MAX), pane = TEXT(TEXT_SQL_MAX);
+        if (op->closer == op->window_key) {
+            window_append_pane(&op->window, time, &pane);
+            window_append_first_end(&op->window, text_str(&pane), &end);
+        } else {
+            text_append(&end, time);
+        }
+        text_printf(&sql, " OR %s <= %lld", text_str(&end), (long long)batch->late_us);
+        text_free(&pane);
+        text_free(&end);
+    }
+    return op_run_text(conn, &sql, err);
+}
+
+/* ---- values ---- */
+
+static const char *side_table(const Aggregate *op, size_t side)
+{
+    return state_table(op->base.state, 1 + side);
+}
+
+/* The batch's values for a side: open rows of the input, with keys, v0.., [n], [expires]; each value once. */
+static void append_new_values(const Aggregate *op, size_t i, const StreamOperatorBatch *batch, Text *out)
+{
+    const AggregateSide *side = &op->layout->sides[i];
+
+    text_append(out, "(SELECT * FROM (SELECT *");
+    groups_append_expires(op, out); /* after the GROUP BY: one column less to group by */
+    text_append(out, " FROM (SELECT ");
+    groups_append_keys(op, "", out);
+    groups_append_values(side, "", out);
+    text_append(out, side->once ? "" : ", count(*) AS n");
+    text_append(out, " FROM (SELECT ");
+    groups_append_keys(op, "", out);
+    text_append(out, ", ");
+    aggregate_append_side_values(op->layout, i, out);
+    text_append(out, " FROM ");
+    groups_append_source(op, true, out);
+    text_append(out, " WHERE ");
+    aggregate_append_side_condition(op->layout, i, out);
+    text_append(out, ") GROUP BY ALL)) WHERE ");
+    groups_append_open(op, batch, out);
+    text_append(out, ")");
+}
+
+static void append_value_match(const Aggregate *op, const AggregateSide *side, Text *out)
+{
+    groups_append_match(op, "o", "n", out);
+    for (size_t i = 0; i < side->n_columns; i++) {
+        text_printf(out, " AND o.v%zu IS NOT DISTINCT FROM n.v%zu", i, i);
+    }
+}
+
+/* Values of groups that are all new need no look at the state. */
+static Status side_has_rows(Aggregate *op, DuckConn *conn, size_t side, const Touched *touched, bool *out, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    int64_t found;
+
+    text_printf(&sql, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE true", side_table(op, side));
+    groups_append_bounds(op, touched, "", &sql);
+    text_append(&sql, " LIMIT 1)");
+    Status rc = op_ask(conn, text_str(&sql), &found, 1, err);
+    text_free(&sql);
+    if (rc == OK) {
+        *out = found > 0;
+    }
+    return rc;
+}
+
+Status groups_add_values(Aggregate *op, DuckConn *conn, size_t i, const StreamOperatorBatch *batch,
+                         const Touched *touched, Error *err)
+{
+    const AggregateSide *side = &op->layout->sides[i];
+    Text sql = TEXT(TEXT_SQL_MAX);
+    bool look = false;
+    Status rc = OK;
+
+    TRY(side_has_rows(op, conn, i, touched, &look, err));
+    if (look && !side->once) {
+        text_printf(&sql, "MERGE INTO %s o USING ", side_table(op, i));
+        append_new_values(op, i, batch, &sql);
+        text_append(&sql, " n ON ");
+        append_value_match(op, side, &sql);
+        groups_append_bounds(op, touched, "o.", &sql);
+        text_printf(&sql,
+                    " WHEN MATCHED THEN UPDATE SET n = o.n + n.n, _batch = %lld WHEN NOT MATCHED THEN INSERT "
+                    "VALUES (",
+                    (long long)batch->batch);
+        groups_append_keys(op, "n.", &sql);
+        groups_append_values(side, "n.", &sql);
+        text_printf(&sql, ", n.n%s, %lld)", groups_leave(op) ? ", n.expires" : "", (long long)batch->batch);
+    } else {
+        text_printf(&sql, "INSERT INTO %s SELECT n.*, %lld FROM ", side_table(op, i), (long long)batch->batch);
+        append_new_values(op, i, batch, &sql);
+        text_append(&sql, " n");
+        if (look) {
+            text_printf(&sql, " ANTI JOIN (SELECT * FROM %s WHERE true", side_table(op, i));
+            groups_append_bounds(op, touched, "", &sql);
+            text_append(&sql, ") o ON ");
+            append_value_match(op, side, &sql);
+        }
+    }
+    TRY(duck_exec(conn, text_str(&sql), err));
+out:
+    text_free(&sql);
+    return rc;
+}
+
+/* ---- groups ---- */
+
+/* Is column s<column> one of those that follow a side? Then that side, else AGGREGATE_NO_SIDE. */
+static int followed_side(const Aggregate *op, size_t column)
+{
+    for (size_t i = 0; i < op->base.step->n_aggregates; i++) {
+        const AggregatePlan *plan = &op->layout->plans[i];
+        if (plan->recipe && column >= plan->first && column < plan->first + aggregate_recipe_columns(plan->recipe)) {
+            return plan->side;
+        }
+    }
+    return AGGREGATE_NO_SIDE;
+}
+
+/* Open partial results, completed by what the sides' new values give: a relation. */
+static void append_completed(const Aggregate *op, const StreamOperatorBatch *batch, Text *out)
+{
+    text_append(out, "(SELECT ");
+    groups_append_keys(op, "p.", out);
+    for (size_t i = 0; i < op->layout->n_columns; i++) {
+        int side = followed_side(op, i);
+        if (side == AGGREGATE_NO_SIDE) {
+            text_printf(out, ", p.s%zu", i);
+        } else {
+            text_printf(out, ", coalesce(d%d.s%zu, p.s%zu) AS s%zu", side, i, i, i);
+        }
+    }
+    text_printf(out, "%s FROM (SELECT * FROM %s WHERE ", groups_leave(op) ? ", p.expires" : "", op->partials);
+    groups_append_open(op, batch, out);
+    text_append(out, ") p");
+    for (size_t i = 0; i < op->layout->n_sides; i++) {
+        if (!aggregate_side_is_followed(op->layout, i)) {
+            continue;
+        }
+        char name[24];
+        snprintf(name, sizeof name, "d%zu", i);
+        text_append(out, " LEFT JOIN (SELECT ");
+        groups_append_keys(op, "", out);
+        aggregate_append_side_partials(op->layout, i, out);
+        text_printf(out, " FROM %s WHERE _batch = %lld GROUP BY ", side_table(op, i), (long long)batch->batch);
+        groups_append_keys(op, "", out);
+        text_printf(out, ") %s ON ", name);
+        groups_append_match(op, "p", name, out);
+    }
+    text_append(out, ")");
+}
+
+Status groups_merge(Aggregate *op, DuckConn *conn, const StreamOperatorBatch *batch, const Touched *touched, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    text_printf(&sql, "MERGE INTO %s o USING ", state_table(op->base.state, 0));
+    append_completed(op, batch, &sql);
+    text_append(&sql, " n ON ");
+    groups_append_match(op, "o", "n", &sql);
+    groups_append_bounds(op, touched, "o.", &sql);
+    text_append(&sql, " WHEN MATCHED THEN UPDATE SET ");
+    aggregate_append_merges(op->layout, "o.", "n.", true, &sql);
+    text_printf(&sql, "_batch = %lld WHEN NOT MATCHED THEN INSERT VALUES (", (long long)batch->batch);
+    groups_append_keys(op, "n.", &sql);
+    for (size_t i = 0; i < op->layout->n_columns; i++) {
+        text_printf(&sql, ", n.s%zu", i);
+    }
+    text_printf(&sql, "%s, %lld)", groups_leave(op) ? ", n.expires" : "", (long long)batch->batch);
+    return op_run_text(conn, &sql, err);
+}
