@@ -115,11 +115,11 @@ static Status keep_rows(const Session *op, DuckConn *conn, Error *err)
     const SqlStep *step = op->base.step;
     Text sql = TEXT(TEXT_SQL_MAX);
 
-    text_printf(
-        &sql,
-        "CREATE OR REPLACE TEMP TABLE %s AS SELECT *%s, epoch_us(k%zu) AS start, epoch_us(k%zu + g0) AS \"end\" "
-        "FROM (%s)",
-        op->rows, op->n_keys ? "" : ", 0::TINYINT AS g", step->session_key, step->session_key, step->input);
+    text_printf(&sql,
+                "CREATE OR REPLACE TEMP TABLE %s AS SELECT *%s, epoch_us(k%zu) AS start, epoch_us(k%zu + CAST(g0 AS "
+                "INTERVAL)) AS \"end\" "
+                "FROM (%s)",
+                op->rows, op->n_keys ? "" : ", 0::TINYINT AS g", step->session_key, step->session_key, step->input);
     return op_run_text(conn, &sql, err);
 }
 

@@ -123,7 +123,7 @@ static void test_stream_session__touching_is_together(void **state)
 
     (void)state;
     make_stream(1, 1, 0, 1, 1);
-    make_query(&q, "INTERVAL 10 SECONDS", NULL, 1);
+    make_query(&q, "'10 seconds'", NULL, 1);
     Run run = run_new(&q.step, SQL_OUTPUT_COMPLETE);
     must(
         duck_exec(conn,
