@@ -5,9 +5,10 @@
 
 /* ---- calls ---- */
 
+/* The first argument is a value even where it is the same in every row: count(DISTINCT 1). */
 static bool is_constant(const SqlAggregate *call, size_t argument)
 {
-    return call->constants && call->constants[argument];
+    return argument > 0 && call->constants && call->constants[argument];
 }
 
 /* Number of the side's column that is a<column> of the input. */

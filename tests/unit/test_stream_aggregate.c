@@ -308,6 +308,34 @@ static void test_stream_aggregate__sums_of_doubles(void **state)
     run_free(&run);
 }
 
+/* An argument that is the same in every row is a value all the same. */
+static void test_stream_aggregate__constant_argument(void **state)
+{
+    static const char *const CONSTANTS[] = {"7"};
+    Query q;
+
+    (void)state;
+    leaf_is("(NULL, NULL, 0)");
+    make_query(&q, "c", NULL, 3);
+    call_is(&q, 0, "list", 0, false);
+    call_is(&q, 1, "count", 0, true);
+    call_is(&q, 2, "sum", 0, false);
+    snprintf(q.input, sizeof q.input,
+             "SELECT c AS k0, 7 AS a0, 0 AS a1, 0 AS a2, 0 AS a3, 0 AS a4, 0 AS a5, 0 AS a6, "
+             "0 AS a7, true AS f0 FROM leaf");
+    for (size_t i = 0; i < 3; i++) {
+        q.aggregates[i].constants = CONSTANTS;
+    }
+    Run run = run_new(&q.step, SQL_OUTPUT_UPDATE);
+    for (int b = 0; b < 2; b++) {
+        leaf_is("(NULL, 'a', 1), (NULL, 'a', 1), (NULL, 'b', 1)");
+        run_batch(&run, NULL);
+    }
+    same_rows("SELECT k0, r0, r1, r2 FROM got",
+              "SELECT * FROM (VALUES ('a', [7, 7, 7, 7], 1, 28), ('b', [7, 7], 1, 14))");
+    run_free(&run);
+}
+
 static void refused(Query *q, SqlOutputMode mode, const char *why)
 {
     StreamOperatorSpec spec = {.step = &q->step, .mode = mode, .flow = "f"};
@@ -344,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_stream_aggregate__rejected_rows),
         cmocka_unit_test(test_stream_aggregate__again_the_same),
         cmocka_unit_test(test_stream_aggregate__sums_of_doubles),
+        cmocka_unit_test(test_stream_aggregate__constant_argument),
         cmocka_unit_test(test_stream_aggregate__refuses),
         cmocka_unit_test(test_stream_aggregate__tumbling),
         cmocka_unit_test(test_stream_aggregate__sliding),
