@@ -111,6 +111,7 @@ typedef struct SqlStep {
 
     /* DISTINCT. Where the query does not name its columns, d0 is the row as a whole, a struct. */
     size_t n_distinct;      /* keys d0..; the output columns are all before them */
+    bool whole_rows;        /* SELECT DISTINCT without ON: the keys are the output columns, however they are written */
     bool has_event_time;    /* t0 is there */
     bool event_time_is_key; /* t0 is one of the keys: they leave behind the watermark */
     bool within_watermark;  /* keys leave `delay_us` after their first row's event time */

@@ -175,6 +175,7 @@ Status lower_distinct(Planner *p, json_t *query, const json_t *modifier, const S
                       const Relation *relation, json_t **lowered, Relation *out, Error *err)
 {
     const json_t *list = json_object_get(query, "select_list");
+    bool whole_rows = json_array_size(json_object_get(modifier, "distinct_on_targets")) == 0;
     Scope wrapped = {.sources = SQL_LIST(Source), .rows = relation->rows};
     Relation result = *relation;
     Keys keys = {0};
@@ -193,6 +194,7 @@ Status lower_distinct(Planner *p, json_t *query, const json_t *modifier, const S
     TRY(find_keys(p, scope, list, modifier, &keys, err));
     json_t *time = lineage_carrier(p, scope, &carrier);
     made.n_distinct = json_array_size(keys.expressions);
+    made.whole_rows = whole_rows;
     made.has_event_time = time != NULL;
     made.event_time_is_key = keys.has_event_time;
     made.within_watermark = p->options.dedupe_within_watermark && !keys.has_event_time;

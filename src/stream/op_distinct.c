@@ -14,7 +14,7 @@
  *   seen       keys of the state that found rows have too: only the batch's keys are hashed, the state streams by, so the
  *              cost is the batch's plus a scan of the keys. Rows with such keys go
  *   first      where a key is there twice, its first row by event time, then by all columns: a choice by content, so a
- *              batch that runs again chooses the same. Without such keys (the common case) nothing is sorted
+ *              batch that runs again chooses the same. Without such keys (the common case) nothing is compared
  *   remember   keys of what is left, then expiry. Keys of batch N are probed from N + 1 on, when those that expired are
  *              gone: a row as old as they are would be late
  */
@@ -33,6 +33,7 @@ typedef struct Distinct {
     Arena *arena;
     DuckColumnInfo *columns; /* of the input: output columns, keys, event time */
     size_t n_out, n_keys;
+    bool whole_rows; /* the keys are the output columns, d0.. are not read */
     bool has_uuids;
     const char *expires;   /* SQL over the input */
     char *found, *matched; /* names of temporary tables */
@@ -74,24 +75,50 @@ static void append_same_key(const Distinct *op, const char *a, const char *b, Te
     }
 }
 
+/* The i-th key: SQL over the input. */
+static void append_key(const Distinct *op, size_t i, Text *sql)
+{
+    if (op->whole_rows) {
+        text_append_sql_name(sql, op->columns[i].name);
+    } else {
+        text_printf(sql, "d%zu", i);
+    }
+}
+
+/* The rows of the input, each once where they are their own keys; with t0 its earliest event time then. */
+static void append_rows(const Distinct *op, const char *relation, Text *sql)
+{
+    if (!op->whole_rows) {
+        text_append(sql, relation);
+        return;
+    }
+    text_append(sql, "(SELECT ");
+    append_output(op, false, sql);
+    text_printf(sql, "%s FROM %s GROUP BY ", op->input.event_time ? ", min(t0) AS t0" : "", relation);
+    append_output(op, false, sql);
+    text_append(sql, ")");
+}
+
 /* The rows of `relation` with their keys as the state has them and when these expire. A sub-query makes the UUID once a
  * row. */
 static void append_keyed(const Distinct *op, const char *relation, Text *sql)
 {
     text_append(sql, "SELECT ");
     append_output(op, false, sql);
-    if (op->has_uuids) {
-        text_append(sql, ", CASE WHEN freshet_u IS NULL THEN d0 END AS freshet_k0, freshet_u");
-    } else {
-        for (size_t i = 0; i < op->n_keys; i++) {
-            text_printf(sql, ", d%zu AS freshet_k%zu", i, i);
-        }
+    for (size_t i = 0; i < op->n_keys; i++) {
+        text_append(sql, op->has_uuids ? ", CASE WHEN freshet_u IS NULL THEN " : ", ");
+        append_key(op, i, sql);
+        text_printf(sql, op->has_uuids ? " END AS freshet_k%zu, freshet_u" : " AS freshet_k%zu", i);
     }
     text_printf(sql, ", %s AS freshet_expires%s FROM ", op->expires, op->input.event_time ? ", t0 AS freshet_t" : "");
     if (op->has_uuids) {
-        text_printf(sql, "(SELECT *, freshet_uuid(d0) AS freshet_u FROM %s)", relation);
+        text_append(sql, "(SELECT *, freshet_uuid(");
+        append_key(op, 0, sql);
+        text_append(sql, ") AS freshet_u FROM ");
+        append_rows(op, relation, sql);
+        text_append(sql, ")");
     } else {
-        text_append(sql, relation);
+        append_rows(op, relation, sql);
     }
 }
 
@@ -129,6 +156,11 @@ static Status make_outputs(Distinct *op, DuckConn *conn, Error *err)
     return rc;
 }
 
+static const DuckType *key_type(const Distinct *op, size_t i)
+{
+    return op->columns[op->whole_rows ? i : op->n_out + i].type;
+}
+
 static Status open_state(Distinct *op, DuckConn *conn, const StreamOperatorSpec *spec, Error *err)
 {
     const char *expires = spec->step->has_event_time ? "expires" : NULL;
@@ -136,7 +168,7 @@ static Status open_state(Distinct *op, DuckConn *conn, const StreamOperatorSpec 
     const DuckColumnInfo uuids[] = {{"u", &TYPE_UUID}, {"expires", &TYPE_BIGINT}};
 
     for (size_t i = 0; i < op->n_keys; i++) {
-        keys[i] = (DuckColumnInfo){arena_printf(op->arena, "k%zu", i), op->columns[op->n_out + i].type};
+        keys[i] = (DuckColumnInfo){arena_printf(op->arena, "k%zu", i), key_type(op, i)};
     }
     keys[op->n_keys] = uuids[1];
     const StateRelation relations[N_RELATIONS] = {
@@ -237,6 +269,18 @@ out:
     return rc;
 }
 
+/* The place of the first of the found rows of each key in `matched`. */
+static void append_first(const Distinct *op, Text *sql)
+{
+    text_append(sql, "SELECT arg_min(f.rowid, row(");
+    text_append(sql, op->input.event_time ? "freshet_t" : "");
+    append_output(op, op->input.event_time != NULL, sql);
+    text_printf(sql, ")) FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS m ON ", op->found, op->matched);
+    append_same_key(op, "f", "m", sql);
+    text_append(sql, " GROUP BY ");
+    append_keys(op, sql);
+}
+
 /* Of the found rows of one key all but the first leave. */
 static Status keep_first(Distinct *op, DuckConn *conn, Error *err)
 {
@@ -244,6 +288,9 @@ static Status keep_first(Distinct *op, DuckConn *conn, Error *err)
     int64_t too_many = 0;
     Status rc = OK;
 
+    if (op->whole_rows) {
+        goto out;
+    }
     text_append(&sql, "SELECT count(*) - (SELECT count(*) FROM (SELECT DISTINCT ");
     append_keys(op, &sql);
     text_printf(&sql, " FROM temp.\"%s\")) FROM temp.\"%s\"", op->found, op->found);
@@ -257,17 +304,15 @@ static Status keep_first(Distinct *op, DuckConn *conn, Error *err)
     text_printf(&sql, " FROM temp.\"%s\" GROUP BY ALL HAVING count(*) > 1", op->found);
     TRY(duck_exec(conn, text_str(&sql), err));
     text_clear(&sql);
-    text_printf(&sql,
-                "DELETE FROM temp.\"%s\" WHERE rowid IN (SELECT place FROM (SELECT f.rowid AS place, row_number() OVER "
-                "(PARTITION BY ",
-                op->found);
-    append_keys(op, &sql);
-    text_append(&sql, " ORDER BY ");
-    text_append(&sql, op->input.event_time ? "freshet_t" : "");
-    append_output(op, op->input.event_time != NULL, &sql);
-    text_printf(&sql, ") AS nth FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS m ON ", op->found, op->matched);
+    text_printf(
+        &sql,
+        "DELETE FROM temp.\"%s\" WHERE rowid IN (SELECT f.rowid FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS m "
+        "ON ",
+        op->found, op->found, op->matched);
     append_same_key(op, "f", "m", &sql);
-    text_append(&sql, ") WHERE nth > 1)");
+    text_append(&sql, ") AND rowid NOT IN (");
+    append_first(op, &sql);
+    text_append(&sql, ")");
     TRY(duck_exec(conn, text_str(&sql), err));
 out:
     text_free(&sql);
@@ -403,8 +448,9 @@ static Status describe_input(Distinct *op, DuckConn *conn, Error *err)
         return error_set(err, E_INTERNAL, "%s: %zu columns of which %zu are keys", step->name, n, step->n_distinct);
     }
     op->n_out = n - n_rest;
-    op->n_keys = step->n_distinct;
-    op->has_uuids = op->n_keys == 1 && op->columns[op->n_out].type->id == DUCK_VARCHAR;
+    op->whole_rows = step->whole_rows;
+    op->n_keys = op->whole_rows ? op->n_out : step->n_distinct;
+    op->has_uuids = op->n_keys == 1 && key_type(op, 0)->id == DUCK_VARCHAR;
     return OK;
 }
 

@@ -135,6 +135,27 @@ static void test_stream_distinct__many_keys_of_any_type(void **state)
     close_step(op);
 }
 
+/* The keys d0.. of a query without ON are of no consequence: its columns are. */
+static void test_stream_distinct__whole_rows(void **state)
+{
+    (void)state;
+    input_is("('a', 1, TIMESTAMP '1970-01-01 00:00:09'), ('a', 1, NULL), ('a', 1, TIMESTAMP '1970-01-01 00:00:07'), "
+             "(NULL, NULL, NULL), (NULL, NULL, NULL), ('a', 2, TIMESTAMP '1970-01-01 00:00:01')");
+    SqlStep step = step_of("SELECT id, v, 1 AS d0, ts AS t0 FROM cur", 1);
+    step.whole_rows = step.has_event_time = step.watermarked = step.within_watermark = true;
+    step.delay_us = 2 * SECOND;
+    StreamOperator *op = open_step(&step);
+    run(op, 0, 1 * SECOND, 1 * SECOND, NULL);
+    assert_int_equal(op->figures.rows_out, 2);
+    assert_int_equal(op->figures.rows_duplicate, 3);
+    assert_int_equal(op->figures.rows_late, 1);
+    run(op, 1, 1 * SECOND, 9 * SECOND, NULL); /* 7 s and the delay */
+    assert_int_equal(op->figures.rows_out, 0);
+    assert_int_equal(op->figures.rows_evicted, 1);
+    assert_int_equal(kept(op, 0), 1);
+    close_step(op);
+}
+
 static void test_stream_distinct__late_rows_are_set_aside(void **state)
 {
     (void)state;
@@ -344,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_stream_distinct__first_row_of_a_key),
         cmocka_unit_test(test_stream_distinct__uuid_texts_stay_apart),
         cmocka_unit_test(test_stream_distinct__many_keys_of_any_type),
+        cmocka_unit_test(test_stream_distinct__whole_rows),
         cmocka_unit_test(test_stream_distinct__late_rows_are_set_aside),
         cmocka_unit_test(test_stream_distinct__wants_a_batch_for_what_can_go),
         cmocka_unit_test(test_stream_distinct__agrees_with_a_model),
