@@ -1,0 +1,227 @@
+"""Plays the cases of stateful_cases against freshet, in this process or as a program, and compares with the batch answer."""
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+
+import duckdb
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+import stateful_cases as cases  # noqa: E402
+from library import Engine, FreshetError  # noqa: E402,F401
+
+PROGRAM = pathlib.Path(os.environ.get("FRESHET", ROOT / "build/freshet")).absolute()
+
+
+def failpoints():
+    """The places around effects that a stream has."""
+    lines = (ROOT / "src/base/failpoints.def").read_text().splitlines()
+    names = [line.split('"')[1] for line in lines if line.startswith("FAILPOINT(")]
+    own = [name for name in names if name.split(".")[0] in ("stream", "sink")]
+    return 3 * own + [name for name in names if name.split(".")[0] in ("delta", "store")]
+
+
+FAILPOINTS = failpoints()
+
+
+class Crash(Exception):
+    """The run ended at the failpoint."""
+
+
+class Inside:
+    """freshet in this process: a crash is a failpoint that returns."""
+
+    def __init__(self, warehouse):
+        self.engine = Engine(warehouse, memory_bytes=512 << 20, threads=2)
+        self.sql = self.engine.sql
+
+    def run(self, pipeline, crash=None):
+        if crash:
+            self.engine.failpoint(*crash[:1], "fail", crash[1])
+        try:
+            return self.engine.run(pipeline)
+        except FreshetError as e:
+            if "failpoint" in e.message:
+                raise Crash(e.message) from e
+            raise
+        finally:
+            self.engine.failpoint()
+
+    def close(self):
+        self.engine.close()
+
+
+class Outside:
+    """The program: a crash is a SIGKILL."""
+
+    def __init__(self, warehouse):
+        self.warehouse = pathlib.Path(warehouse)
+        self.warehouse.mkdir(parents=True, exist_ok=True)
+
+    def _call(self, *arguments, env=None):
+        return subprocess.run([PROGRAM, *arguments, "--warehouse", self.warehouse], capture_output=True, text=True,
+                              timeout=120, env={**os.environ, **(env or {})}, check=False)
+
+    def sql(self, text):
+        done = self._call("sql", "--format", "jsonl", "-c", text)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def run(self, pipeline, crash=None):
+        path = self.warehouse / "pipeline.sql"
+        path.write_text(pipeline)
+        env = {"FRESHET_FAILPOINT": f"{crash[0]}=crash@{crash[1]}"} if crash else {}
+        done = self._call("run", path, "--available-now", "--progress", "json", env=env)
+        if done.returncode == -9:
+            raise Crash(crash)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def close(self):
+        pass
+
+
+# ---- rows as SQL ----
+
+
+def literal(value, is_time=False):
+    if value is None:
+        return "NULL"
+    if is_time:
+        return f"make_timestamp({value}::BIGINT)"
+    return f"'{value}'" if isinstance(value, str) else repr(value)
+
+
+def values(rows, times=(1,)):
+    return ", ".join("(" + ", ".join(literal(v, i in times) for i, v in enumerate(row)) + ")" for row in rows)
+
+
+# ---- the batch answer ----
+
+
+def batch_answer(case):
+    con = duckdb.connect()
+    try:
+        con.execute(f"CREATE TABLE src ({cases.DUCK_COLUMNS})")
+        con.execute(f"INSERT INTO src VALUES {values(case.rows)}")
+        if case.second is not None:
+            con.execute(f"CREATE TABLE src2 ({cases.DUCK_COLUMNS})")
+            con.execute(f"INSERT INTO src2 VALUES {values([row for commit in case.second for row in commit])}")
+        if case.window:
+            con.execute("CREATE TABLE src_w AS SELECT *, ts AS window_start, ts AS window_end FROM src WHERE false")
+            laid = [(*row, *window) for row in case.rows if row[1] is not None
+                    for window in cases.windows_of(row[1], *case.window)]
+            if laid:
+                con.execute(f"INSERT INTO src_w VALUES {values(laid, (1, 7, 8))}")
+        final = literal(case.final_watermark, True)
+        cursor = con.execute(f"SELECT to_json(t)::VARCHAR FROM ({case.answer.replace('{final}', final)}) t")
+        return [json.loads(row[0]) for row in cursor.fetchall()]
+    finally:
+        con.close()
+
+
+# ---- comparing ----
+
+
+def plain(name, value, unordered):
+    if isinstance(value, list):
+        items = [plain(None, v, ()) for v in value]
+        return ("list", *(sorted(items, key=repr) if name in unordered else items))
+    if isinstance(value, str):
+        return value.replace("T", " ").removesuffix("Z").removesuffix("+00")
+    return value
+
+
+def close(a, b):
+    """Equal; doubles to 1e-9 of their size."""
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(close(x, y) for x, y in zip(a, b))
+    if isinstance(a, bool) or isinstance(b, bool) or not (isinstance(a, (int, float)) and isinstance(b, (int, float))):
+        return a == b
+    return a == b or abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1e-3)
+
+
+def difference(got, want, unordered=()):
+    """Rows that should not be there, rows that are missing."""
+    got, want = ([tuple(plain(n, v, unordered) for n, v in row.items()) for row in rows] for rows in (got, want))
+    rest, extra = list(want), []
+    for row in got:
+        found = next((i for i, w in enumerate(rest) if close(row, w)), None)
+        if found is None:
+            extra.append(row)
+        else:
+            rest.pop(found)
+    return extra, rest
+
+
+def same(got, want, unordered=()):
+    extra, missing = difference(got, want, unordered)
+    assert not extra and not missing, f"should not be there: {extra[:5]}\nmissing: {missing[:5]}"
+
+
+# ---- playing ----
+
+
+class Stream:
+    """A case's pipeline over tables that grow commit by commit."""
+
+    def __init__(self, freshet, case, rng):
+        self.freshet, self.case, self.rng, self.crashes = freshet, case, rng, 0
+        schema = f"c{case.seed}"
+        self.names = {"source": f"{schema}.src", "second": f"{schema}.src2"}
+        self.out, self.pipeline = f"{schema}.out", case.pipeline.replace("STREAMING TABLE out", f"STREAMING TABLE {schema}.out")
+        for key, name in self.names.items():
+            self.pipeline = self.pipeline.replace("{" + key + "}", f"{name} WITH (maxFilesPerTrigger = 1)")
+            if key == "source" or case.second is not None:
+                freshet.sql(f"CREATE TABLE {name} ({cases.COLUMNS})")
+
+    def commit(self, key, rows):
+        self.freshet.sql(f"INSERT INTO {self.names[key]} VALUES {values(rows)}")
+
+    def run(self, crash=False):
+        """One available-now run; before it, when asked, one that crashes somewhere."""
+        if crash:
+            try:
+                self.freshet.run(self.pipeline, (self.rng.choice(FAILPOINTS), self.rng.randint(1, 4)))
+            except Crash:
+                self.crashes += 1
+        return self.freshet.run(self.pipeline)
+
+    def rows(self):
+        return self.freshet.sql(f"SELECT * FROM {self.out}")
+
+
+def play(stream, crash_share=0.4):
+    """Feeds the commits in bursts, with a run after some of them; the rows at the end."""
+    case, rng = stream.case, stream.rng
+    pending = [("source", commit) for commit in case.commits]
+    for commit in case.second or []:
+        pending.insert(rng.randrange(len(pending) + 1), ("second", commit))
+    while pending:
+        for _ in range(rng.randint(1, len(pending))):
+            stream.commit(*pending.pop(0))
+        if rng.random() < 0.5 or not pending:
+            stream.run(crash=rng.random() < crash_share)
+    return stream.rows()
+
+
+def judge(case, got):
+    if case.name == "distinct/on":  # which of the tied rows: any that was there
+        there = {(row[2], row[3], row[4]) for row in case.rows}
+        assert all((row["k"], row["c"], row["v"]) in there for row in got), "a row that was never in the input"
+        got = [{"k": row["k"], "c": row["c"]} for row in got]
+    same(got, batch_answer(case), case.unordered)
+
+
+def check(freshet, seed, crash_share=0.4):
+    """Plays one case and judges it; the number of crashes."""
+    case = cases.draw(seed)
+    stream = Stream(freshet, case, random.Random(seed ^ 0x5EED))
+    try:
+        judge(case, play(stream, crash_share))
+    except (AssertionError, FreshetError) as e:
+        raise AssertionError(f"FRESHET_SEED={seed} FRESHET_CASES=1: {case.name}\n{stream.pipeline}\n{case.answer}\n{e}") from e
+    return case.name, stream.crashes
