@@ -36,12 +36,15 @@ class Case:
     mode: str = "append"
     closed: bool = False  # append: only windows that end at or before the final watermark
     unordered: tuple = ()  # columns that are compared as multisets
-    second: list = None  # rows of the other stream
+    second: list = None  # commits of the other stream
+    bounds: tuple = None  # join: the right row's time is in [left - bounds[0], left + bounds[1]]
 
     @property
     def final_watermark(self):
-        times = [r[1] for r in self.rows if r[1] is not None]
-        return (max(times) - self.delay) // 1000 * 1000 if times else None
+        """The smallest over the streams; None where one has no time."""
+        streams = [self.rows] + ([[row for commit in self.second for row in commit]] if self.second is not None else [])
+        latest = [max((row[1] for row in rows if row[1] is not None), default=None) for rows in streams]
+        return None if None in latest else (min(latest) - self.delay) // 1000 * 1000
 
 
 
@@ -201,7 +204,7 @@ def join_case(seed):
     case = Case(seed, f"join/{kind.split()[0].lower()}", rows, split(rng, in_order_within(rng, rows, delay)),
                 f"CREATE STREAMING TABLE out AS {query};", f"SELECT {columns} FROM src l {kind} src2 r ON {on}", None,
                 delay)
-    case.second = split(rng, in_order_within(rng, second, delay))
+    case.second, case.bounds = split(rng, in_order_within(rng, second, delay)), (low, high)
     return case
 
 
