@@ -242,7 +242,9 @@ static int64_t latest_us(const Flow *flow)
     return flow->batch.time_ms * 1000 + flow->max_ahead_us;
 }
 
-/* A volatile column: it is made once for every row, and the filter on it cannot be moved below. */
+/* A volatile column: it is made once for every row, and the filter on it cannot be moved below. The LIMIT, which takes
+ * nothing away, keeps the query's own filters above: the watermark follows all rows of the leaf, not what an optimizer
+ * leaves of them. */
 static void append_observed(const Flow *flow, const FlowReader *reader, const char *rows, Text *sql)
 {
     Text time = TEXT(65536);
@@ -258,8 +260,9 @@ static void append_observed(const Flow *flow, const FlowReader *reader, const ch
         text_append(sql, "true");
     }
     text_printf(sql,
-                " THEN freshet_observe(%" PRIu64 ", %s) ELSE false END AS freshet_seen FROM (%s)) WHERE freshet_seen",
-                reader->times_slot, text_str(&time), rows);
+                " THEN freshet_observe(%" PRIu64 ", %s) ELSE false END AS freshet_seen FROM (%s)) WHERE freshet_seen"
+                " LIMIT %" PRId64,
+                reader->times_slot, text_str(&time), rows, INT64_MAX);
     text_free(&time);
 }
 
