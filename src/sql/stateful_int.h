@@ -119,7 +119,7 @@ Status cut_select(Planner *p, json_t *node, Scope *scope, json_t **lowered, Rela
 /* ---- lineage (stateful_lineage.c) ---- */
 
 /* What is known of the value of an expression over the scope. */
-Column lineage_of(const Scope *scope, const json_t *expression);
+Column lineage_of(const Scope *scope, const json_t *node);
 /* The result of a select list over the scope. */
 Relation lineage_select(Planner *p, const Scope *scope, const json_t *list);
 Relation lineage_union(Planner *p, const Relation *left, const Relation *right, bool by_name);
