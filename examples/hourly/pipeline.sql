@@ -4,7 +4,6 @@ AS SELECT * FROM STREAM read_files('landing', format => 'json', maxFilesPerTrigg
 
 -- An hour is written once, when no more of it is expected: append, the default.
 CREATE STREAMING TABLE gold.hours_closed
-TBLPROPERTIES ('freshet.keepRejected' = 'true')
 AS SELECT window.start AS hour, product, count(*) AS events, count(DISTINCT user_id) AS users, sum(revenue) AS revenue
 FROM STREAM bronze.clicks WATERMARK event_time DELAY OF INTERVAL '1 hour'
 GROUP BY window(event_time, INTERVAL '1 hour'), product;

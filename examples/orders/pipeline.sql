@@ -16,10 +16,11 @@ AS SELECT *, order_time::DATE AS order_date FROM STREAM bronze.orders;
 
 -- The same order may be delivered twice; a report counts it once.
 CREATE TEMPORARY VIEW orders_once
-AS SELECT DISTINCT ON (order_id) * FROM silver.orders ORDER BY order_id, order_time;
+AS SELECT DISTINCT ON (order_id) * FROM STREAM silver.orders;
 
-CREATE MATERIALIZED VIEW gold.orders_per_day
-TBLPROPERTIES ('freshet.trigger' = '5 minutes')
+-- New orders are added to the days they belong to; other rows of the report stay as they are.
+CREATE STREAMING TABLE gold.orders_per_day
+TBLPROPERTIES ('freshet.trigger' = '5 minutes', 'freshet.outputMode' = 'update')
 AS SELECT order_date, category, count(*) AS orders, sum(amount) AS amount, round(avg(amount), 2) AS average
 FROM orders_once
 GROUP BY order_date, category;

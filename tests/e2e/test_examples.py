@@ -166,6 +166,37 @@ def test_payments(example, read_delta):
     assert read_delta(page.folder / "warehouse/gold/alerts", "payment_id", "suspicion") == flagged
 
 
+def test_logins(example, read_delta):
+    page = example("logins")
+    page.run()
+    rows = read_delta(page.folder / "warehouse/silver/payments", "payment_id", "login_id")
+    assert rows == [("p-01", "l-01"), ("p-01", "l-03"), ("p-02", "l-02"), ("p-03", "l-05"), ("p-04", None), ("p-05", "l-06")]
+
+
+def test_hourly(example, read_delta):
+    page = example("hourly")
+    page.run()
+    columns = ("hour", "product", "events", "users", "revenue")
+    files = [lines_of(page.folder / "data", f"clicks-{number}.json") for number in (1, 2, 3)]
+
+    def report(rows):
+        groups = {}
+        for row in rows:
+            groups.setdefault((row["event_time"][:13], row["product"]), []).append(row)
+        return {key: (len(group), len({row["user_id"] for row in group}), sum(Decimal(str(row["revenue"])) for row in group))
+                for key, group in groups.items()}
+
+    def table(name):
+        rows = read_delta(page.folder / "warehouse/gold" / name, *columns)
+        return {(hour.strftime("%Y-%m-%dT%H"), product): tuple(rest) for hour, product, *rest in rows}
+
+    in_time = report(row for rows in files for row in rows if row["event_id"] != "e-901")
+    assert table("hours_all") == report(row for rows in files for row in rows)
+    assert table("hours_now") == in_time
+    newest = max(row["event_time"] for rows in files for row in rows)
+    assert table("hours_closed") == {key: value for key, value in in_time.items() if int(key[0][-2:]) + 2 <= int(newest[11:13])}
+
+
 def test_medallion(example, read_delta):
     page = example("medallion")
     page.run()
