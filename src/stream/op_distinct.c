@@ -35,7 +35,8 @@ typedef struct Distinct {
     size_t n_out, n_keys;
     bool whole_rows; /* the keys are the output columns, d0.. are not read */
     bool has_uuids;
-    const char *expires;   /* SQL over the input */
+    const char *select;    /* the input with names of ours for keys and event time: freshet_d0.., freshet_t */
+    const char *expires;   /* SQL over it */
     char *found, *matched; /* names of temporary tables */
     OpInput input;
 } Distinct;
@@ -81,11 +82,11 @@ static void append_key(const Distinct *op, size_t i, Text *sql)
     if (op->whole_rows) {
         text_append_sql_name(sql, op->columns[i].name);
     } else {
-        text_printf(sql, "d%zu", i);
+        text_printf(sql, "freshet_d%zu", i);
     }
 }
 
-/* The rows of the input, each once where they are their own keys; with t0 its earliest event time then. */
+/* The rows of the input, each once where they are their own keys; with its earliest event time then. */
 static void append_rows(const Distinct *op, const char *relation, Text *sql)
 {
     if (!op->whole_rows) {
@@ -94,7 +95,7 @@ static void append_rows(const Distinct *op, const char *relation, Text *sql)
     }
     text_append(sql, "(SELECT ");
     append_output(op, false, sql);
-    text_printf(sql, "%s FROM %s GROUP BY ", op->input.event_time ? ", min(t0) AS t0" : "", relation);
+    text_printf(sql, "%s FROM %s GROUP BY ", op->input.event_time ? ", min(freshet_t) AS freshet_t" : "", relation);
     append_output(op, false, sql);
     text_append(sql, ")");
 }
@@ -110,7 +111,7 @@ static void append_keyed(const Distinct *op, const char *relation, Text *sql)
         append_key(op, i, sql);
         text_printf(sql, op->has_uuids ? " END AS freshet_k%zu, freshet_u" : " AS freshet_k%zu", i);
     }
-    text_printf(sql, ", %s AS freshet_expires%s FROM ", op->expires, op->input.event_time ? ", t0 AS freshet_t" : "");
+    text_printf(sql, ", %s AS freshet_expires%s FROM ", op->expires, op->input.event_time ? ", freshet_t" : "");
     if (op->has_uuids) {
         text_append(sql, "(SELECT *, freshet_uuid(");
         append_key(op, 0, sql);
@@ -124,12 +125,27 @@ static void append_keyed(const Distinct *op, const char *relation, Text *sql)
 
 /* ---- open ---- */
 
+/* A column of the user's may be called d0 too, so only places count. */
+static void name_columns(Distinct *op, const SqlStep *step)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    text_printf(&sql, "SELECT * FROM (%s) AS freshet_input(", step->input);
+    append_output(op, false, &sql);
+    for (size_t i = 0; i < step->n_distinct; i++) {
+        text_printf(&sql, ", freshet_d%zu", i);
+    }
+    text_append(&sql, step->has_event_time ? ", freshet_t)" : ")");
+    op->select = arena_strdup(op->arena, text_str(&sql));
+    text_free(&sql);
+}
+
 static void find_expires(Distinct *op, const SqlStep *step)
 {
     if (step->has_event_time && step->event_time_is_key) {
-        op->expires = "epoch_us(t0)";
+        op->expires = "epoch_us(freshet_t)";
     } else if (step->has_event_time && step->within_watermark) {
-        op->expires = arena_printf(op->arena, "epoch_us(t0) + %" PRId64, step->delay_us);
+        op->expires = arena_printf(op->arena, "epoch_us(freshet_t) + %" PRId64, step->delay_us);
     } else {
         op->expires = "NULL::BIGINT";
     }
@@ -143,7 +159,7 @@ static Status make_outputs(Distinct *op, DuckConn *conn, Error *err)
     text_append(&sql, "CREATE OR REPLACE TEMP TABLE ");
     text_append_sql_name(&sql, op->found);
     text_append(&sql, " AS ");
-    char *relation = arena_printf(op->arena, "(%s)", op->base.step->input);
+    char *relation = arena_printf(op->arena, "(%s)", op->select);
     append_keyed(op, relation, &sql);
     text_append(&sql, " LIMIT 0; CREATE OR REPLACE TEMP VIEW ");
     text_append_sql_name(&sql, op->base.step->name);
@@ -465,9 +481,10 @@ Status stream_distinct_open(DuckConn *conn, const StreamOperatorSpec *spec, Stre
     op->arena = arena_new();
     TRY(op_uuid_register(duck_instance(conn), err));
     TRY(describe_input(op, conn, err));
+    name_columns(op, step);
     find_expires(op, step);
-    op->input = (OpInput){.select = step->input,
-                          .event_time = step->has_event_time ? "t0" : NULL,
+    op->input = (OpInput){.select = op->select,
+                          .event_time = step->has_event_time ? "freshet_t" : NULL,
                           .staged = arena_printf(op->arena, "%s_input", step->name),
                           .shown = op->columns,
                           .n_shown = op->n_out};

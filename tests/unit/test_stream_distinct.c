@@ -135,6 +135,19 @@ static void test_stream_distinct__many_keys_of_any_type(void **state)
     close_step(op);
 }
 
+static void test_stream_distinct__columns_of_any_name(void **state)
+{
+    (void)state;
+    input_is("('a', 1, TIMESTAMP '1970-01-01 00:00:05'), ('A', 2, TIMESTAMP '1970-01-01 00:00:07')");
+    SqlStep step = step_of("SELECT id, v, id AS d0, v AS t0, upper(id) AS d0, ts AS t0 FROM cur", 1);
+    step.has_event_time = step.watermarked = true;
+    StreamOperator *op = open_step(&step);
+    run(op, 0, 4 * SECOND, 4 * SECOND, NULL);
+    rows_are("a,1");
+    assert_int_equal(op->figures.rows_late, 0);
+    close_step(op);
+}
+
 /* The keys d0.. of a query without ON are of no consequence: its columns are. */
 static void test_stream_distinct__whole_rows(void **state)
 {
@@ -365,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_stream_distinct__first_row_of_a_key),
         cmocka_unit_test(test_stream_distinct__uuid_texts_stay_apart),
         cmocka_unit_test(test_stream_distinct__many_keys_of_any_type),
+        cmocka_unit_test(test_stream_distinct__columns_of_any_name),
         cmocka_unit_test(test_stream_distinct__whole_rows),
         cmocka_unit_test(test_stream_distinct__late_rows_are_set_aside),
         cmocka_unit_test(test_stream_distinct__wants_a_batch_for_what_can_go),
