@@ -394,7 +394,7 @@ Status state_files_write(State *state, DuckConn *conn, StateTable *table, int64_
     char prefix[256];
     Status rc = OK;
 
-    if (outweighed(files)) {
+    if (files->n == 0 || outweighed(files)) { /* what the first batch wrote is all there is */
         file.level = STATE_SNAPSHOT;
         file.first = -1;
     } else {
