@@ -296,7 +296,7 @@ def footer(data, rng):
 
 @needs_cases
 def test_damaged_bytes(tables, tmp_path):
-    seed = int(os.environ.get("FRESHET_SEED", random.SystemRandom().randrange(1 << 32)))
+    seed = int(os.environ.get("FRESHET_SEED", "20240101"))
     print(f"FRESHET_SEED={seed}")
     rng, failures, pristine = random.Random(seed), [], {}
     for name in VICTIMS:

@@ -89,7 +89,7 @@ class Table:
         if kind == "STRING":
             choices += [f"{q}{name} || 'x'", f"upper({q}{name})", f"CAST({q}id AS VARCHAR)"]
         if kind in ("INT", "BIGINT", "DOUBLE", "DECIMAL(12,2)"):
-            choices += [f"{q}{name} + 1", f"-{q}{name}", f"CASE WHEN {q}id > 10 THEN {q}{name} ELSE 0 END"]
+            choices += [f"{q}{name} + 1", f"0 - {q}{name}", f"CASE WHEN {q}id > 10 THEN {q}{name} ELSE 0 END"]
         if name == "part" and self.partitioned:
             choices = [self.few(kind), f"{q}part"]
         return r.choice(choices)
@@ -257,7 +257,7 @@ def reader():
     return module
 
 
-SEED = os.environ.get("DML_SEED", random.SystemRandom().randrange(10**9))
+SEED = os.environ.get("DML_SEED", "42")
 
 
 def random_table(number, statements):
