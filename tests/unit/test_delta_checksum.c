@@ -176,7 +176,7 @@ static void test_delta_checksum__foreign_commit_without_one(void **state)
     assert_string_equal(checksum(f, 4), "-");
     assert_string_equal(checksum(f, 5), "-");
     for (int i = 6; i <= 11; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "f%d", i);
         add(f, name, 5);
     }
