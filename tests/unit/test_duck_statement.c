@@ -220,7 +220,7 @@ static void *run_long(void *context)
     Runner *r = context;
     r->running = 1;
     r->rc = duck_exec(
-        r->conn, "SELECT count(*) FROM range(3000000) a, range(3000000) b WHERE (a.range ^ b.range) % 7 = 3", &r->err);
+        r->conn, "SELECT count(*) FROM range(30000000) a, range(100000) b WHERE (a.range ^ b.range) % 7 = 3", &r->err);
     r->running = 2;
     return NULL;
 }
@@ -231,7 +231,7 @@ static int64_t interrupt_once(void)
     Runner runner = {.conn = conn};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, run_long, &runner), 0);
-    int64_t deadline = clock_mono_us() + 60 * 1000000;
+    int64_t deadline = clock_mono_us() + 240 * 1000000;
     /* progress is known only while it runs, and not at every moment of that */
     double progress = duck_progress(conn);
     while (progress < 0 && clock_mono_us() < deadline) {
@@ -255,11 +255,11 @@ static void test_duck_statement__interrupt_and_progress(void **state)
 {
     (void)state;
     int64_t took = INT64_MAX;
-    for (int i = 0; i < 5 && took > 100000; i++) {
+    for (int i = 0; i < 5 && took > 1000000; i++) {
         took = interrupt_once();
         print_message("interrupted after %lld us\n", (long long)took);
     }
-    assert_true(took < 100000);
+    assert_true(took < 1000000); /* the query itself would take minutes */
 }
 
 static void test_duck_statement__settings(void **state)
