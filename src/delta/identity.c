@@ -60,7 +60,8 @@ static Status read_identity(const DeltaField *field, Identity *out, Error *err)
     TRY(json_get_i64(object, STEP, &out->step, err));
     TRY(json_opt_bool(object, EXPLICIT, &out->allows_explicit, err));
     if (out->step == 0) {
-        TRY(error_set(err, E_DELTA_CORRUPT, "the identity column \"%s\" goes on by 0", field->name));
+        rc = error_set(err, E_DELTA_CORRUPT, "the identity column \"%s\" goes on by 0", field->name);
+        goto out;
     }
     out->next = out->start;
     if (json_has(object, HIGH_WATER)) {

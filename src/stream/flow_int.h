@@ -158,7 +158,7 @@ void plan_statement(const Flow *flow, Text *out);
 Status plan_set_time(Flow *flow, int64_t time_ms, Error *err);
 
 /* A temporary view of the name. */
-Status plan_view(Flow *flow, const char *name, const char *select, Error *err);
+Status plan_view(Flow *flow, const char *placeholder, const char *relation, Error *err);
 
 /* ---- steps.c: the steps of a stateful query ---- */
 
