@@ -140,7 +140,9 @@ def drop_checksums(log, rng):
 
 def damage_checksums(log, rng):
     for path in commits(log):
-        (log / (path.name[:20] + ".crc")).write_text(rng.choice(["", "{", '{"tableSizeBytes":-1,"numFiles":10000000}']))
+        checksum = log / (path.name[:20] + ".crc")
+        if not checksum.is_dir():
+            checksum.write_text(rng.choice(["", "{", '{"tableSizeBytes":-1,"numFiles":10000000}']))
 
 
 def add_junk(log, rng):
