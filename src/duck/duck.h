@@ -37,6 +37,9 @@ Duck *duck_instance(DuckConn *conn);
 Status duck_exec(DuckConn *conn, const char *sql, Error *err);
 __attribute__((format(printf, 3, 4))) Status duck_execf(DuckConn *conn, Error *err, const char *format, ...);
 
+/* Runs one INSERT, UPDATE, DELETE or CREATE TABLE AS and says how many rows it changed. */
+Status duck_exec_changed(DuckConn *conn, const char *sql, int64_t *changed, Error *err);
+
 /* Runs one statement; rows are held by the result. For answers of bounded size: log facts, statistics, counts. */
 Status duck_query(DuckConn *conn, const char *sql, DuckResult **out, Error *err);
 /* The same with rows handed out as they are made; the connection is busy until duck_result_free. */

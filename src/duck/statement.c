@@ -235,3 +235,15 @@ bool duck_type_has_bare_null(const DuckType *type)
     }
     return has;
 }
+
+Status duck_exec_changed(DuckConn *conn, const char *sql, int64_t *changed, Error *err)
+{
+    DuckResult *result = NULL;
+    Status rc = duck_query(conn, sql, &result, err);
+
+    if (rc == OK) {
+        *changed = duck_result_changed(result);
+    }
+    duck_result_free(result);
+    return rc;
+}

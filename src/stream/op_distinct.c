@@ -217,18 +217,6 @@ out:
     return rc;
 }
 
-static Status exec_changed(DuckConn *conn, const char *sql, int64_t *changed, Error *err)
-{
-    DuckResult *result = NULL;
-    Status rc = duck_query(conn, sql, &result, err);
-
-    if (rc == OK) {
-        *changed = duck_result_changed(result);
-    }
-    duck_result_free(result);
-    return rc;
-}
-
 static Status find(Distinct *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
 {
     Text relation = TEXT(TEXT_SQL_MAX), sql = TEXT(TEXT_SQL_MAX);
@@ -347,14 +335,14 @@ static Status remember(Distinct *op, DuckConn *conn, int64_t batch, int64_t *add
     }
     text_printf(&sql, "freshet_expires, %" PRId64 " FROM temp.\"%s\"%s", batch, op->found,
                 op->has_uuids ? " WHERE freshet_u IS NULL" : "");
-    TRY(exec_changed(conn, text_str(&sql), &n, err));
+    TRY(duck_exec_changed(conn, text_str(&sql), &n, err));
     if (op->has_uuids) {
         text_clear(&sql);
         text_printf(&sql,
                     "INSERT INTO %s SELECT freshet_u, freshet_expires, %" PRId64
                     " FROM temp.\"%s\" WHERE freshet_u IS NOT NULL",
                     state_table(op->base.state, UUIDS), batch, op->found);
-        TRY(exec_changed(conn, text_str(&sql), &uuids, err));
+        TRY(duck_exec_changed(conn, text_str(&sql), &uuids, err));
     }
     *added = n + uuids;
 out:

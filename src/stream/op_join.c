@@ -147,18 +147,6 @@ out:
 
 /* ---- run ---- */
 
-static Status exec_changed(DuckConn *conn, const char *sql, int64_t *changed, Error *err)
-{
-    DuckResult *result = NULL;
-    Status rc = duck_query(conn, sql, &result, err);
-
-    if (rc == OK) {
-        *changed = duck_result_changed(result);
-    }
-    duck_result_free(result);
-    return rc;
-}
-
 /* When the row may go: SQL over the side's input. */
 static void append_expires(const JoinSide *side, Text *sql)
 {
@@ -192,7 +180,7 @@ static Status arrive(const Join *op, JoinSide *side, DuckConn *conn, const Strea
     text_append(&sql, side->tracked ? "NULL, " : "");
     append_expires(side, &sql);
     text_printf(&sql, ", %" PRId64 " FROM %s", batch->batch, text_str(&relation));
-    TRY(exec_changed(conn, text_str(&sql), &stored, err));
+    TRY(duck_exec_changed(conn, text_str(&sql), &stored, err));
     TRY(op_input_end(&side->input, conn, batch, &rows, &late, err));
     figures->rows_late += late;
     figures->rows_null_time += rows - stored;

@@ -365,18 +365,6 @@ void state_begin(State *state)
 
 /* ---- rows that go ---- */
 
-static Status run_delete(DuckConn *conn, const char *sql, int64_t *n, Error *err)
-{
-    DuckResult *result = NULL;
-    Status rc = OK;
-
-    TRY(duck_query(conn, sql, &result, err));
-    *n = duck_result_changed(result);
-out:
-    duck_result_free(result);
-    return rc;
-}
-
 Status state_expire(State *state, DuckConn *conn, size_t relation, int64_t until_us, int64_t *n, Error *err)
 {
     StateTable *table = &state->tables[relation];
@@ -387,7 +375,7 @@ Status state_expire(State *state, DuckConn *conn, size_t relation, int64_t until
     text_printf(&sql, "DELETE FROM %s WHERE ", table->table);
     text_append_sql_name(&sql, table->expires);
     text_printf(&sql, " <= %" PRId64, until_us);
-    TRY(run_delete(conn, text_str(&sql), &count, err));
+    TRY(duck_exec_changed(conn, text_str(&sql), &count, err));
     table->expired = until_us > table->expired ? until_us : table->expired;
     state->removed += count;
     *n = count;
@@ -424,7 +412,7 @@ Status state_delete(State *state, DuckConn *conn, size_t relation, const char *s
         text_append(&sql, " IS NOT DISTINCT FROM g.");
         text_append_sql_name(&sql, table->columns[i].name);
     }
-    TRY(run_delete(conn, text_str(&sql), &count, err));
+    TRY(duck_exec_changed(conn, text_str(&sql), &count, err));
     state->removed += count;
     TRY(duck_exec(conn, "DROP TABLE temp.freshet_state_gone", err));
 out:
