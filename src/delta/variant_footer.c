@@ -5,7 +5,7 @@
  *     SchemaElement  1 type, 3 repetition, 4 name, 5 num_children, 10 logicalType, ...
  *     LogicalType    a union: the one field that is set is the type; 16 is VARIANT
  * Compact protocol: a field begins with a byte of (id difference << 4 | type), or with a difference of 0 and the id as
- * a varint; integers are zigzag varints; binaries have their length before them; lists begin with (count << 4 | type),
+ * a varint, 1 to 32,767; integers are zigzag varints; binaries have their length before them; lists begin with (count << 4 | type),
  * count 15 standing for a varint.
  */
 #include <fcntl.h>
@@ -88,6 +88,7 @@ static int take_field(Thrift *t, int64_t *id)
         return 0;
     }
     *id = head >> 4 ? *id + (head >> 4) : take_int(t);
+    t->bad |= *id < 1 || *id > INT16_MAX;
     return t->bad ? 0 : type;
 }
 
