@@ -14,11 +14,13 @@ install(CODE "
       COMMAND_ERROR_IS_FATAL ANY)
   endif()")
 
-if(FRESHET_STATIC_DEPS) # the one library that comes without an archive goes along, under the name it is loaded by
-  file(REAL_PATH "${FRESHET_ROARING_LIBRARY}" real)
-  get_filename_component(soname "${real}" NAME)
-  string(REGEX REPLACE "^(libroaring\\.so\\.[0-9]+).*$" "\\1" soname "${soname}")
-  install(FILES "${real}" DESTINATION lib/freshet RENAME "${soname}")
+if(FRESHET_BUNDLE_DEPS) # under the names they are loaded by
+  foreach(file IN LISTS FRESHET_BUNDLE)
+    file(REAL_PATH "${file}" real)
+    get_filename_component(soname "${real}" NAME)
+    string(REGEX REPLACE "^(lib.*\\.so\\.[0-9]+).*$" "\\1" soname "${soname}")
+    install(FILES "${real}" DESTINATION lib/freshet RENAME "${soname}")
+  endforeach()
 endif()
 
 if(TARGET libfreshet)
