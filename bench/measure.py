@@ -30,13 +30,15 @@ def tree(pid):
 
 
 def figures(pid):
-    """CPU seconds of a process and its resident bytes; None when it is gone."""
+    """CPU seconds of a process, its resident bytes now and at most; None when it is gone."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rsplit(")", 1)[1].split()
+        with open(f"/proc/{pid}/status") as file:
+            most = [int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:")]
     except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) / TICKS, int(fields[21]) * PAGE
+    return (int(fields[11]) + int(fields[12])) / TICKS, int(fields[21]) * PAGE, sum(most)
 
 
 class Watched:
@@ -64,6 +66,7 @@ class Watched:
             if (now := figures(pid)) is not None:
                 self.cpu_of[pid] = max(self.cpu_of.get(pid, 0), now[0])
                 total += now[1]
+                self.peak = max(self.peak, now[2])
         self.now = total
         self.peak = max(self.peak, total)
 
@@ -79,14 +82,18 @@ class Watched:
         return self.popen.poll() is None
 
     def wait(self):
-        """(exit code, wall seconds, CPU seconds, peak bytes); the kernel's own count where it knows more than the samples."""
+        """(exit code, wall seconds, CPU seconds, peak bytes).
+
+        CPU is the kernel's own count where it knows more than the samples. Its ru_maxrss is of no use here: a new process
+        inherits it, so it is at least what this one had.
+        """
         _, status, usage = os.wait4(self.popen.pid, 0)
         wall = time.monotonic() - self.started
         self.ended.set()
         self.thread.join()
         self.popen.returncode = os.waitstatus_to_exitcode(status)
         cpu = max(sum(self.cpu_of.values()), usage.ru_utime + usage.ru_stime)
-        return self.popen.returncode, wall, cpu, max(self.peak, usage.ru_maxrss * 1024)
+        return self.popen.returncode, wall, cpu, self.peak
 
     def end(self):
         """Asks the tree to end, then makes sure."""
