@@ -1,9 +1,7 @@
 """Runs a scenario with one process killed at a failpoint, and counts how often each failpoint is passed when none is."""
-import os
 import pathlib
 import re
 import signal
-import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ATTEMPTS = 6
@@ -54,26 +52,14 @@ def trace(freshet, shape, folder):
     return scenario, counts
 
 
-WHOLE_SWEEP = os.environ.get("FRESHET_SWEEP") == "all"
-
-
-def kill_points(counts, only="", turn=0):
-    """(step, failpoint, hit) for the first, the second and the last time each failpoint is passed, in whichever step passes it most.
-
-    Without FRESHET_SWEEP=all one of the three, another one for another `turn`.
-    """
+def kill_points(counts, only=""):
+    """(step, failpoint, hit) for the first, the second and the last time each failpoint is passed, in whichever step passes it most."""
     best = {}
     for step, names in enumerate(counts):
         for name, hits in names.items():
             if hits > best.get(name, (0, 0))[0]:
                 best[name] = (hits, step)
-    points = []
-    for name, (hits, step) in sorted(best.items()):
-        chosen = sorted({1, min(2, hits), hits}) if name.startswith(only) else []
-        if chosen and not WHOLE_SWEEP:
-            chosen = [chosen[(zlib.crc32(name.encode()) + turn) % len(chosen)]]
-        points += [(step, name, hit) for hit in chosen]
-    return points
+    return [(step, name, hit) for name, (hits, step) in sorted(best.items()) if name.startswith(only) for hit in sorted({1, min(2, hits), hits})]
 
 
 def judge(scenario, read_delta, what):

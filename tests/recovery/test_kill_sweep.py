@@ -1,7 +1,4 @@
-"""Every failpoint in every shape: killed there, started again, every row exactly once.
-
-FRESHET_SWEEP=all takes the first, the second and the last hit of each, otherwise one of them, another one from shape to shape.
-"""
+"""Every failpoint in every shape, at its first, second and last hit: killed there, started again, every row exactly once."""
 import shutil
 
 import pytest
@@ -20,7 +17,7 @@ def test_killed_at_every_failpoint(freshet, read_delta, lint, tmp_path, shape, p
     scenario, counts = trace(freshet, shape, tmp_path / "trace")
     judge(scenario, read_delta, "undisturbed")
     kills = 0
-    for number, (step, name, hit) in enumerate(kill_points(counts, shape.only, SHAPES.index(shape))):
+    for number, (step, name, hit) in enumerate(kill_points(counts, shape.only)):
         if number % PARTS != part:
             continue
         folder = tmp_path / f"{number}"
