@@ -1,15 +1,19 @@
 #include "delta/scan.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "delta/partition.h"
+#include "delta/property_int.h"
+#include "delta/protocol_int.h"
 #include "delta/scan_int.h"
 #include "delta/schema_int.h"
 #include "delta/stats.h"
 #include "delta/table_int.h"
 #include "delta/transaction_int.h"
 #include "delta/variant.h"
+#include "delta/write.h"
 
 const char *delta_scan_sql(const DeltaScan *scan)
 {
@@ -278,6 +282,8 @@ enum {
     COLUMN_DV_OFFSET,
     COLUMN_DV_SIZE,
     COLUMN_DV_ROWS,
+    COLUMN_BASE_ROW_ID,
+    COLUMN_ROW_VERSION,
     COLUMN_VALUES
 };
 
@@ -290,8 +296,9 @@ static Status files_sql(DeltaSnapshot *snapshot, const ScanColumns *columns, con
 
     TRY(delta_snapshot_files_sql(snapshot, &files, err));
     delta_skip_sql(columns, predicates, n, &facts, &where);
-    text_append(out,
-                "SELECT path, size, dv.storage_type, dv.path_or_inline, dv.\"offset\", dv.size_bytes, dv.cardinality");
+    text_append(
+        out, "SELECT path, size, dv.storage_type, dv.path_or_inline, dv.\"offset\", dv.size_bytes, dv.cardinality, ");
+    text_append(out, columns->row_ids ? "base_row_id, default_row_commit_version" : "NULL, NULL");
     for (size_t i = 0; i < columns->n_partition_columns; i++) {
         text_append(out, ", map_extract_value(partition_values, ");
         text_append_sql_string(out, partition_key(columns, i));
@@ -318,6 +325,11 @@ static const char *row_text(const DuckResult *row, size_t column, Arena *arena)
     return text ? arena_strndup(arena, text, n) : NULL;
 }
 
+static int64_t number_or_none(const DuckResult *row, size_t column)
+{
+    return duck_result_is_null(row, column) ? -1 : duck_result_i64(row, column);
+}
+
 static Status add_row(DeltaScan *scan, const ScanColumns *columns, const DuckResult *row, Arena *scratch, Error *err)
 {
     const char **values = arena_alloc(scratch, (columns->n_partition_columns + 1) * sizeof *values);
@@ -335,8 +347,16 @@ static Status add_row(DeltaScan *scan, const ScanColumns *columns, const DuckRes
                                    .size_bytes = (int32_t)duck_result_i64(row, COLUMN_DV_SIZE),
                                    .cardinality = duck_result_i64(row, COLUMN_DV_ROWS)};
     }
-    return add_file(scan, columns, row_text(row, COLUMN_PATH, scratch), duck_result_i64(row, COLUMN_SIZE), -1, values,
-                    dv.storage_type ? &dv : NULL, err);
+    Status rc = OK;
+    TRY(add_file(scan, columns, row_text(row, COLUMN_PATH, scratch), duck_result_i64(row, COLUMN_SIZE), -1, values,
+                 dv.storage_type ? &dv : NULL, err));
+    if (columns->row_ids) {
+        ScanFile *file = &scan->files[scan->n_files - 1];
+        file->base_row_id = number_or_none(row, COLUMN_BASE_ROW_ID);
+        file->default_row_commit_version = number_or_none(row, COLUMN_ROW_VERSION);
+    }
+out:
+    return rc;
 }
 
 static Status add_rows(DeltaScan *scan, const ScanColumns *columns, DuckConn *conn, const char *sql, Error *err)
@@ -383,8 +403,26 @@ DeltaScanSource delta_scan_source(const DeltaSnapshot *snapshot)
                              .column_mapping = mapping_mode(snapshot)};
 }
 
-Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
-                           DeltaScan **out, Error *err)
+/* Says in which columns rows keep their ids; E_DELTA_ROW_TRACKING when they have none. */
+static Status add_row_ids(const DeltaSnapshot *snapshot, ScanColumns *columns, Error *err)
+{
+    bool tracked = delta_protocol_supports(delta_snapshot_protocol(snapshot), "rowTracking") &&
+                   delta_property_bool(delta_snapshot_metadata(snapshot), "delta.enableRowTracking");
+
+    if (!tracked) {
+        error_set(err, E_DELTA_ROW_TRACKING, "%s has no row tracking at version %" PRId64 ", so its rows have no ids",
+                  delta_table_uri(delta_snapshot_table(snapshot)), delta_snapshot_version(snapshot));
+        error_hint(err, "ALTER TABLE ... SET TBLPROPERTIES ('delta.enableRowTracking' = 'true') gives all rows an id");
+        return error_status(err);
+    }
+    columns->row_ids = true;
+    columns->row_id_name = delta_snapshot_property(snapshot, DELTA_ROW_ID_COLUMN);
+    columns->row_version_name = delta_snapshot_property(snapshot, DELTA_ROW_VERSION_COLUMN);
+    return OK;
+}
+
+static Status scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
+                            bool row_ids, DeltaScan **out, Error *err)
 {
     Status rc = OK;
     DeltaScanSource source = delta_scan_source(snapshot);
@@ -393,6 +431,9 @@ Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaP
     Text sql = TEXT(TEXT_SQL_MAX);
 
     TRY(read_columns(&source, conn, &columns, err));
+    if (row_ids) {
+        TRY(add_row_ids(snapshot, &columns, err));
+    }
     scan = scan_new(source.table, &columns);
     TRY(files_sql(snapshot, &columns, predicates, n, &sql, err));
     rc = add_rows(scan, &columns, conn, text_str(&sql), err);
@@ -413,6 +454,18 @@ out:
     text_free(&sql);
     delta_scan_free(scan);
     return rc;
+}
+
+Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
+                           DeltaScan **out, Error *err)
+{
+    return scan_snapshot(snapshot, conn, predicates, n, false, out, err);
+}
+
+Status delta_scan_snapshot_ids(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
+                               DeltaScan **out, Error *err)
+{
+    return scan_snapshot(snapshot, conn, predicates, n, true, out, err);
 }
 
 /* ---- files as values ---- */

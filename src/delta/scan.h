@@ -41,6 +41,11 @@ int64_t delta_scan_bytes(const DeltaScan *scan);
 /* All live files that may hold matching rows. */
 Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
                            DeltaScan **out, Error *err);
+/* The same with one more column, "_metadata" STRUCT(row_id BIGINT, row_commit_version BIGINT): a row's id and the version that
+ * wrote it last (Delta protocol, Row Tracking). What a file lacks to tell them is NULL. E_DELTA_ROW_TRACKING when the
+ * table has no row tracking at this version. */
+Status delta_scan_snapshot_ids(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
+                               DeltaScan **out, Error *err);
 /* Any files with `rows` rows between them, for who needs no more; *out is NULL when statistics do not tell which. */
 Status delta_scan_first(DeltaSnapshot *snapshot, DuckConn *conn, int64_t rows, DeltaScan **out, Error *err);
 /* These files only (a stream's batch), read with `schema` (columns missing in a file are NULL). Partition columns as named. */

@@ -1,4 +1,5 @@
-/* The functions a scan's SQL calls: constants per file, rows that are not deleted, variants that can be trusted.
+/* The functions a scan's SQL calls: constants per file, rows that are not deleted, variants that can be trusted. (Those of
+ * row ids are in scan_ids.c.)
  *
  * SQL knows a scan by a number. Scans are published before their statement runs and withdrawn after it, so a function
  * that has found its scan may use it to the end of the call.
@@ -48,7 +49,7 @@ void delta_scan_withdraw(uint64_t handle)
     }
 }
 
-static DeltaScan *find_scan(uint64_t handle)
+DeltaScan *delta_scan_find(uint64_t handle)
 {
     DeltaScan *scan;
 
@@ -102,7 +103,7 @@ static bool one_file(const uint64_t *files, size_t n)
 /* freshet_const(scan, partition column, file_index): the file's value as text */
 static Status call_const(const DuckScalarArgs *args, Error *err)
 {
-    const DeltaScan *scan = args->rows ? find_scan(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
+    const DeltaScan *scan = args->rows ? delta_scan_find(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
     const uint64_t *files = args->inputs[2].data;
     uint32_t column = args->rows ? ((const uint32_t *)args->inputs[1].data)[0] : 0;
 
@@ -179,7 +180,7 @@ out:
 static Status call_keep(const DuckScalarArgs *args, Error *err)
 {
     Status rc = OK;
-    DeltaScan *scan = args->rows ? find_scan(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
+    DeltaScan *scan = args->rows ? delta_scan_find(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
     const uint64_t *files = args->inputs[1].data;
     const int64_t *rows = args->inputs[2].data;
     bool *keep = args->output->data;
@@ -199,7 +200,7 @@ out:
 /* freshet_plain(scan, file_index): are the file's variants two binaries? */
 static Status call_plain(const DuckScalarArgs *args, Error *err)
 {
-    const DeltaScan *scan = args->rows ? find_scan(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
+    const DeltaScan *scan = args->rows ? delta_scan_find(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
     const uint64_t *files = args->inputs[1].data;
     bool *plain = args->output->data;
 
@@ -216,7 +217,7 @@ static Status call_plain(const DuckScalarArgs *args, Error *err)
  * once it is sure that they are a variant */
 static Status call_variant(const DuckScalarArgs *args, Error *err)
 {
-    const DeltaScan *scan = args->rows ? find_scan(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
+    const DeltaScan *scan = args->rows ? delta_scan_find(((const uint64_t *)args->inputs[0].data)[0]) : NULL;
     const uint64_t *files = args->inputs[1].data;
     const DuckString *metadata = args->inputs[2].data, *values = args->inputs[3].data;
     Text bytes = TEXT(SIZE_MAX);
@@ -291,6 +292,7 @@ Status delta_scan_register(Duck *duck, Error *err)
 {
     static const char *const CONST_TYPES[] = {"UBIGINT", "UINTEGER", "UBIGINT"};
     static const char *const KEEP_TYPES[] = {"UBIGINT", "UBIGINT", "BIGINT"};
+    static const char *const BASE_TYPES[] = {"UBIGINT", "UINTEGER", "UBIGINT"};
     static const char *const PLAIN_TYPES[] = {"UBIGINT", "UBIGINT"};
     static const char *const VARIANT_TYPES[] = {"UBIGINT", "UBIGINT", "BLOB", "BLOB"};
     static const char *const NARROW_TYPES[] = {"HUGEINT", "INTEGER", "VARCHAR"};
@@ -301,6 +303,11 @@ Status delta_scan_register(Duck *duck, Error *err)
          .returns = "VARCHAR",
          .call = call_const},
         {.name = "freshet_keep", .parameters = KEEP_TYPES, .n_parameters = 3, .returns = "BOOLEAN", .call = call_keep},
+        {.name = "freshet_row_base",
+         .parameters = BASE_TYPES,
+         .n_parameters = 3,
+         .returns = "BIGINT",
+         .call = delta_scan_call_row_base},
         {.name = "freshet_plain",
          .parameters = PLAIN_TYPES,
          .n_parameters = 2,

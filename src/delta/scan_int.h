@@ -4,6 +4,7 @@
 
 #include "delta/dv.h"
 #include "delta/scan.h"
+#include "duck/function.h"
 
 /* One file of a scan. Texts live in the scan's arena. */
 typedef struct ScanFile {
@@ -12,7 +13,8 @@ typedef struct ScanFile {
     const DeltaDeletionVector *deletion_vector; /* NULL = none */
     const DeltaDeletionVector *except;          /* of a difference: rows of this vector are not wanted; NULL = none */
     _Atomic(DeltaBitmap *) deleted, excepted;   /* loaded when the file's first rows arrive */
-    bool plain_variants;                        /* its variants are two binaries, without Parquet's logical type */
+    int64_t base_row_id, default_row_commit_version; /* -1 = none; known only where the scan has row ids */
+    bool plain_variants;                             /* its variants are two binaries, without Parquet's logical type */
 } ScanFile;
 
 struct DeltaScan {
@@ -38,6 +40,9 @@ typedef struct ScanColumns {
     bool utc; /* the session's TimeZone is UTC: instants of any kind of Parquet timestamp read the same */
     enum { SCAN_VARIANTS_LOGICAL, SCAN_VARIANTS_PLAIN, SCAN_VARIANTS_MIXED } variants; /* of all files */
     uint64_t handle;                                                                   /* of the scan */
+    bool row_ids;                                                                      /* one more column, _metadata */
+    const char *row_id_name,
+        *row_version_name; /* columns of files in which rows keep them that have moved; NULL: none */
 } ScanColumns;
 
 /* Index of the partition column, -1 when it is none. */
@@ -47,6 +52,20 @@ const char *delta_scan_stored_name(const ScanColumns *columns, const DeltaField 
 
 /* Writes scan->sql for the files it has. */
 Status delta_scan_write_sql(DeltaScan *scan, const ScanColumns *columns, Error *err);
+
+/* ---- scan_ids.c: the column _metadata ---- */
+
+/* Appends ", expression AS _metadata" for select lists, when the scan has it. */
+void delta_scan_ids_sql(const DeltaScan *scan, const ScanColumns *columns, Text *out);
+/* Appends entries of the schema map for the columns that hold the ids of moved rows; `map` may be empty. */
+void delta_scan_ids_map(const ScanColumns *columns, Text *map);
+/* Appends the join that brings them where files are read by field id, which those columns do not have. `files`: the
+ * list of read_parquet. */
+void delta_scan_ids_join(const ScanColumns *columns, const char *files, Text *out);
+/* freshet_row_base(scan, 0 | 1, file_index): base row id or default commit version of a file. */
+Status delta_scan_call_row_base(const DuckScalarArgs *args, Error *err);
+/* The scan of a handle; NULL when it has ended. */
+DeltaScan *delta_scan_find(uint64_t handle);
 
 /* Makes the scan known to freshet_const and freshet_keep under a new handle, and forgets it. */
 uint64_t delta_scan_publish(DeltaScan *scan);

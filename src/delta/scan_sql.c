@@ -265,19 +265,19 @@ static bool map_entry(const ScanColumns *columns, const DeltaField *field, size_
     return true;
 }
 
+/* All arguments of read_parquet up to the schema map. */
 static void files_sql(const DeltaScan *scan, Text *out)
 {
     Text path = TEXT(64 << 10);
 
-    text_append(out, " FROM read_parquet([");
+    text_append(out, "[");
     for (size_t i = 0; i < scan->n_files; i++) {
         text_clear(&path);
         parquet_escape_glob(&path, scan->files[i].place);
         text_append(out, i ? ", " : "");
         text_append_sql_string(out, text_str(&path));
     }
-    text_printf(out, "], hive_partitioning=false, explicit_cardinality=%" PRId64 ", schema => MAP{",
-                scan->rows > 0 ? scan->rows : 1);
+    text_printf(out, "], hive_partitioning=false, explicit_cardinality=%" PRId64, scan->rows > 0 ? scan->rows : 1);
     text_free(&path);
 }
 
@@ -301,6 +301,7 @@ static void empty_sql(const DeltaScan *scan, const ScanColumns *columns, Text *o
         text_append_sql_name(out, columns->schema->fields[i].name);
     }
     address_sql(scan, out);
+    delta_scan_ids_sql(scan, columns, out);
     text_append(out, " WHERE false");
 }
 
@@ -329,6 +330,26 @@ static void select_sql(const DeltaScan *scan, const ScanColumns *columns, Text *
         text_free(&entry);
     }
     address_sql(scan, out);
+    delta_scan_ids_sql(scan, columns, out);
+    delta_scan_ids_map(columns, map);
+}
+
+static void from_sql(const DeltaScan *scan, const ScanColumns *columns, const Text *map, Text *out)
+{
+    /* only partition columns: DuckDB wants an entry all the same */
+    static const char NOTHING[] = ": {name: 'nothing', type: 'INTEGER', default_value: NULL}";
+    Text files = TEXT(TEXT_SQL_MAX);
+
+    files_sql(scan, &files);
+    text_printf(out, " FROM read_parquet(%s, schema => MAP{", text_str(&files));
+    if (map->length > 0) {
+        text_append(out, text_str(map));
+    } else {
+        text_printf(out, "%s%s", columns->mapping == SCAN_BY_ID ? "0" : "''", NOTHING);
+    }
+    text_append(out, "})");
+    delta_scan_ids_join(columns, text_str(&files), out);
+    text_free(&files);
 }
 
 Status delta_scan_write_sql(DeltaScan *scan, const ScanColumns *columns, Error *err)
@@ -342,13 +363,7 @@ Status delta_scan_write_sql(DeltaScan *scan, const ScanColumns *columns, Error *
         empty_sql(scan, columns, &scan->sql);
     } else {
         select_sql(scan, columns, &map, &scan->sql);
-        files_sql(scan, &scan->sql);
-        if (map.length == 0) { /* only partition columns: DuckDB wants an entry all the same */
-            text_append(&map, columns->mapping == SCAN_BY_ID ? "0" : "''");
-            text_append(&map, ": {name: 'nothing', type: 'INTEGER', default_value: NULL}");
-        }
-        text_append(&scan->sql, text_str(&map));
-        text_append(&scan->sql, "})");
+        from_sql(scan, columns, &map, &scan->sql);
         if (scan->has_deletion_vectors) {
             text_printf(&scan->sql, " WHERE freshet_keep(%llu, file_index, file_row_number)",
                         (unsigned long long)scan->handle);

@@ -28,7 +28,26 @@ static size_t skip_quoted(const SqlText *text, size_t i)
     return stop ? (size_t)(stop - text->data) + 1 : text->length;
 }
 
-bool metadata_is_named(const SqlText *text, SqlSpan span)
+/* Does `alias.` stand before byte i, or nothing of the kind? */
+static bool may_be_of(const SqlText *text, size_t i, const char *alias)
+{
+    size_t n = strlen(alias);
+
+    while (i > 0 && isspace((unsigned char)text->data[i - 1])) {
+        i--;
+    }
+    if (i == 0 || text->data[i - 1] != '.') {
+        return true;
+    }
+    i--;
+    while (i > 0 && (isspace((unsigned char)text->data[i - 1]) || strchr("\"`", text->data[i - 1]) != NULL)) {
+        i--;
+    }
+    return i >= n && strncasecmp(text->data + i - n, alias, n) == 0 && (i == n || !is_word(text->data[i - n - 1]));
+}
+
+/* `alias` NULL: of any relation */
+static bool is_named(const SqlText *text, SqlSpan span, const char *alias)
 {
     bool named = false;
 
@@ -47,12 +66,23 @@ bool metadata_is_named(const SqlText *text, SqlSpan span)
             while (i < text->length && is_word(text->data[i])) {
                 i++;
             }
-            named = named || (i - begin == sizeof NAME - 1 && strncasecmp(text->data + begin, NAME, i - begin) == 0);
+            bool same = i - begin == sizeof NAME - 1 && strncasecmp(text->data + begin, NAME, i - begin) == 0;
+            named = named || (same && (alias == NULL || may_be_of(text, begin, alias)));
         } else {
             i++;
         }
     }
     return named;
+}
+
+bool metadata_is_named(const SqlText *text, SqlSpan span)
+{
+    return is_named(text, span, NULL);
+}
+
+bool metadata_is_named_for(const SqlText *text, SqlSpan span, const char *alias)
+{
+    return is_named(text, span, alias);
 }
 
 StreamOption metadata_option(void)

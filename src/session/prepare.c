@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "session/metadata.h"
 #include "session/relation.h"
 #include "session/session_int.h"
 #include "sql/lexer.h"
@@ -52,7 +53,7 @@ static bool resolve_name(void *context, const char *schema, const char *name)
 
 /* ---- relations ---- */
 
-static Status relation_sql(Session *session, const SqlText *text, const SqlQuery *query, size_t i, int depth, Text *out,
+static Status relation_sql(Session *session, const SqlText *text, SqlQuery *query, size_t i, int depth, Text *out,
                            Error *err);
 
 /* The view's query with all that it reads inlined. */
@@ -112,8 +113,35 @@ out:
     return rc;
 }
 
+/* Resolves relation i with the column _metadata if the statement may mean that one, and hides it. Whether it does is
+ * known only when DuckDB has bound the names; so a table that cannot have it is read without. */
+static Status resolve(Session *session, const SqlText *text, SqlQuery *query, size_t i, bool metadata,
+                      const SqlPredicate *predicates, size_t n, StreamRelation *out, Error *err)
+{
+    const SqlRelation *relations = NULL;
+    Error without = ERROR_NONE;
+    Status rc = OK;
+
+    sql_query_relations(query, &relations);
+    SqlRelation asked = relations[i];
+    asked.metadata = metadata;
+    rc = relation_resolve(session->duck, session->conn, session->warehouse, text, &asked, NULL, predicates, n, out,
+                          NULL, &without);
+    if (rc != OK && without.id == E_DELTA_ROW_TRACKING) {
+        sql_query_lacks_metadata(query, &without);
+        return relation_resolve(session->duck, session->conn, session->warehouse, text, &relations[i], NULL, predicates,
+                                n, out, NULL, err);
+    }
+    if (rc != OK) {
+        *err = without;
+    } else if (out->metadata) {
+        rc = sql_query_hide_metadata(query, i, err);
+    }
+    return rc;
+}
+
 /* Relation i of a query as a SELECT; what it holds is the session's until session_finish. */
-static Status relation_sql(Session *session, const SqlText *text, const SqlQuery *query, size_t i, int depth, Text *out,
+static Status relation_sql(Session *session, const SqlText *text, SqlQuery *query, size_t i, int depth, Text *out,
                            Error *err)
 {
     Status rc = OK;
@@ -131,9 +159,13 @@ static Status relation_sql(Session *session, const SqlText *text, const SqlQuery
         TRY(expand_view(session, view, depth, out, err));
         goto out;
     }
-    TRY(little_sql(session, text, query, relation, out, &done, err));
-    if (done) {
-        goto out;
+    bool metadata = relation->kind != SQL_RELATION_FUNCTION &&
+                    metadata_is_named_for(text, relation->span, relation->alias);
+    if (!metadata) {
+        TRY(little_sql(session, text, query, relation, out, &done, err));
+        if (done) {
+            goto out;
+        }
     }
     if (sql_query_predicates(session->conn, query, i, arena, &predicates, &n_predicates, NULL) != OK) {
         n_predicates = 0; /* not a SELECT: every file is read */
@@ -142,8 +174,7 @@ static Status relation_sql(Session *session, const SqlText *text, const SqlQuery
                                   sizeof *session->relations);
     StreamRelation *resolved = &session->relations[session->n_relations];
     *resolved = (StreamRelation){0};
-    TRY(relation_resolve(session->duck, session->conn, session->warehouse, text, relation, NULL, predicates,
-                         n_predicates, resolved, NULL, err));
+    TRY(resolve(session, text, query, i, metadata, predicates, n_predicates, resolved, err));
     session->n_relations++;
     text_append(out, resolved->sql);
 out:
@@ -152,7 +183,7 @@ out:
 }
 
 /* A temporary view per relation, named like its placeholder. */
-static Status bind_relations(Session *session, const SqlText *text, const SqlQuery *query, Error *err)
+static Status bind_relations(Session *session, const SqlText *text, SqlQuery *query, Error *err)
 {
     Status rc = OK;
     Text view = TEXT(TEXT_SQL_MAX);

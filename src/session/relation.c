@@ -253,7 +253,9 @@ static Status resolve_table(Duck *duck, DuckConn *conn, Warehouse *warehouse, co
     TableRelation *held = mem_alloc(sizeof *held);
 
     TRY(hold_table(held, duck, conn, warehouse, text, relation, pinned, err));
-    TRY(delta_scan_snapshot(held->snapshot, conn, predicates, n, &held->scan, err));
+    bool metadata = relation->metadata && delta_schema_find(delta_snapshot_schema(held->snapshot), "_metadata") == NULL;
+    TRY(metadata ? delta_scan_snapshot_ids(held->snapshot, conn, predicates, n, &held->scan, err)
+                 : delta_scan_snapshot(held->snapshot, conn, predicates, n, &held->scan, err));
     if (pin != NULL) {
         Text id = TEXT(4096);
         text_printf(&id, "%s@%lld", delta_snapshot_metadata(held->snapshot)->id,
@@ -261,6 +263,7 @@ static Status resolve_table(Duck *duck, DuckConn *conn, Warehouse *warehouse, co
         *pin = text_take(&id);
     }
     give_scan(held, out);
+    out->metadata = metadata;
     held = NULL;
 out:
     if (held != NULL) {

@@ -1,4 +1,5 @@
-/* The hidden column of read_files: a statement that names _metadata gets it, and `*` does not show it.
+/* The hidden column of files and of tables with row tracking: a statement that names _metadata gets it, and `*` does
+ * not show it.
  *
  * The relation has the column as soon as the statement names it. So every `*` of the select list over the relation becomes
  * `* EXCLUDE (_metadata)`, a list that the user excludes grows by the name, and alias.* is treated alike.
@@ -85,31 +86,62 @@ static void hide_in_star(const Hider *h, size_t at)
     }
 }
 
-void sql_hide_metadata(const SqlQuery *query, const SqlTokens *tokens, const SqlList *relations, SqlList *edits)
+/* The stars of the select list over the relation whose first token is `at`. */
+static void hide_in_list(const Hider *h, const SqlRelation *relation, size_t at, bool *done)
 {
-    Hider hider = {&query->text, tokens->items, tokens->count, query->arena, edits};
-
-    if (!names_between(&hider, 0, tokens->count)) {
-        return;
-    }
-    size_t done = 0; /* stars before this token are dealt with */
-    for (size_t i = 0; i < relations->count; i++) {
-        const SqlRelation *relation = &((const SqlRelation *)relations->items)[i];
-        size_t at = 0;
-        if (relation->kind != SQL_RELATION_FUNCTION || strcmp(relation->name, "read_files") != 0) {
-            continue;
+    for (size_t item = select_before(h, at) + 1; item < at; item++) {
+        if (is_star(h, item, relation->alias)) {
+            if (!done[item]) {
+                hide_in_star(h, item);
+            }
+            done[item] = true;
+        } else if (h->tokens[item].match > item) {
+            item = h->tokens[item].match;
         }
+    }
+}
+
+static bool has_metadata(const SqlRelation *relation)
+{
+    bool files = relation->kind == SQL_RELATION_FUNCTION && strcmp(relation->name, "read_files") == 0;
+
+    return files || relation->metadata;
+}
+
+void sql_apply_edits(SqlQuery *query, const SqlTokens *tokens)
+{
+    SqlList edits = SQL_LIST(SqlPiece);
+    Hider hider = {&query->text, tokens->items, tokens->count, query->arena, &edits};
+    bool *done = arena_alloc(query->arena, tokens->count + 1);
+
+    for (size_t i = 0; i < query->n_edits; i++) {
+        *(SqlPiece *)sql_list_add(&edits) = query->edits[i];
+    }
+    memset(done, 0, tokens->count + 1);
+    bool named = names_between(&hider, 0, tokens->count);
+    for (size_t i = 0; named && i < query->n_relations; i++) {
+        const SqlRelation *relation = &query->relations[i];
+        size_t at = 0;
         while (at < tokens->count && tokens->items[at].begin < relation->span.begin) {
             at++;
         }
-        size_t item = select_before(&hider, at);
-        for (item = item + 1 > done ? item + 1 : done; item < at; item++) {
-            if (is_star(&hider, item, relation->alias)) {
-                hide_in_star(&hider, item);
-            } else if (tokens->items[item].match > item) {
-                item = tokens->items[item].match;
-            }
+        if (has_metadata(relation)) {
+            hide_in_list(&hider, relation, at, done);
         }
-        done = at > done ? at : done;
     }
+    sql_query_set_edits(query, edits.items, edits.count);
+    sql_list_fini(&edits);
+}
+
+Status sql_query_hide_metadata(SqlQuery *query, size_t relation, Error *err)
+{
+    SqlTokens tokens = {0};
+    Status rc = OK;
+
+    TRY(sql_lex(&query->text, query->span, &tokens, err));
+    query->relations[relation].metadata = true;
+    sql_apply_edits(query, &tokens);
+out:
+    sql_tokens_fini(&tokens);
+    return rc;
 }

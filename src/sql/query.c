@@ -222,12 +222,23 @@ SqlSpan sql_query_token(const SqlQuery *query, size_t offset)
     return (SqlSpan){query->span.end, query->span.end};
 }
 
+void sql_query_lacks_metadata(SqlQuery *query, const Error *why)
+{
+    Error *kept = arena_alloc(query->arena, sizeof *kept);
+
+    *kept = *why;
+    query->lacks_metadata = kept;
+}
+
 void sql_query_place(const SqlQuery *query, int64_t offset, Error *err)
 {
     if (!err) {
         return;
     }
     name_relations(query, err);
+    if (query->lacks_metadata && strstr(err->message, "_metadata")) {
+        *err = *query->lacks_metadata;
+    }
     if (offset >= 0) {
         sql_error_place(err, &query->text, sql_query_token(query, (size_t)offset));
     }

@@ -48,6 +48,7 @@ typedef struct SqlRelation {
     const char *timestamp_as_of; /* SQL text of the expression (evaluated by the caller) or NULL */
     const char *watermark_expression, *watermark_alias; /* SQL text; NULL without WATERMARK */
     int64_t watermark_delay_us;
+    bool metadata;           /* a column _metadata that no `*` shows; of tables: only when a caller says so */
     const char *alias;       /* as written, or the last part of a name; what qualified columns use */
     const char *placeholder; /* stands in the rewritten text: "freshet_relation_0", ... unique in the query */
     SqlSpan span;            /* in the original text */
@@ -74,6 +75,12 @@ void sql_query_inline(const SqlQuery *query, const char *const *replacement, Tex
 /* Moves an error of DuckDB (byte offset into sql_query_text, see duck_error_position; -1 when unknown) to the user's
  * text, and puts the user's names in the place of placeholders in its message. */
 void sql_query_place(const SqlQuery *query, int64_t offset, Error *err);
+
+/* The rows of relation i have a column _metadata besides their own: from now on it is not among what a `*` of the text
+ * stands for. Before sql_query_replace and its like. */
+Status sql_query_hide_metadata(SqlQuery *query, size_t relation, Error *err);
+/* `why` is what sql_query_place says when DuckDB knows no column _metadata. */
+void sql_query_lacks_metadata(SqlQuery *query, const Error *why);
 
 /* Appends an expression as DuckDB reads it: back-quoted names in double quotes. For texts that stand in tables, as CHECK constraints
  * and generated columns do. E_SQL_PARSE without place for a text that cannot be cut into tokens. */

@@ -31,6 +31,9 @@ struct SqlQuery {
     size_t n_relations;
     const char *rewritten; /* all pieces in one */
     size_t length;         /* of it */
+    SqlPiece *edits;       /* of the rewriting, but for those of hidden.c */
+    size_t n_edits;
+    const Error *lacks_metadata; /* or NULL */
 };
 
 /* Bytes [begin, end) of the rewritten text that become `text`. */
@@ -53,8 +56,9 @@ SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end);
 /* The user's token at an offset of the rewritten text; what an edit replaced for bytes that the user did not write. */
 SqlSpan sql_query_token(const SqlQuery *query, size_t offset);
 
-/* Edits that keep the column _metadata of read_files out of every `*` (hidden.c). `relations`: SqlRelation. */
-void sql_hide_metadata(const SqlQuery *query, const SqlTokens *tokens, const SqlList *relations, SqlList *edits);
+/* Lays the query's edits over its text, and those that keep the column _metadata of its relations out of every `*`
+ * (hidden.c). */
+void sql_apply_edits(SqlQuery *query, const SqlTokens *tokens);
 
 /* ---- one relation (relation.c) ---- */
 

@@ -736,9 +736,9 @@ Status sql_query_rewrite(const SqlText *text, SqlSpan span, SqlResolver resolver
     SqlCursor c = {.text = &query->text, .tokens = tokens.items, .end = tokens.count, .arena = arena};
     TRY(scan_statement(&r, &c, err));
     edit_qualified(&r, &c);
-    sql_hide_metadata(query, &tokens, &r.relations, &r.edits);
     query->relations = sql_list_take(&r.relations, arena, &query->n_relations);
-    sql_query_set_edits(query, r.edits.items, r.edits.count);
+    query->edits = sql_list_take(&r.edits, arena, &query->n_edits);
+    sql_apply_edits(query, &tokens);
     *out = query;
 out:
     if (rc != OK) {

@@ -30,6 +30,7 @@ typedef struct StreamRelation {
     char *sql;
     int64_t files, bytes;              /* what the range covers; 0 when the notion does not apply */
     int64_t rows;                      /* -1 unknown before the read; then rows_read tells afterwards */
+    bool metadata;                     /* the rows have the hidden column _metadata, too, which no `*` is to show */
     int64_t (*rows_read)(void *owner); /* after the statement ran; NULL when rows is exact */
     int64_t (*bad_rows)(void *owner);  /* rows that were kept as corrupt or rescued; NULL: none */
     void *owner;
