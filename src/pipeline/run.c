@@ -671,11 +671,23 @@ static void publish(Pipeline *pipeline, PipelineRun *run)
     pthread_mutex_unlock(&pipeline->run_lock);
 }
 
+/* SET freshet.fsync, when the pipeline says it: for all of the process while the pipeline runs. */
+static void choose_fsync(const Pipeline *pipeline)
+{
+    bool on = true;
+
+    if (pipeline->settings[PROPERTY_FSYNC] != NULL && str_parse_bool(pipeline->settings[PROPERTY_FSYNC], &on)) {
+        store_set_fsync(on);
+    }
+}
+
 Status pipeline_run(Pipeline *pipeline, const PipelineRunOptions *options, const PipelineObserver *observer, Error *err)
 {
     Status rc = OK;
     PipelineRun *run = run_new(pipeline, options, observer);
+    bool fsync_before = store_fsync();
 
+    choose_fsync(pipeline);
     TRY(select_nodes(run, err));
     TRY(check_refresh_names(run, err));
     if (!options->full_refresh_all) {
@@ -690,6 +702,7 @@ Status pipeline_run(Pipeline *pipeline, const PipelineRunOptions *options, const
 out:
     event_log_close(run->events);
     run_free(run);
+    store_set_fsync(fsync_before);
     return rc;
 }
 

@@ -443,7 +443,20 @@ out:
     return rc;
 }
 
-/* SET key = value for DuckDB (TimeZone, memory_limit, ...). */
+static Status set_fsync(const char *value, Error *err)
+{
+    bool on = true;
+
+    if (!str_parse_bool(value, &on)) {
+        Status rc = error_set(err, E_PIPELINE_PROPERTY, "freshet.fsync cannot be '%s'", value);
+        error_hint(err, "it takes true or false");
+        return rc;
+    }
+    store_set_fsync(on);
+    return OK;
+}
+
+/* SET key = value: freshet.fsync for the process, the others are DuckDB's (TimeZone, memory_limit, ...). */
 static Status run_set(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                       Error *err)
 {
@@ -451,6 +464,10 @@ static Status run_set(Session *session, const SqlText *text, const SqlStatement 
     Text sql = TEXT(1 << 16);
     (void)result;
 
+    if (str_ieq(statement->set_key, "freshet.fsync")) {
+        TRY(set_fsync(statement->set_value, err));
+        goto out;
+    }
     if (str_istarts(statement->set_key, "freshet.") || str_istarts(statement->set_key, "pipelines.")) {
         rc = error_set(err, E_PIPELINE_PROPERTY, "%s steers flows; a question has none", statement->set_key);
         error_hint(err, "put it into the pipeline file, or give freshet run --set %s=...", statement->set_key);

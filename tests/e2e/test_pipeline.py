@@ -1,6 +1,7 @@
 """freshet run and check: medallions, order, failures, full refresh, views, growing schemas, expectations, signals."""
 import json
 import signal
+import subprocess
 
 import pytest
 
@@ -273,3 +274,21 @@ def test_a_run_ends_when_everything_waits_for_a_failed_flow(pipeline, landing):
     """).wait()
     assert done.code == 1
     assert "waits for a" in done.err and "waits for b" in done.err
+
+
+def test_fsync_can_be_switched_off(freshet, warehouse, landing, tmp_path):
+    """With an fsync that ends the process: only a run that does not wait for the disk comes through."""
+    (tmp_path / "fsync.c").write_text("#include <stdlib.h>\nint fsync(int fd) { (void)fd; abort(); }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "fsync.c", "-o", "fsync.so"], cwd=tmp_path, check=True)
+    landing("a.json", [{"id": 1}])
+    text = f"CREATE STREAMING TABLE t AS SELECT id, count(*) AS n FROM STREAM read_files('{landing.folder}', format => 'json') GROUP BY id;"
+    (tmp_path / "on.sql").write_text(text.replace("t AS", "t TBLPROPERTIES ('freshet.outputMode' = 'update') AS"))
+    (tmp_path / "off.sql").write_text("SET freshet.fsync = false; " + (tmp_path / "on.sql").read_text())
+
+    def go(*arguments):
+        return freshet(*arguments, "--warehouse", warehouse, env={"LD_PRELOAD": tmp_path / "fsync.so"}).code
+
+    assert go("run", tmp_path / "on.sql", "--available-now") == -signal.SIGABRT
+    assert go("run", tmp_path / "off.sql", "--available-now") == 0
+    assert go("sql", "-c", "SET freshet.fsync = false; INSERT INTO t VALUES (2, 1)") == 0
+    assert go("sql", "-c", "INSERT INTO t VALUES (2, 1)") == -signal.SIGABRT
