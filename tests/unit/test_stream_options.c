@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "stream/flow.h"
+#include "stream/flow_int.h"
 #include "stream/source.h"
 
 static const StreamOptionSpec SPECS[] = {
@@ -97,6 +97,20 @@ static void test_stream_trigger__parses(void **state)
     assert_error(flow_trigger_parse("1 month", &trigger, &err), E_PIPELINE_PROPERTY);
 }
 
+/* Reference 20: a tick is a multiple of the interval; what a late batch missed is not made up for. */
+static void test_stream_trigger__ticks_are_multiples(void **state)
+{
+    static const struct {
+        int64_t now, next;
+    } CASES[] = {{0, 5}, {1, 5}, {4, 5}, {5, 10}, {13, 15}, {1004, 1005}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        assert_int_equal(trigger_next_us(CASES[i].now, 5), CASES[i].next);
+    }
+    assert_int_equal(trigger_next_us(10, INT64_MAX), INT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_stream_options__names_the_nearest),
         cmocka_unit_test(test_stream_options__refuses_twice),
         cmocka_unit_test(test_stream_trigger__parses),
+        cmocka_unit_test(test_stream_trigger__ticks_are_multiples),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
