@@ -107,6 +107,13 @@ static void append_bar(Text *out, double share)
     }
 }
 
+static int terminal_columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
+}
+
 /* How many bytes of a text fit a width, by characters. */
 static size_t bytes_in_columns(const char *text, int columns)
 {
@@ -121,38 +128,77 @@ static size_t bytes_in_columns(const char *text, int columns)
     return bytes;
 }
 
-static void append_flow_line(const Display *display, Text *out, const PipelineFlowView *flow, int name_width,
-                             int columns)
+/* How many columns a text takes, by characters. */
+static int text_columns(const char *text)
+{
+    int width = 0;
+
+    for (; *text; text++) {
+        width += ((unsigned char)*text & 0xc0) != 0x80;
+    }
+    return width;
+}
+
+static void append_spaces(Text *out, int n)
+{
+    for (; n > 0; n--) {
+        text_append_char(out, ' ');
+    }
+}
+
+static bool is_busy(const PipelineFlowView *flow)
+{
+    return flow->status.batch_progress >= 0;
+}
+
+/* What stands in the place of the bar of a flow that is not busy. */
+static const char *state_text(const PipelineFlowView *flow)
+{
+    return flow->status.state != NULL ? flow->status.state : "";
+}
+
+/* Widths of the columns that all lines of a frame share. */
+typedef struct Columns {
+    int name, state, all;
+} Columns;
+
+static Columns columns_of(const PipelineFlowView *flows, size_t n)
+{
+    Columns columns = {.state = BAR_CELLS, .all = terminal_columns()};
+
+    for (size_t i = 0; i < n; i++) {
+        int name = text_columns(flows[i].name), state = is_busy(&flows[i]) ? 0 : text_columns(state_text(&flows[i]));
+        columns.name = name > columns.name ? name : columns.name;
+        columns.state = state > columns.state ? state : columns.state;
+    }
+    return columns;
+}
+
+static void append_flow_line(const Display *display, Text *out, const PipelineFlowView *flow, const Columns *columns)
 {
     Text line = TEXT(4096);
-    bool busy = flow->status.batch_progress >= 0;
+    bool busy = is_busy(flow);
 
-    text_printf(&line, "%-*s ", name_width, flow->name);
+    text_append(&line, flow->name);
+    append_spaces(&line, columns->name - text_columns(flow->name) + 1);
     if (busy) {
         append_bar(&line, flow->status.batch_progress);
     } else {
-        text_printf(&line, "%-*s", BAR_CELLS, flow->status.state != NULL ? flow->status.state : "");
+        text_append(&line, state_text(flow));
     }
-    text_append(&line, "  ");
+    append_spaces(&line, columns->state - (busy ? BAR_CELLS : text_columns(state_text(flow))) + 2);
     append_totals(&line, flow);
     if (!flow->is_view && busy && flow->status.processed_rows_per_second > 0) {
         text_append(&line, ", ");
         append_rate(&line, flow->status.processed_rows_per_second);
     }
     append_backlog(&line, &flow->status);
-    size_t bytes = bytes_in_columns(text_str(&line), columns - 1);
+    size_t bytes = bytes_in_columns(text_str(&line), columns->all - 1);
     text_append(out, display->colour && busy ? "\033[36m" : "");
     text_append_n(out, line.data, bytes);
     text_append(out, display->colour && busy ? "\033[0m" : "");
     text_append(out, "\033[K\n");
     text_free(&line);
-}
-
-static int terminal_columns(void)
-{
-    struct winsize size;
-
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
 }
 
 /* Takes the bars away, so that a line can be said. The lock is held. */
@@ -169,17 +215,13 @@ static void draw_bars(Display *display)
     PipelineFlowView flows[BAR_FLOWS_MAX];
     size_t n = pipeline_flows(display->pipeline, flows, BAR_FLOWS_MAX);
     Text frame = TEXT(1 << 18);
-    int name_width = 0, columns = terminal_columns();
+    Columns columns = columns_of(flows, n);
 
-    for (size_t i = 0; i < n; i++) {
-        int width = (int)strlen(flows[i].name);
-        name_width = width > name_width ? width : name_width;
-    }
     if (display->lines > 0) {
         text_printf(&frame, "\033[%dA", display->lines);
     }
     for (size_t i = 0; i < n; i++) {
-        append_flow_line(display, &frame, &flows[i], name_width, columns);
+        append_flow_line(display, &frame, &flows[i], &columns);
     }
     text_append(&frame, "\033[J");
     fputs(text_str(&frame), stderr);
@@ -214,8 +256,7 @@ static void draw_plain(Display *display)
         Text line = TEXT(4096);
         append_totals(&line, &flows[i]);
         append_backlog(&line, &flows[i].status);
-        fprintf(stderr, "%s: %s (%s)\n", flows[i].name, text_str(&line),
-                flows[i].status.state != NULL ? flows[i].status.state : "");
+        fprintf(stderr, "%s: %s (%s)\n", flows[i].name, text_str(&line), state_text(&flows[i]));
         text_free(&line);
     }
 }
@@ -253,7 +294,7 @@ static void on_started(void *context, const char *flow, const char *description)
     if (display->kind == DISPLAY_PLAIN) {
         say(display, "%s: %s\n", flow, description);
     } else if (display->kind == DISPLAY_BAR) { /* one line; the event log has the whole of it */
-        int columns = terminal_columns() - 1 - (int)strlen(flow) - 2;
+        int columns = terminal_columns() - 1 - text_columns(flow) - 2;
         size_t bytes = bytes_in_columns(description, columns);
         say(display, "%s: %.*s\n", flow, (int)bytes, description);
     }
