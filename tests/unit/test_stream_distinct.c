@@ -1,12 +1,7 @@
 /* DISTINCT over a stream, against a model that goes row by row. */
-#include "duck_fixture.h"
-
-#include <inttypes.h>
-#include <string.h>
+#include "operator_fixture.h"
 
 #include "base/clock.h"
-#include "stream/operator.h"
-#include "unit.h"
 
 enum { NEVER = -1, ROWS_MAX = 400, SECOND = 1000000 };
 
@@ -18,33 +13,6 @@ static SqlStep step_of(const char *input, size_t n_distinct)
                      .title = "id",
                      .input = input,
                      .n_distinct = n_distinct};
-}
-
-static Store *checkpoint;
-
-static StreamOperator *open_step(const SqlStep *step)
-{
-    StreamOperator *op = NULL;
-    static int stores;
-    char uri[64];
-    snprintf(uri, sizeof uri, "memory://operator-%d", ++stores);
-    must(store_open(uri, &checkpoint, &err));
-    StreamOperatorSpec spec = {.step = step, .mode = SQL_OUTPUT_APPEND, .flow = "f", .checkpoint = checkpoint};
-    must(stream_distinct_open(conn, &spec, &op, &err));
-    return op;
-}
-
-static void close_step(StreamOperator *op)
-{
-    op->ops->close(op);
-    store_unref(checkpoint);
-}
-
-static void run(StreamOperator *op, int64_t batch, int64_t late_us, int64_t evict_us, const char *rejected)
-{
-    StreamOperatorBatch at = {.batch = batch, .late_us = late_us, .evict_us = evict_us, .rejected = rejected};
-    state_begin(op->state);
-    must(op->ops->run(op, conn, &at, &err));
 }
 
 /* Rows of a relation of the state. */

@@ -1,12 +1,7 @@
 /* Joins of streams: whatever the batches are, their outputs together are the join of all rows that were not late. */
-#include "duck_fixture.h"
-
-#include <inttypes.h>
-#include <string.h>
+#include "operator_fixture.h"
 
 #include "base/clock.h"
-#include "stream/operator.h"
-#include "unit.h"
 
 enum { SECOND = 1000000, BATCHES = 8 };
 
@@ -15,33 +10,6 @@ enum { SECOND = 1000000, BATCHES = 8 };
 static uint64_t below(uint64_t n)
 {
     return random_u64() % n;
-}
-
-static Store *checkpoint;
-
-static StreamOperator *open_step(const SqlStep *step)
-{
-    StreamOperator *op = NULL;
-    static int stores;
-    char uri[64];
-    snprintf(uri, sizeof uri, "memory://operator-%d", ++stores);
-    must(store_open(uri, &checkpoint, &err));
-    StreamOperatorSpec spec = {.step = step, .mode = SQL_OUTPUT_APPEND, .flow = "f", .checkpoint = checkpoint};
-    must(stream_join_open(conn, &spec, &op, &err));
-    return op;
-}
-
-static void close_step(StreamOperator *op)
-{
-    op->ops->close(op);
-    store_unref(checkpoint);
-}
-
-static void run(StreamOperator *op, int64_t batch, int64_t late_us, int64_t evict_us, const char *rejected)
-{
-    StreamOperatorBatch at = {.batch = batch, .late_us = late_us, .evict_us = evict_us, .rejected = rejected};
-    state_begin(op->state);
-    must(op->ops->run(op, conn, &at, &err));
 }
 
 static void input_is(const char *side, const char *values)
