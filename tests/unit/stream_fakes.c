@@ -1,5 +1,6 @@
 #include "unit.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -287,21 +288,36 @@ StreamSink *fake_sink_new(FakeWorld *world)
 
 /* ---- the world ---- */
 
-void fake_world_open(FakeWorld *world, const char *checkpoint_uri)
+static Duck *shared_duck;
+
+int fakes_up(void **state)
 {
     DuckConfig config = {.threads = 2, .memory_limit_bytes = 256 << 20};
+    (void)state;
+
+    return duck_open(&config, &shared_duck, NULL) == OK ? 0 : -1;
+}
+
+int fakes_down(void **state)
+{
+    (void)state;
+    duck_close(shared_duck);
+    return 0;
+}
+
+void fake_world_open(FakeWorld *world, const char *checkpoint_uri)
+{
     Error err = ERROR_NONE;
 
-    *world = (FakeWorld){.per_batch = 10, .has_schema = true, .wake_fd = -1};
-    assert_ok(duck_open(&config, &world->duck, &err));
+    *world = (FakeWorld){.duck = shared_duck, .per_batch = 10, .has_schema = true, .wake_fd = -1};
     assert_ok(duck_connect(world->duck, &world->conn, &err));
+    assert_ok(duck_exec(world->conn, "DROP TABLE IF EXISTS target; DROP TABLE IF EXISTS seen", &err));
     assert_ok(store_open(checkpoint_uri, &world->checkpoint, &err));
 }
 
 void fake_world_close(FakeWorld *world)
 {
     duck_disconnect(world->conn);
-    duck_close(world->duck);
     store_unref(world->checkpoint);
 }
 
@@ -348,4 +364,83 @@ Flow *fake_flow_open(FakeWorld *world, const char *query, FlowTriggerKind trigge
         return NULL;
     }
     return flow;
+}
+
+/* ---- failures ---- */
+
+static void stop_retrying(void *context, Flow *flow, const Error *err, int64_t delay_ms)
+{
+    (void)context;
+    (void)err;
+    (void)delay_ms;
+    flow_stop(flow, false);
+}
+
+bool fake_flow_run(Flow *flow, bool restart)
+{
+    FlowObserver observer = {.retrying = stop_retrying};
+    Error err = ERROR_NONE;
+
+    if (!flow) { /* opening may be what failed */
+        return false;
+    }
+    Status rc = flow_run(flow, restart ? &observer : NULL, &err);
+    flow_close(flow);
+    return rc == OK;
+}
+
+void fake_attempts(const FakeFailure *failure, FakeAttempt attempt, void *context)
+{
+    for (int tries = 0; tries < 4; tries++) {
+        int hits = failpoint_hits(failure->point);
+        bool ok = attempt(context, failure->restart);
+        bool failed = hits < failure->hit && failpoint_hits(failure->point) >= failure->hit;
+        if (ok && !failed) {
+            return;
+        }
+    }
+    fail_msg("%s, hit %d: no attempt ended well", failpoint_name(failure->point), failure->hit);
+}
+
+static int sweep_point(const FakeSweep *sweep, FailpointId point, size_t n_hits, int passes)
+{
+    int survived = 0;
+
+    for (size_t i = 0; i < n_hits && sweep->hits[i] <= passes; i++) {
+        for (int restart = 0; restart < 2; restart++) {
+            if (!sweep->both && restart == (int)(i % 2)) {
+                continue;
+            }
+            FakeFailure failure = {.point = point, .hit = sweep->hits[i], .restart = restart == 1};
+            failpoint_reset();
+            failpoint_arm(point, FAILPOINT_ERROR, failure.hit);
+            sweep->play(&failure);
+            assert_true(failpoint_hits(point) >= failure.hit);
+            survived++;
+        }
+    }
+    return survived;
+}
+
+int fake_sweep(const FakeSweep *sweep)
+{
+    const FakeFailure none = {.hit = INT_MAX};
+    int passes[FAILPOINT_COUNT], survived = 0;
+
+    failpoint_reset();
+    sweep->play(&none);
+    for (int id = 0; id < FAILPOINT_COUNT; id++) {
+        passes[id] = failpoint_hits((FailpointId)id);
+    }
+    for (int id = 0; id < FAILPOINT_COUNT; id++) {
+        const char *name = failpoint_name((FailpointId)id);
+        size_t n_hits = sweep->hits_of ? sweep->hits_of(name) : sweep->n_hits;
+        if (n_hits > 0 && passes[id] == 0 && sweep->hits_of) {
+            fail_msg("%s is never passed", name);
+        }
+        survived += sweep_point(sweep, (FailpointId)id, n_hits, passes[id]);
+    }
+    failpoint_reset();
+    print_message("%d failures survived\n", survived);
+    return survived;
 }

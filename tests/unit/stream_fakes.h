@@ -6,6 +6,7 @@
 #ifndef FRESHET_TESTS_STREAM_FAKES_H
 #define FRESHET_TESTS_STREAM_FAKES_H
 
+#include "base/failpoint.h"
 #include "stream/flow.h"
 
 typedef struct FakeWorld {
@@ -26,6 +27,10 @@ typedef struct FakeWorld {
     int64_t delay_us, max_ahead_us;
 } FakeWorld;
 
+/* For cmocka_run_group_tests: the instance that the worlds of a program share, one after the other. */
+int fakes_up(void **state);
+int fakes_down(void **state);
+
 void fake_world_open(FakeWorld *world, const char *checkpoint_uri);
 void fake_world_close(FakeWorld *world);
 StreamSource *fake_source_new(FakeWorld *world);
@@ -35,5 +40,33 @@ int64_t fake_world_ask(FakeWorld *world, const char *sql);
 /* A flow "f" of the fakes with this query (NULL: all numbers) and trigger. */
 Flow *fake_flow_open(FakeWorld *world, const char *query, FlowTriggerKind trigger, const FlowExpectation *rules,
                      size_t n_rules);
+/* Runs and closes it; true when it ended well. With `restart` a failure ends the run instead of being tried again. NULL is
+ * a flow that could not be opened. */
+bool fake_flow_run(Flow *flow, bool restart);
+
+/* ---- failures: the same work over and over, with one failure at each place that it passes ---- */
+
+typedef struct FakeFailure {
+    FailpointId point;
+    int hit;
+    bool restart; /* what failed ends, and is started anew */
+} FakeFailure;
+
+/* True when it ended well. */
+typedef bool (*FakeAttempt)(void *context, bool restart);
+
+/* Attempts until one ends well in which nothing failed. */
+void fake_attempts(const FakeFailure *failure, FakeAttempt attempt, void *context);
+
+typedef struct FakeSweep {
+    void (*play)(const FakeFailure *failure); /* the work from its beginning, and what has to be true at its end */
+    const int *hits;                          /* ascending; those that the work does not reach are left out */
+    size_t n_hits;
+    size_t (*hits_of)(const char *point); /* how many of them, for a point that has to be passed; NULL: all, anywhere */
+    bool both;                            /* with and without restart; else in turn, the first hit with */
+} FakeSweep;
+
+/* The number of failures played. */
+int fake_sweep(const FakeSweep *sweep);
 
 #endif

@@ -1,6 +1,5 @@
 #include "unit.h"
 
-#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -258,27 +257,6 @@ static Flow *open_flow(Chain *chain, const char *name, Store *checkpoint, Stream
     return flow;
 }
 
-static void stop_retrying(void *context, Flow *flow, const Error *err, int64_t delay_ms)
-{
-    (void)context;
-    (void)err;
-    (void)delay_ms;
-    flow_stop(flow, false);
-}
-
-static bool run_flow(Flow *flow, bool restart)
-{
-    FlowObserver observer = {.retrying = stop_retrying};
-    Error err = ERROR_NONE;
-
-    if (!flow) {
-        return false;
-    }
-    Status rc = flow_run(flow, restart ? &observer : NULL, &err);
-    flow_close(flow);
-    return rc == OK;
-}
-
 static bool run_chain(Chain *chain, bool restart)
 {
     Error err = ERROR_NONE;
@@ -287,13 +265,13 @@ static bool run_chain(Chain *chain, bool restart)
         .duck = chain->world.duck, .checkpoint = chain->second, .private_dir = "sources/0", .flow = "silver"};
     StreamSource *source = NULL;
 
-    bool ok = run_flow(open_flow(chain, "bronze", chain->first, fake_source_new(&chain->world), chain->bronze,
-                                 "SELECT n, n % 3 AS k FROM freshet_relation_0"),
-                       restart);
+    bool ok = fake_flow_run(open_flow(chain, "bronze", chain->first, fake_source_new(&chain->world), chain->bronze,
+                                      "SELECT n, n % 3 AS k FROM freshet_relation_0"),
+                            restart);
     assert_ok(source_delta_open(&context, chain->bronze, LIMIT, 1, true, &source, &err));
-    return run_flow(open_flow(chain, "silver", chain->second, source, chain->silver,
-                              "SELECT n, 'n' || n AS name FROM freshet_relation_0 WHERE k <> 0"),
-                    restart) &&
+    return fake_flow_run(open_flow(chain, "silver", chain->second, source, chain->silver,
+                                   "SELECT n, 'n' || n AS name FROM freshet_relation_0 WHERE k <> 0"),
+                         restart) &&
            ok;
 }
 
@@ -380,9 +358,9 @@ static void test_sink_delta__goes_on_from_a_checkpoint_of_spark(void **state)
 
     open_chain(&chain);
     chain.world.available = 60; /* commits 1 to 3 of bronze, 20 numbers each */
-    run_flow(open_flow(&chain, "bronze", chain.first, fake_source_new(&chain.world), chain.bronze,
-                       "SELECT n, n % 3 AS k FROM freshet_relation_0"),
-             false);
+    fake_flow_run(open_flow(&chain, "bronze", chain.first, fake_source_new(&chain.world), chain.bronze,
+                            "SELECT n, n % 3 AS k FROM freshet_relation_0"),
+                  false);
     write_spark_checkpoint(&chain, 2);
     assert_true(run_chain(&chain, false));
     assert_table(&chain, chain.silver, "min(n)", 40); /* k <> 0 */
@@ -393,43 +371,31 @@ static void test_sink_delta__goes_on_from_a_checkpoint_of_spark(void **state)
     close_chain(&chain);
 }
 
-static bool fail_chain_at(FailpointId point, int hit, bool restart)
+static bool attempt_chain(void *chain, bool restart)
+{
+    return run_chain(chain, restart);
+}
+
+static void play_chain(const FakeFailure *failure)
 {
     Chain chain;
 
     open_chain(&chain);
-    failpoint_reset();
-    failpoint_arm(point, FAILPOINT_ERROR, hit);
     for (int round = 0; round < 2; round++) {
         chain.world.available = round == 0 ? 50 : 90;
-        for (int attempt = 0; attempt < 3; attempt++) {
-            run_chain(&chain, restart);
-        }
+        fake_attempts(failure, attempt_chain, &chain);
         assert_chain(&chain, chain.world.available);
     }
-    bool passed = failpoint_hits(point) >= hit;
-    failpoint_reset();
     close_chain(&chain);
-    return passed;
 }
 
 static void test_sink_delta__chain_is_exactly_once_at_every_failpoint(void **state)
 {
     static const int HITS[] = {1, 4};
-    int survived = 0;
+    const FakeSweep sweep = {.play = play_chain, .hits = HITS, .n_hits = 2};
     (void)state;
 
-    for (int id = 0; id < FAILPOINT_COUNT; id++) {
-        for (size_t i = 0; i < sizeof HITS / sizeof *HITS; i++) {
-            bool passed = fail_chain_at((FailpointId)id, HITS[i], i == 0);
-            survived += passed;
-            if (!passed && i == 0) {
-                print_message("%s is not passed by this chain\n", failpoint_name((FailpointId)id));
-            }
-        }
-    }
-    print_message("%d failures survived\n", survived);
-    assert_true(survived > 30);
+    assert_true(fake_sweep(&sweep) > 30);
 }
 
 int main(void)
@@ -452,7 +418,7 @@ int main(void)
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, fakes_up, fakes_down);
     duck_disconnect(conn);
     duck_close(duck);
     file_remove_tree(folder, NULL);

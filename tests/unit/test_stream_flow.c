@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "stream_fakes.h"
@@ -363,66 +362,36 @@ static void test_stream_flow__abandons_a_long_batch(void **state)
 
 /* ---- failures ---- */
 
-static void stop_retrying(void *context, Flow *flow, const Error *err, int64_t delay_ms)
+static bool run_numbers(void *world, bool restart)
 {
-    (void)context;
-    (void)err;
-    (void)delay_ms;
-    flow_stop(flow, false);
+    return fake_flow_run(fake_flow_open(world, NULL, TRIGGER_AVAILABLE_NOW, NULL, 0), restart);
 }
 
-/* Fails once at `point`, starts anew until all is read, with input arriving in two halves. Returns whether the point
- * was passed. */
-static bool crash_at(FailpointId point, int hit, bool restart)
+/* Input arrives in two halves. */
+static void play_numbers(const FakeFailure *failure)
 {
-    FlowObserver observer = {.retrying = stop_retrying};
     FakeWorld world = new_world();
-    bool passed = false;
 
-    failpoint_reset();
-    failpoint_arm(point, FAILPOINT_ERROR, hit);
     for (int round = 0; round < 2; round++) {
         world.available = round == 0 ? 35 : 95;
-        for (int attempt = 0; attempt < 3; attempt++) {
-            Error err = ERROR_NONE;
-            Flow *flow = fake_flow_open(&world, NULL, TRIGGER_AVAILABLE_NOW, NULL, 0);
-            if (flow) { /* opening may be what failed */
-                flow_run(flow, restart ? &observer : NULL, &err);
-                flow_close(flow);
-            }
-        }
+        fake_attempts(failure, run_numbers, &world);
         assert_complete(&world, world.available);
     }
-    passed = failpoint_hits(point) >= hit;
-    failpoint_reset();
     fake_world_close(&world);
-    return passed;
+}
+
+static size_t hits_of(const char *point) /* of state: test_stream_stateful.c */
+{
+    return str_starts(point, "stream.") && !str_starts(point, "stream.state.") ? 4 : 0;
 }
 
 static void test_stream_flow__exactly_once_at_every_failpoint(void **state)
 {
     static const int HITS[] = {1, 2, 4, 9};
-    int points = 0, kills = 0;
+    const FakeSweep sweep = {.play = play_numbers, .hits = HITS, .n_hits = 4, .hits_of = hits_of, .both = true};
     (void)state;
 
-    for (int id = 0; id < FAILPOINT_COUNT; id++) {
-        const char *name = failpoint_name((FailpointId)id);
-        if (!str_starts(name, "stream.") || str_starts(name, "stream.state.")) { /* state: test_stream_stateful.c */
-            continue;
-        }
-        points++;
-        for (size_t i = 0; i < sizeof HITS / sizeof *HITS; i++) {
-            for (int restart = 0; restart < 2; restart++) {
-                bool passed = crash_at((FailpointId)id, HITS[i], restart == 1);
-                if (i == 0 && !passed) {
-                    fail_msg("%s is never passed", failpoint_name((FailpointId)id));
-                }
-                kills += passed;
-            }
-        }
-    }
-    print_message("%d failpoints, %d failures survived\n", points, kills);
-    assert_true(kills > points * 4);
+    assert_true(fake_sweep(&sweep) > 60);
 }
 
 /* ---- damaged checkpoints ---- */
@@ -468,5 +437,5 @@ int main(void)
     };
 
     log_set_level(LOG_ERROR); /* flows say when they try again */
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fakes_up, fakes_down);
 }

@@ -1,7 +1,6 @@
 /* Flows that remember: over a source and a sink of the test's own, with the operators there are. */
 #include "unit.h"
 
-#include "base/failpoint.h"
 #include "base/json.h"
 #include "stream/watermark.h"
 #include "stream_fakes.h"
@@ -201,71 +200,48 @@ static void test_stream_stateful__another_query_meets_a_sentence(void **state)
     fake_world_close(&world);
 }
 
-static void stop_retrying(void *context, Flow *flow, const Error *err, int64_t delay_ms)
+static bool run_distinct(void *world, bool restart)
 {
-    (void)context;
-    (void)err;
-    (void)delay_ms;
-    flow_stop(flow, false);
+    return fake_flow_run(fake_flow_open(world, NULL, TRIGGER_AVAILABLE_NOW, NULL, 0), restart);
 }
 
-/* Fails once at `point`, then goes on, in the same process or (restart) in a new flow. */
-static bool crash_at(FailpointId point, int hit, bool restart)
+static void play_distinct(const FakeFailure *failure)
 {
+    static int64_t wanted = -1; /* whatever failed, the same as in the first play */
     SqlStep step;
     SqlStatefulPlan plan = distinct_plan(&step, true);
-    FlowObserver observer = {.retrying = stop_retrying};
     FakeWorld world = new_world(&plan, true);
-    bool passed = false;
 
-    failpoint_reset();
-    failpoint_arm(point, FAILPOINT_ERROR, hit);
     for (int round = 0; round < 2; round++) {
         world.available = round == 0 ? 65 : 170;
-        for (int attempt = 0; attempt < 2; attempt++) { /* only one of them fails */
-            Error err = ERROR_NONE;
-            Flow *flow = fake_flow_open(&world, NULL, TRIGGER_AVAILABLE_NOW, NULL, 0);
-            if (flow) {
-                flow_run(flow, restart ? &observer : NULL, &err);
-                flow_close(flow);
-            }
-        }
+        fake_attempts(failure, run_distinct, &world);
     }
     /* In batches of ten, a key comes back 40 seconds later: 20 after it has expired, with the watermark 20 behind */
     assert_int_equal(fake_world_ask(&world, "SELECT count(*) - count(DISTINCT n) FROM target"), 0);
     int64_t rows = fake_world_ask(&world, "SELECT count(*) FROM target");
-    static int64_t wanted = -1; /* whatever failed, the same as in the first run */
     wanted = wanted < 0 ? rows : wanted;
     assert_int_equal(rows, wanted);
-    passed = failpoint_hits(point) >= hit;
-    failpoint_reset();
     fake_world_close(&world);
-    return passed;
+}
+
+static size_t hits_of(const char *point)
+{
+    if (!str_starts(point, "stream.") || str_starts(point, "stream.purge.")) {
+        return 0;
+    }
+    return str_starts(point, "stream.state.") || str_starts(point, "stream.sink.") ||
+                   str_starts(point, "stream.commits.")
+               ? 2
+               : 1;
 }
 
 static void test_stream_stateful__exactly_once_at_every_failpoint(void **state)
 {
     static const int HITS[] = {1, 4};
-    int kills = 0;
+    const FakeSweep sweep = {.play = play_distinct, .hits = HITS, .n_hits = 2, .hits_of = hits_of};
     (void)state;
 
-    crash_at(FP_STREAM_STATE_BEFORE_FILE, 1000000, false); /* nothing fails: what is wanted */
-    for (int id = 0; id < FAILPOINT_COUNT; id++) {
-        const char *name = failpoint_name((FailpointId)id);
-        if (!str_starts(name, "stream.") || str_starts(name, "stream.purge.")) {
-            continue;
-        }
-        bool often = str_starts(name, "stream.state.") || str_starts(name, "stream.sink.") ||
-                     str_starts(name, "stream.commits.");
-        for (size_t i = 0; i < (often ? sizeof HITS / sizeof *HITS : 1); i++) {
-            bool passed = crash_at((FailpointId)id, HITS[i], i % 2 == 0);
-            if (i == 0 && !passed) {
-                fail_msg("%s is never passed", name);
-            }
-            kills += passed;
-        }
-    }
-    print_message("%d failures survived\n", kills);
+    assert_true(fake_sweep(&sweep) > 20);
 }
 
 int main(void)
@@ -279,5 +255,5 @@ int main(void)
         cmocka_unit_test(test_stream_stateful__another_query_meets_a_sentence),
         cmocka_unit_test(test_stream_stateful__exactly_once_at_every_failpoint),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fakes_up, fakes_down);
 }
