@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "pipeline/property.h"
+#include "session/state.h"
 #include "source/sources.h"
 
 enum { PAGE_MAX = 4 << 20 };
@@ -80,6 +81,8 @@ static void options_page(Text *out)
     option_table(out, SOURCE_DELTA_OPTIONS, SOURCE_DELTA_OPTIONS_COUNT);
     text_append(out, "## read_rate\n\n");
     option_table(out, SOURCE_RATE_OPTIONS, SOURCE_RATE_OPTIONS_COUNT);
+    text_append(out, "## state\n\nOf `state('table', ...)`, what the flow of a table remembers.\n\n");
+    option_table(out, STATE_OPTIONS, STATE_OPTIONS_COUNT);
 }
 
 static void properties_page(Text *out)

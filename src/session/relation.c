@@ -5,6 +5,7 @@
 #include "delta/changes.h"
 #include "delta/scan.h"
 #include "session/metadata.h"
+#include "session/state.h"
 #include "source/sources.h"
 
 bool relation_is_table(void *warehouse, const char *schema, const char *name)
@@ -451,6 +452,8 @@ Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const 
         TRY(resolve_files(duck, conn, text, relation, out, pin, err));
     } else if (strcmp(relation->name, "table_changes") == 0) {
         TRY(resolve_changes(duck, conn, warehouse, text, relation, out, pin, err));
+    } else if (strcmp(relation->name, "state") == 0) {
+        TRY(state_relation(conn, warehouse, text, relation, pinned, out, pin, err));
     } else {
         rc = error_set(err, E_PIPELINE_STATEMENT, "%s is not something this version can read", relation->name);
         goto out;

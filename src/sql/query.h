@@ -23,7 +23,7 @@
 typedef enum SqlRelationKind {
     SQL_RELATION_NAME,     /* name, schema.name */
     SQL_RELATION_PATH,     /* delta.`uri` */
-    SQL_RELATION_FUNCTION, /* read_files(...), read_kafka(...), table_changes(...): those in SQL_TABLE_FUNCTIONS */
+    SQL_RELATION_FUNCTION, /* read_files(...), table_changes(...), state(...): those in SQL_TABLE_FUNCTIONS */
 } SqlRelationKind;
 
 /* key = value of WITH (...), or key => value / positional (key NULL) of a function. Values are literals: text holds the

@@ -9,8 +9,8 @@
 #include "sql/query_int.h"
 
 /* The table functions that freshet provides itself; all others are DuckDB's. */
-static const char *const SQL_TABLE_FUNCTIONS[] = {"read_files",  "read_kafka", "read_postgres",
-                                                  "read_pulsar", "read_rate",  "table_changes"};
+static const char *const SQL_TABLE_FUNCTIONS[] = {"read_files", "read_kafka", "read_postgres", "read_pulsar",
+                                                  "read_rate",  "state",      "table_changes"};
 enum { N_TABLE_FUNCTIONS = sizeof SQL_TABLE_FUNCTIONS / sizeof *SQL_TABLE_FUNCTIONS };
 
 bool sql_starts_query(const SqlCursor *c)

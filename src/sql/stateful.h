@@ -54,6 +54,7 @@ typedef struct SqlKey {
     bool is_window; /* the input's column is the event time; the step makes `window` of it */
     SqlWindow window;
     bool is_event_time; /* closes groups: a window over a watermark's column, or that column itself */
+    const char *text;   /* for people: "product_id" */
 } SqlKey;
 
 typedef struct SqlOrder {
@@ -110,7 +111,8 @@ typedef struct SqlStep {
     bool watermarked; /* late rows are set aside and state is evicted: some key, or t0, carries the watermark */
 
     /* DISTINCT. Where the query does not name its columns, d0 is the row as a whole, a struct. */
-    size_t n_distinct;      /* keys d0..; the output columns are all before them */
+    size_t n_distinct;                 /* keys d0..; the output columns are all before them */
+    const char *const *distinct_texts; /* what they are, for people */
     bool whole_rows;        /* SELECT DISTINCT without ON: the keys are the output columns, however they are written */
     bool has_event_time;    /* t0 is there */
     bool event_time_is_key; /* t0 is one of the keys: they leave behind the watermark */

@@ -487,7 +487,12 @@ static Status make_step(Aggregation *a, const JoinPlan *join, Error *err)
                     .n_filters = json_array_size(a->filters)};
     Status rc = OK;
     for (size_t i = 0; i < a->keys.count; i++) {
+        Text text = TEXT(SQL_TEXT_MAX);
         made.keys[i] = keys[i].key;
+        rc = print_key(a, &keys[i], &text, err);
+        made.keys[i].text = arena_strdup(p->plan->arena, text_str(&text));
+        text_free(&text);
+        TRY(rc);
         made.watermarked = made.watermarked || keys[i].key.is_event_time;
         made.session_key = keys[i].is_session ? i : made.session_key;
     }

@@ -99,6 +99,7 @@ static Status print_texts(Planner *p, const Keys *keys, SqlStep *step, Error *er
     bool all = false;
     Status rc = OK;
     size_t i;
+    const char **texts = arena_alloc(p->plan->arena, (json_array_size(keys->expressions) + 1) * sizeof *texts);
     text_append(&fingerprint, "distinct:");
     json_array_foreach(keys->expressions, i, key)
     {
@@ -109,7 +110,9 @@ static Status print_texts(Planner *p, const Keys *keys, SqlStep *step, Error *er
         text_append(&title, i == 0 || all ? "" : ", ");
         text_append(&title, row ? "all columns" : all ? "" : text);
         text_printf(&fingerprint, " %s;", text);
+        texts[i] = arena_strdup(p->plan->arena, text);
     }
+    step->distinct_texts = texts;
     text_append(&fingerprint, step->within_watermark    ? " within the watermark"
                               : step->event_time_is_key ? " until the watermark"
                                                         : "");

@@ -517,3 +517,25 @@ void aggregate_append_side_condition(const AggregateLayout *layout, size_t side,
         text_printf(out, " AND f%zu", values->filter);
     }
 }
+
+/* ---- for people ---- */
+
+/* The call as people write it. */
+static const char *shown_call(const SqlAggregate *call, Arena *arena)
+{
+    static const char STAR[] = "count_star()";
+
+    return str_starts(call->text, STAR) ? arena_printf(arena, "count(*)%s", call->text + sizeof STAR - 1) : call->text;
+}
+
+void aggregate_show(const AggregateLayout *layout, Arena *arena, StateShown *out)
+{
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        const AggregatePlan *plan = &layout->plans[i];
+        size_t n = plan->recipe ? aggregate_recipe_columns(plan->recipe) : 0;
+        for (size_t k = 0; k < n; k++) {
+            const char *text = shown_call(plan->call, arena);
+            out[plan->first + k] = (StateShown){.name = n == 1 ? text : arena_printf(arena, "%s #%zu", text, k + 1)};
+        }
+    }
+}

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "sql/stateful.h"
 #include "stream/aggregate_functions.h"
+#include "stream/state.h"
 
 enum { AGGREGATE_NO_SIDE = -1 };
 
@@ -58,6 +59,9 @@ typedef enum AggregateDistinct { DISTINCT_FOLLOWS, DISTINCT_AT_OUTPUT } Aggregat
  * does not bind, E_PIPELINE_STATEFUL for an aggregate whose answer would not be the same in every run. */
 Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDistinct distinct, Arena *arena,
                              AggregateLayout **out, Error *err);
+
+/* What s0.. are to people: the calls. `out` has room for n_columns. */
+void aggregate_show(const AggregateLayout *layout, Arena *arena, StateShown *out);
 
 /* ", <partial> AS s0, ..." over the columns of the input. DISTINCT ones: as over no rows. */
 void aggregate_append_partials(const AggregateLayout *layout, Text *out);

@@ -101,6 +101,23 @@ Status checkpoint_read_commit(Checkpoint *checkpoint, int64_t batch, CommitsEntr
     return read_commit(checkpoint_store(checkpoint), batch, out, err);
 }
 
+Status checkpoint_look(Store *store, int64_t batch, int64_t *oldest, int64_t *newest, CommitsEntry **out, Error *err)
+{
+    Ids ids = {.first = -1, .last = -1};
+    CommitsEntry *entry = NULL;
+    Status rc = OK;
+
+    TRY(store_list(store, "commits", NULL, note_id, &ids, err)); /* while ids come and go there may be gaps */
+    if (ids.count > 0) {
+        TRY(read_commit(store, batch < 0 ? ids.last : batch, &entry, err));
+    }
+    *oldest = ids.first;
+    *newest = ids.last;
+    *out = entry;
+out:
+    return rc;
+}
+
 void checkpoint_state_clear(CheckpointState *state)
 {
     offsets_entry_free(state->last);

@@ -215,6 +215,26 @@ static DuckColumnInfo *relation_columns(const Aggregate *op, const DuckColumnInf
     return columns;
 }
 
+/* The same columns as people know them. */
+static StateShown *shown_columns(const Aggregate *op, size_t n_columns, bool groups)
+{
+    StateShown *shown = arena_alloc(op->arena, (n_columns + 1) * sizeof *shown);
+
+    for (size_t i = 0; op->grouped && i < op->n_keys; i++) {
+        shown[i] = (StateShown){.name = op->base.step->keys[i].text};
+        if (i == op->window_key) {
+            shown[i] = (StateShown){.name = "window_start", .is_time = true};
+        }
+    }
+    if (groups) {
+        aggregate_show(op->layout, op->arena, shown + op->n_keys);
+    }
+    if (groups_leave(op)) {
+        shown[n_columns - 1].is_time = true;
+    }
+    return shown;
+}
+
 static Status open_state(Aggregate *op, DuckConn *conn, const StreamOperatorSpec *spec, Error *err)
 {
     const AggregateLayout *layout = op->layout;
@@ -224,12 +244,14 @@ static Status open_state(Aggregate *op, DuckConn *conn, const StreamOperatorSpec
 
     relations[0] = (StateRelation){.name = "groups", .n_keys = op->n_keys, .expires = expires};
     relations[0].columns = relation_columns(op, layout->columns, layout->n_columns, false, &relations[0].n_columns);
+    relations[0].shown = shown_columns(op, relations[0].n_columns, true);
     for (size_t i = 0; i < layout->n_sides; i++) {
         const AggregateSide *side = &layout->sides[i];
         StateRelation *relation = &relations[1 + i];
         *relation = (StateRelation){.name = arena_printf(op->arena, "values_%zu", i), .expires = expires};
         relation->n_keys = side->once ? 0 : op->n_keys + side->n_columns;
         relation->columns = relation_columns(op, side->values, side->n_columns, !side->once, &relation->n_columns);
+        relation->shown = shown_columns(op, relation->n_columns, false);
     }
     StateSpec state = {.checkpoint = spec->checkpoint,
                        .operator= spec->index,

@@ -183,13 +183,19 @@ static Status open_state(Distinct *op, DuckConn *conn, const StreamOperatorSpec 
     DuckColumnInfo *keys = arena_alloc(op->arena, (op->n_keys + 1) * sizeof *keys);
     const DuckColumnInfo uuids[] = {{"u", &TYPE_UUID}, {"expires", &TYPE_BIGINT}};
 
+    StateShown *shown = arena_alloc(op->arena, (op->n_keys + 1) * sizeof *shown);
+
     for (size_t i = 0; i < op->n_keys; i++) {
         keys[i] = (DuckColumnInfo){arena_printf(op->arena, "k%zu", i), key_type(op, i)};
+        shown[i].name = op->whole_rows               ? op->columns[i].name
+                        : spec->step->distinct_texts ? spec->step->distinct_texts[i]
+                                                     : NULL;
     }
     keys[op->n_keys] = uuids[1];
+    shown[op->n_keys].is_time = true;
     const StateRelation relations[N_RELATIONS] = {
-        [KEYS] = {.name = "keys", .columns = keys, .n_columns = op->n_keys + 1, .expires = expires},
-        [UUIDS] = {.name = "uuids", .columns = uuids, .n_columns = 2, .expires = expires},
+        [KEYS] = {.name = "keys", .columns = keys, .n_columns = op->n_keys + 1, .expires = expires, .shown = shown},
+        [UUIDS] = {.name = "uuids", .columns = uuids, .n_columns = 2, .expires = expires, .shown = shown},
     };
     const StateSpec state = {.checkpoint = spec->checkpoint,
                              .operator= spec->index,

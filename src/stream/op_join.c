@@ -404,23 +404,27 @@ static Status open_side(Join *op, size_t i, DuckConn *conn, Error *err)
 static StateRelation side_relation(const Join *op, const JoinSide *side)
 {
     DuckColumnInfo *columns = arena_alloc(op->arena, (side->n_columns + 3) * sizeof *columns);
+    StateShown *shown = arena_alloc(op->arena, (side->n_columns + 3) * sizeof *shown);
     size_t n = 0;
 
     if (side->tracked) {
         columns[n++] = (DuckColumnInfo){"freshet_row", &TYPE_BIGINT};
     }
     for (size_t i = 0; i < side->n_columns; i++) {
+        shown[n].name = side->columns[i].name;
         columns[n++] = (DuckColumnInfo){arena_printf(op->arena, "c%zu", i), side->columns[i].type};
     }
     if (side->tracked) {
         columns[n++] = (DuckColumnInfo){"matched", &TYPE_BIGINT};
     }
+    shown[n].is_time = true;
     columns[n++] = (DuckColumnInfo){"expires", &TYPE_BIGINT};
     return (StateRelation){.name = arena_printf(op->arena, "side%zu", (size_t)(side - op->sides)),
                            .columns = columns,
                            .n_columns = n,
                            .n_keys = side->tracked ? 1 : 0,
-                           .expires = "expires"};
+                           .expires = "expires",
+                           .shown = shown};
 }
 
 static Status open_state(Join *op, DuckConn *conn, const StreamOperatorSpec *spec, Error *err)

@@ -423,18 +423,24 @@ static Status open_state(Session *op, DuckConn *conn, const StreamOperatorSpec *
     const AggregateLayout *layout = op->layout;
     DuckColumnInfo *columns = arena_alloc(op->arena,
                                           (op->n_keys + 3 + layout->n_columns + layout->n_sides) * sizeof *columns);
-    StateRelation relation = {.name = "sessions", .columns = columns, .expires = op->evicts ? "end" : NULL};
+    StateShown *shown = arena_alloc(op->arena, (op->n_keys + 3 + layout->n_columns + layout->n_sides) * sizeof *shown);
+    StateRelation relation = {
+        .name = "sessions", .columns = columns, .expires = op->evicts ? "end" : NULL, .shown = shown};
     size_t n = 0;
 
     for (size_t i = 0; i < op->n_keys; i++) {
+        shown[n].name = op->base.step->keys[op->keys[i]].text;
         columns[n++] = layout->input[op->keys[i]];
     }
     if (op->n_keys == 0) {
         columns[n++] = (DuckColumnInfo){"g", &TINYINT};
     }
+    shown[n] = (StateShown){.name = "session_start", .is_time = true};
     columns[n++] = (DuckColumnInfo){"start", &BIGINT};
     relation.n_keys = n;
+    shown[n] = (StateShown){.name = "session_end", .is_time = true};
     columns[n++] = (DuckColumnInfo){"end", &BIGINT};
+    aggregate_show(layout, op->arena, shown + n);
     for (size_t i = 0; i < layout->n_columns; i++) {
         columns[n++] = layout->columns[i];
     }

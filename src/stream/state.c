@@ -60,6 +60,7 @@ static Status copy_relation(State *state, const StateSpec *spec, const StateRela
     table->n_keys = from->n_keys;
     table->expires = from->expires ? arena_strdup(state->arena, from->expires) : NULL;
     table->columns = arena_alloc(state->arena, (from->n_columns + 1) * sizeof *table->columns);
+    table->shown = arena_alloc(state->arena, (from->n_columns + 1) * sizeof *table->shown);
     table->files.expired = table->next.expired = table->expired = INT64_MIN;
     for (size_t i = 0; i < from->n_columns; i++) {
         const DuckType *homeless = state_type_homeless(from->columns[i].type);
@@ -68,6 +69,10 @@ static Status copy_relation(State *state, const StateSpec *spec, const StateRela
         }
         table->columns[i] = (DuckColumnInfo){.name = arena_strdup(state->arena, from->columns[i].name),
                                              .type = copy_type(from->columns[i].type, state->arena)};
+        if (from->shown && from->shown[i].name) {
+            table->shown[i].name = arena_strdup(state->arena, from->shown[i].name);
+        }
+        table->shown[i].is_time = from->shown && from->shown[i].is_time;
     }
     text_printf(&name, "%s.main.", state->database);
     text_append_sql_name(&name, table->name);
@@ -136,6 +141,12 @@ static json_t *describe_table(const StateTable *table)
         duck_type_sql(table->columns[i].type, &type);
         json_put_string(column, "name", table->columns[i].name, NULL);
         json_put_string(column, "type", text_str(&type), NULL);
+        if (table->shown[i].name) {
+            json_put_string(column, "shows", table->shown[i].name, NULL);
+        }
+        if (table->shown[i].is_time) {
+            json_put(column, "time", json_true());
+        }
         json_array_append_new(columns, column);
         text_free(&type);
     }
@@ -185,6 +196,27 @@ static void metadata_key(const State *state, Text *out)
     text_printf(out, "%s/metadata", state->folder);
 }
 
+/* Are both the same but for how columns are shown? */
+static bool same_meaning(const json_t *a, const json_t *b)
+{
+    json_t *both[] = {json_deep_copy(a), json_deep_copy(b)};
+
+    for (size_t i = 0; i < 2; i++) {
+        json_t *relations = json_object_get(both[i], "relations");
+        for (size_t k = 0; k < json_array_size(relations); k++) {
+            json_t *columns = json_object_get(json_array_get(relations, k), "columns");
+            for (size_t c = 0; c < json_array_size(columns); c++) {
+                json_object_del(json_array_get(columns, c), "shows");
+                json_object_del(json_array_get(columns, c), "time");
+            }
+        }
+    }
+    bool same = json_equal(both[0], both[1]);
+    json_decref(both[0]);
+    json_decref(both[1]);
+    return same;
+}
+
 static Status read_metadata(State *state, Error *err)
 {
     Text key = TEXT(4096), text = TEXT(METADATA_BYTES_MAX);
@@ -209,11 +241,11 @@ static Status read_metadata(State *state, Error *err)
         error_hint(err, "put the file back from a copy, or rebuild the table with --full-refresh");
         goto out;
     }
-    if (!json_equal(there, state->metadata)) {
+    if (!same_meaning(there, state->metadata)) {
         rc = changed(state, there, err);
         goto out;
     }
-    state->metadata_there = true;
+    state->metadata_there = json_equal(there, state->metadata);
 out:
     json_decref(there);
     text_free(&key);

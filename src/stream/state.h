@@ -32,6 +32,12 @@
 
 typedef struct State State;
 
+/* What a column is to people who look into the state (state_view.h). */
+typedef struct StateShown {
+    const char *name; /* "count(*)"; NULL: the column's own */
+    bool is_time;     /* a BIGINT of microseconds that is a moment */
+} StateShown;
+
 typedef struct StateRelation {
     const char *name;              /* "groups", "values": part of the table's and the files' names */
     const DuckColumnInfo *columns; /* `_batch` left out */
@@ -41,6 +47,7 @@ typedef struct StateRelation {
     /* The column, BIGINT microseconds, by which rows expire: a row leaves when expires <= the value given to
      * state_expire; NULL values never. NULL: rows do not expire. */
     const char *expires;
+    const StateShown *shown; /* one a column; NULL: as they are. Says nothing about what the state means */
 } StateRelation;
 
 typedef struct StateSpec {

@@ -165,13 +165,6 @@ Status state_files_parse(const State *state, const json_t *object, StateFiles *f
 
 /* ---- places ---- */
 
-/* Where DuckDB reads and writes files of this state: the store's own folder, or, where it has none, one of ours below
- * the temporary folder. */
-typedef struct Place {
-    Text folder;
-    bool spooled;
-} Place;
-
 static Status spool_folder(DuckConn *conn, Text *out, Error *err)
 {
     DuckResult *result = NULL;
@@ -193,11 +186,11 @@ out:
     return rc;
 }
 
-static Status place_init(Place *place, const State *state, DuckConn *conn, Error *err)
+Status state_place_init(StatePlace *place, const State *state, DuckConn *conn, Error *err)
 {
     Status rc = OK;
 
-    *place = (Place){.folder = TEXT(PATH_BYTES_MAX)};
+    *place = (StatePlace){.folder = TEXT(PATH_BYTES_MAX)};
     if (store_local_path(state->checkpoint, state->folder, &place->folder, NULL) != OK) {
         text_clear(&place->folder);
         TRY(spool_folder(conn, &place->folder, err));
@@ -207,7 +200,7 @@ out:
     return rc;
 }
 
-static void place_fini(Place *place)
+void state_place_fini(StatePlace *place)
 {
     if (place->spooled) {
         (void)file_remove_tree(text_str(&place->folder), NULL);
@@ -240,13 +233,12 @@ out:
     return rc;
 }
 
-/* Is the file what its commit named? */
-static Status verify(const State *state, const StateFile *file, Error *err)
+/* Is the file there, as long as its commit says? */
+static Status verify_size(const State *state, const StateFile *file, Error *err)
 {
     Text key = TEXT(PATH_BYTES_MAX);
     StoreInfo info = {0};
     Error local = ERROR_NONE;
-    int64_t crc = 0;
 
     key_of(state, file->name, &key);
     Status rc = store_info(state->checkpoint, text_str(&key), &info, &local);
@@ -256,9 +248,25 @@ static Status verify(const State *state, const StateFile *file, Error *err)
         *err = local;
     } else if (info.size != file->bytes) {
         rc = damaged(state, err, file->name, "has another size than its commit says");
-    } else if ((rc = checksum(state, text_str(&key), file->bytes, &crc, err)) == OK && crc != file->crc32) {
+    }
+    text_free(&key);
+    return rc;
+}
+
+/* Is the file what its commit named? */
+static Status verify(const State *state, const StateFile *file, Error *err)
+{
+    Text key = TEXT(PATH_BYTES_MAX);
+    int64_t crc = 0;
+    Status rc = OK;
+
+    TRY(verify_size(state, file, err));
+    key_of(state, file->name, &key);
+    TRY(checksum(state, text_str(&key), file->bytes, &crc, err));
+    if (crc != file->crc32) {
         rc = damaged(state, err, file->name, "is not what was written: its checksum differs");
     }
+out:
     text_free(&key);
     return rc;
 }
@@ -297,7 +305,8 @@ static void write_query(const StateTable *table, int64_t first, Text *sql)
                 table->gone, first);
 }
 
-static Status into_store(const State *state, const Place *place, const ParquetFile *file, const char *key, Error *err)
+static Status into_store(const State *state, const StatePlace *place, const ParquetFile *file, const char *key,
+                         Error *err)
 {
     Text bytes = TEXT((size_t)SPOOL_BYTES_MAX);
     Status rc = OK;
@@ -318,12 +327,12 @@ static Status write_file(State *state, DuckConn *conn, const StateTable *table, 
 {
     Arena *arena = arena_new();
     Text sql = TEXT(TEXT_SQL_MAX), key = TEXT(PATH_BYTES_MAX);
-    Place place = {0};
+    StatePlace place = {0};
     ParquetFile *written = NULL;
     size_t n = 0;
     Status rc = OK;
 
-    TRY(place_init(&place, state, conn, err));
+    TRY(state_place_init(&place, state, conn, err));
     TRY(store_mkdirs(state->checkpoint, state->folder, err));
     write_query(table, first, &sql);
     ParquetWrite write = {.query = text_str(&sql), .folder = text_str(&place.folder), .prefix = prefix};
@@ -344,7 +353,7 @@ out:
     if (rc != OK) {
         (void)error_context(err, "writing the state of %s", state->flow);
     }
-    place_fini(&place);
+    state_place_fini(&place);
     text_free(&sql);
     text_free(&key);
     arena_free(arena);
@@ -416,7 +425,7 @@ out:
 
 /* ---- loading ---- */
 
-static Status append_path(const State *state, const Place *place, const StateFile *file, Text *list, Error *err)
+static Status append_path(const State *state, const StatePlace *place, const StateFile *file, Text *list, Error *err)
 {
     Text path = TEXT(PATH_BYTES_MAX), key = TEXT(PATH_BYTES_MAX), bytes = TEXT((size_t)SPOOL_BYTES_MAX);
     Status rc = OK;
@@ -559,13 +568,13 @@ out:
 Status state_files_load(State *state, DuckConn *conn, StateTable *table, const StateFiles *files, Error *err)
 {
     Text snapshot = TEXT(TEXT_SQL_MAX), deltas = TEXT(TEXT_SQL_MAX);
-    Place place = {0};
+    StatePlace place = {0};
     Status rc = OK;
 
     if (files->n == 0) {
         return OK;
     }
-    TRY(place_init(&place, state, conn, err));
+    TRY(state_place_init(&place, state, conn, err));
     for (size_t i = 0; i < files->n; i++) {
         const StateFile *file = &files->items[i];
         bool whole = file->level == STATE_SNAPSHOT || table->n_keys == 0;
@@ -577,9 +586,64 @@ out:
     if (rc != OK) {
         (void)error_context(err, "loading the state of %s", state->flow);
     }
-    place_fini(&place);
+    state_place_fini(&place);
     text_free(&snapshot);
     text_free(&deltas);
+    return rc;
+}
+
+/* ---- looking ---- */
+
+/* The newest word of each key, as load_deltas takes it, but of all files at once: nothing is written. */
+static void append_newest(const StateTable *table, const char *paths, Text *sql)
+{
+    append_read(table, paths, sql);
+    if (table->n_keys == 0) {
+        return;
+    }
+    text_append(sql, " QUALIFY row_number() OVER (PARTITION BY ");
+    for (size_t i = 0; i < table->n_keys; i++) {
+        text_append(sql, i ? ", " : "");
+        text_append_sql_name(sql, table->columns[i].name);
+    }
+    text_append(sql, " ORDER BY \"" STATE_BATCH "\" DESC, \"" STATE_DELETED "\") = 1");
+}
+
+static void append_no_rows(const StateTable *table, Text *sql)
+{
+    text_append(sql, "SELECT ");
+    for (size_t i = 0; i < table->n_columns; i++) {
+        text_append(sql, "CAST(NULL AS ");
+        duck_type_sql(table->columns[i].type, sql);
+        text_append(sql, ") AS ");
+        text_append_sql_name(sql, table->columns[i].name);
+        text_append(sql, ", ");
+    }
+    text_append(sql, "CAST(NULL AS BIGINT) AS \"" STATE_BATCH "\" WHERE false");
+}
+
+Status state_files_select(const State *state, const StatePlace *place, const StateTable *table, const StateFiles *files,
+                          Text *sql, Error *err)
+{
+    Text paths = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    if (files->n == 0) {
+        append_no_rows(table, sql);
+        return OK;
+    }
+    for (size_t i = 0; i < files->n; i++) {
+        TRY(verify_size(state, &files->items[i], err));
+        TRY(append_path(state, place, &files->items[i], &paths, err));
+    }
+    text_append(sql, "SELECT ");
+    append_list(table, table->n_columns, sql);
+    text_append(sql, " FROM (");
+    append_newest(table, text_str(&paths), sql);
+    text_append_char(sql, ')');
+    append_alive(table, files->expired, "NOT \"" STATE_DELETED "\"", sql);
+out:
+    text_free(&paths);
     return rc;
 }
 

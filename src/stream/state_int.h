@@ -44,6 +44,7 @@ typedef struct StateFiles {
 typedef struct StateTable {
     char *name;
     DuckColumnInfo *columns; /* in the state's arena */
+    StateShown *shown;       /* one a column */
     size_t n_columns, n_keys;
     char *expires;
     char *table; /* qualified, quoted */
@@ -71,6 +72,13 @@ struct State {
     StateFigures figures;
 };
 
+/* Where DuckDB reads and writes files of a state: the store's own folder, or, where it has none, one of ours below the
+ * temporary folder, gone with state_place_fini. */
+typedef struct StatePlace {
+    Text folder;
+    bool spooled;
+} StatePlace;
+
 /* ---- state_type.c ---- */
 
 /* Can values of the type be brought back bit by bit? The innermost type that cannot, or NULL. */
@@ -90,6 +98,12 @@ json_t *state_files_json(const State *state, int64_t batch, bool next);
 Status state_files_parse(const State *state, const json_t *object, StateFiles *files, Error *err);
 /* Writes what changed in batch `batch` of table->next, which holds the files of the batch before. */
 Status state_files_write(State *state, DuckConn *conn, StateTable *table, int64_t batch, Error *err);
+Status state_place_init(StatePlace *place, const State *state, DuckConn *conn, Error *err);
+void state_place_fini(StatePlace *place); /* a zeroed one is fine */
+/* SELECT of the rows of a table that `files` hold, with its columns and _batch: for those who only look. Sizes are
+ * compared, checksums are not. The files have to stay as long as the SELECT is read. */
+Status state_files_select(const State *state, const StatePlace *place, const StateTable *table, const StateFiles *files,
+                          Text *sql, Error *err);
 /* Fills the empty working copy of a table from `files`, whose sizes and checksums are compared first. */
 Status state_files_load(State *state, DuckConn *conn, StateTable *table, const StateFiles *files, Error *err);
 

@@ -1,5 +1,6 @@
 #include "table/warehouse.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -410,6 +411,69 @@ Status warehouse_checkpoint(Warehouse *warehouse, const char *schema, const char
     *number = (int)n;
 out:
     store_unref(store);
+    text_free(&folder);
+    return rc;
+}
+
+/* The folder a registry file of flows names, with the highest number below it. */
+static Status newest_checkpoint(Warehouse *warehouse, const char *key, Text *out, Error *err)
+{
+    Text data = TEXT(REGISTRY_FILE_MAX);
+    JsonSource source = {.name = key};
+    Highest highest = {.number = -1};
+    json_t *object = NULL;
+    const char *folder = NULL;
+    Store *store = NULL;
+    Status rc = OK;
+
+    TRY(store_read(warehouse->store, key, REGISTRY_FILE_MAX, &data, NULL, err));
+    TRY(json_parse_object(text_str(&data), data.length, &source, &object, err));
+    TRY(json_get_string(object, "checkpoint", &folder, err));
+    TRY(store_open(folder, &store, err));
+    TRY(store_list(store, "", NULL, find_highest, &highest, err));
+    text_append(out, folder);
+    if (highest.number >= 0) { /* without: a folder that was given */
+        text_printf(out, "/%lld", (long long)highest.number);
+    }
+out:
+    store_unref(store);
+    json_decref(object);
+    text_free(&data);
+    return rc;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+Status warehouse_each_flow(Warehouse *warehouse, const char *schema, const char *table, WarehouseFlowCallback callback,
+                           void *context, Error *err)
+{
+    Names files = {.suffix = ".json"};
+    Text prefix = TEXT(4096), key = TEXT(4096), folder = TEXT(1 << 16);
+    Status rc = OK;
+
+    append_name(&prefix, schema, '.', table);
+    text_append_char(&prefix, '.');
+    TRY(store_list(warehouse->store, "_freshet/flows", NULL, collect, &files, err));
+    if (files.n > 1) {
+        qsort(files.names, files.n, sizeof *files.names, compare_names);
+    }
+    for (size_t i = 0; i < files.n; i++) {
+        if (!str_starts(files.names[i], text_str(&prefix))) {
+            continue;
+        }
+        text_clear(&key);
+        text_clear(&folder);
+        text_printf(&key, "_freshet/flows/%s.json", files.names[i]);
+        TRY(newest_checkpoint(warehouse, text_str(&key), &folder, err));
+        TRY(callback(context, files.names[i] + prefix.length, text_str(&folder), err));
+    }
+out:
+    names_free(&files);
+    text_free(&prefix);
+    text_free(&key);
     text_free(&folder);
     return rc;
 }

@@ -51,4 +51,10 @@ Status warehouse_each(Warehouse *warehouse, WarehouseCallback callback, void *co
 Status warehouse_checkpoint(Warehouse *warehouse, const char *schema, const char *table, const char *flow,
                             const char *custom, int wanted, Text *out, int *number, Error *err);
 
+/* The flows that have written into a table, in order of name, each with its newest checkpoint folder; nothing is
+ * written. A flow that is no longer declared is among them. */
+typedef Status (*WarehouseFlowCallback)(void *context, const char *flow, const char *checkpoint, Error *err);
+Status warehouse_each_flow(Warehouse *warehouse, const char *schema, const char *table, WarehouseFlowCallback callback,
+                           void *context, Error *err);
+
 #endif
