@@ -6,6 +6,7 @@
     lint         checks one table now
     spark        a SparkSession with Delta
     wait_until   waits for a condition with a deadline
+    tell         tell("40 kills survived") puts a line under "counted" at the end of the run, also when the test passes
 
 FRESHET names the program (build/freshet), FRESHET_SHARED the folder with the conformance harness (../shared).
 """
@@ -36,6 +37,23 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.spark)
+
+
+# ---- what tests counted ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tell(record_property):
+    return lambda line: record_property("counted", line)
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for word in ("passed", "failed") for report in terminalreporter.stats.get(word, ()) if report.when == "call"]
+    lines = [line for report in reports for name, line in report.user_properties if name == "counted"]
+    if lines:
+        terminalreporter.section("counted")
+        for line in sorted(lines):
+            terminalreporter.line(line)
 
 
 # ---- the program -------------------------------------------------------------------------------------------------

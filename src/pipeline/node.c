@@ -465,6 +465,7 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
     }
     TRY(node_target(pipeline, node, false, &target, err));
     spec.target_id = delta_table_uri(target);
+    spec.folder = warehouse_uri(pipeline->warehouse);
     TRY(open_leaves(pipeline, query, checkpoint, arena, &spec, err));
     TRY(open_sink(pipeline, node, query, conn, arena, &spec.sink, err));
     TRY(open_rejected(pipeline, node, query, &spec.rejected, err));

@@ -146,6 +146,21 @@ const char *store_uri(const Store *store)
     return store->uri;
 }
 
+const char *store_place_write(const char *place, const char *folder)
+{
+    size_t n = strlen(folder);
+    bool below = strncmp(place, folder, n) == 0 && place[n] == '/' && place[n + 1] != '\0';
+
+    return below ? place + n + 1 : place;
+}
+
+void store_place_read(const char *written, const char *folder, Text *out)
+{
+    bool below = written[0] != '/' && strstr(written, "://") == NULL;
+
+    text_printf(out, "%s%s%s", below ? folder : "", below ? "/" : "", written);
+}
+
 /* ---- the operations: keys are checked here, once for all stores */
 
 /* For functions that own nothing yet. */

@@ -52,6 +52,12 @@ void store_unref(Store *store); /* NULL is fine */
 /* The absolute path, or the memory:// URI; opens the same place again. */
 const char *store_uri(const Store *store);
 
+/* How a place is written into a file below `folder`, so that the folder can be moved with all that is in it: what is
+ * below the folder as the path from there, anything else as it is. The answer points into `place`. */
+const char *store_place_write(const char *place, const char *folder);
+/* Appends the place that was written. */
+void store_place_read(const char *written, const char *folder, Text *out);
+
 /* Sets *out to the whole content; more than `max` bytes is E_LIMIT, out->max is raised to `max`. `info` may be NULL. */
 Status store_read(Store *store, const char *key, size_t max, Text *out, StoreInfo *info, Error *err);
 /* Sets *out to exactly `n` bytes from `offset`. A file that ends before is E_IO; nothing is allocated for it. */

@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "stream/flow_int.h"
 
-enum { RETAIN_BATCHES = 100, REPLANS_MAX = 100 };
+enum { RETAIN_BATCHES = 100, REPLANS_MAX = 100, IDENTITY_MAX = 1 << 16 };
 static const int64_t RETRY_FIRST_US = 5 * 1000000LL, RETRY_MAX_US = 600 * 1000000LL;
 
 /* ---- open and close ---- */
@@ -67,7 +67,6 @@ static Flow *new_flow(const FlowSpec *spec)
     Flow *flow = mem_alloc(sizeof *flow);
 
     flow->name = mem_strdup(spec->name);
-    flow->target_id = mem_strdup(spec->target_id ? spec->target_id : "");
     flow->plan = spec->plan && spec->plan->n_steps > 0 ? spec->plan : NULL;
     flow->query = mem_strdup(flow->plan ? flow->plan->body : spec->query);
     flow->idle_ms = spec->idle_us / 1000;
@@ -90,22 +89,38 @@ static Flow *new_flow(const FlowSpec *spec)
     return flow;
 }
 
+/* "kind:place", or a place alone, as it is written into freshet.json. */
+static void append_identity(Text *out, const char *identity, const char *folder)
+{
+    size_t kind = strcspn(identity, ":/");
+
+    kind = identity[kind] == ':' ? kind + 1 : 0;
+    text_append_n(out, identity, kind);
+    text_append(out, folder != NULL ? store_place_write(identity + kind, folder) : identity + kind);
+}
+
 /* The sources become the flow's only when everything else worked; until then they are the spec's. */
 static Status bind_sources(Flow *flow, const FlowSpec *spec, Error *err)
 {
     char **names = mem_alloc((spec->n_inputs + 1) * sizeof *names);
+    Text target = TEXT(IDENTITY_MAX), place = TEXT(IDENTITY_MAX);
 
     for (size_t i = 0; i < spec->n_inputs; i++) {
-        Text identity = TEXT(65536);
-        spec->inputs[i].source->ops->identity(spec->inputs[i].source, &identity);
-        names[i] = text_take(&identity);
+        Text name = TEXT(IDENTITY_MAX);
+        text_clear(&place);
+        spec->inputs[i].source->ops->identity(spec->inputs[i].source, &place);
+        append_identity(&name, text_str(&place), spec->folder);
+        names[i] = text_take(&name);
     }
-    Status rc = checkpoint_bind(flow->checkpoint, flow->name, flow->target_id, (const char *const *)names,
+    append_identity(&target, spec->target_id != NULL ? spec->target_id : "", spec->folder);
+    Status rc = checkpoint_bind(flow->checkpoint, flow->name, text_str(&target), (const char *const *)names,
                                 spec->n_inputs, err);
     for (size_t i = 0; i < spec->n_inputs; i++) {
         mem_free(names[i]);
     }
     mem_free(names);
+    text_free(&target);
+    text_free(&place);
     return rc;
 }
 
@@ -194,7 +209,6 @@ void flow_close(Flow *flow)
     mem_free(flow->sides);
     mem_free(flow->rules);
     mem_free(flow->name);
-    mem_free(flow->target_id);
     mem_free(flow->query);
     mem_free(flow);
 }

@@ -70,7 +70,8 @@ typedef struct FlowSpec {
     StreamSink *sink;     /* owned by the flow from then on */
     StreamSink *rejected; /* takes the rows that steps set aside; owned as well; NULL: they are only counted */
     FlowTrigger trigger;
-    const char *target_id;       /* text that names the target in freshet.json */
+    const char *target_id;       /* the target's place, as freshet.json has it */
+    const char *folder;          /* what lies below it is named from there in freshet.json; NULL: nothing */
     int retain_batches;          /* 0: 100 */
     const char *const *settings; /* statements for the flow's connection: SET TimeZone = ... */
     size_t n_settings;

@@ -87,7 +87,7 @@ typedef struct Batch {
 } Batch;
 
 struct Flow {
-    char *name, *target_id, *query;
+    char *name, *query;
     Duck *duck;
     DuckConn *conn;
     Checkpoint *checkpoint;

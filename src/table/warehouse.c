@@ -125,7 +125,7 @@ static Status registered_location(Warehouse *warehouse, const char *key, Text *o
     }
     TRY(json_parse_object(text_str(&data), data.length, &source, &object, err));
     TRY(json_get_string(object, "location", &location, err));
-    text_append(out, location);
+    store_place_read(location, warehouse_uri(warehouse), out);
 out:
     if (rc != OK) {
         error_context(err, "%s/%s", warehouse_uri(warehouse), key);
@@ -194,7 +194,7 @@ static Status write_registry(Warehouse *warehouse, const char *key, const char *
     Text json = TEXT(REGISTRY_FILE_MAX), before = TEXT(1 << 16);
 
     text_append(&json, "{\"version\":1,\"location\":");
-    text_append_json_string(&json, location);
+    text_append_json_string(&json, store_place_write(location, warehouse_uri(warehouse)));
     text_append(&json, "}\n");
     rc = store_put_if_absent(warehouse->store, key, text_str(&json), json.length, err);
     if (rc != ERR_EXISTS) {
@@ -372,7 +372,7 @@ static Status register_flow(Warehouse *warehouse, const char *schema, const char
     text_append(&json, "{\"version\":1,\"flow\":");
     text_append_json_string(&json, flow);
     text_append(&json, ",\"checkpoint\":");
-    text_append_json_string(&json, folder);
+    text_append_json_string(&json, store_place_write(folder, warehouse_uri(warehouse)));
     text_append(&json, "}\n");
     if (store_read(warehouse->store, text_str(&key), REGISTRY_FILE_MAX, &before, NULL, NULL) != OK ||
         strcmp(text_str(&before), text_str(&json)) != 0) {

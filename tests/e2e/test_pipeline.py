@@ -70,6 +70,20 @@ def test_medallion_in_any_order(pipeline, landing, rows, warehouse, read_delta):
     assert "_rescued_data" in rows("SELECT * FROM bronze.events LIMIT 1")[0]
 
 
+def test_a_warehouse_can_be_moved(pipeline, landing, rows, warehouse, freshet, tmp_path):
+    """Tables, flows and their checkpoints are known by their place within the warehouse."""
+    landing("a.json", [{"id": 1, "kind": "x", "amount": 1.5}])
+    pipeline(medallion(landing.folder))
+    moved = tmp_path / "moved"
+    warehouse.rename(moved)
+    landing("b.json", [{"id": 2, "kind": "x", "amount": 4.0}])
+    freshet("run", tmp_path / "pipeline.sql", "--warehouse", moved, "--available-now", check=0)
+    moved.rename(warehouse)
+    assert rows("SELECT * FROM gold.by_kind") == [{"kind": "x", "n": 2, "total": 5.5}]
+    pipeline(medallion(landing.folder))
+    assert rows("SELECT id FROM silver.events ORDER BY id") == [{"id": 1}, {"id": 2}]
+
+
 def test_continuous_run_follows_and_stops_clean(pipeline, landing, rows, wait_until):
     landing("a.json", [{"id": 1, "kind": "x", "amount": 1.0}])
     process = pipeline.start(medallion(landing.folder), "--set", "freshet.trigger=100 ms", "--progress", "json")

@@ -13,7 +13,7 @@ PARTS = 2  # a shape is swept in so many tests, for the sake of parallel runs
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.timeout(1500)
-def test_killed_at_every_failpoint(freshet, read_delta, lint, tmp_path, shape, part):
+def test_killed_at_every_failpoint(freshet, read_delta, lint, tell, tmp_path, shape, part):
     scenario, counts = trace(freshet, shape, tmp_path / "trace")
     judge(scenario, read_delta, "undisturbed")
     kills = 0
@@ -34,10 +34,10 @@ def test_killed_at_every_failpoint(freshet, read_delta, lint, tmp_path, shape, p
         lint(*(scenario.warehouse / table for table in shape.tables))
         kills += deaths
         shutil.rmtree(folder)
-    print(f"{shape}, part {part + 1} of {PARTS}: {kills} kills survived")
+    tell(f"{shape}, part {part + 1} of {PARTS}: {kills} kills survived")
 
 
-def test_no_failpoint_is_left_out(freshet, tmp_path):
+def test_no_failpoint_is_left_out(freshet, tell, tmp_path):
     """What no shape passes is not tested."""
     passed = set()
     for shape in SHAPES:
@@ -45,5 +45,5 @@ def test_no_failpoint_is_left_out(freshet, tmp_path):
             passed |= names.keys()
     for number, name in enumerate(STATEMENTS):
         passed |= trace_statement(freshet, name, tmp_path / f"statement{number}").keys()
-    print(f"{len(passed)} of {len(all_failpoints())} failpoints are passed")
+    tell(f"{len(passed)} of {len(all_failpoints())} failpoints are passed")
     assert sorted(set(all_failpoints()) - passed) == []

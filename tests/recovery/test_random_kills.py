@@ -20,7 +20,7 @@ def chance():
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape.name in ("delta", "evolving")], ids=str)
-def test_random_kills(freshet, read_delta, lint, tmp_path, chance, shape):
+def test_random_kills(freshet, read_delta, lint, tell, tmp_path, chance, shape):
     scenario = shape.begin(tmp_path / "scenario")
     scenario.feed(1)
     for kill in range(KILLS // 2):
@@ -36,4 +36,4 @@ def test_random_kills(freshet, read_delta, lint, tmp_path, chance, shape):
     run_step(freshet, scenario, (), [])
     judge(scenario, read_delta, f"after {KILLS // 2} random kills")
     lint(*(scenario.warehouse / table for table in shape.tables))
-    print(f"{shape}: {KILLS // 2} random kills survived, {len(scenario.records)} records")
+    tell(f"{shape}: {KILLS // 2} random kills survived, {len(scenario.records)} records")
