@@ -47,6 +47,22 @@ static void append_rate(Text *out, double per_second)
     text_append(out, " rows/s");
 }
 
+/* " (30 late, 4 duplicate)" */
+static void append_reasons(Text *out, const FlowStatus *status)
+{
+    const char *separator = " (";
+
+    for (size_t i = 0; i < REASON_COUNT; i++) {
+        if (status->aside[i] > 0) {
+            text_append(out, separator);
+            text_append_count(out, status->aside[i]);
+            text_printf(out, " %s", STREAM_REASON_TEXTS[i]);
+            separator = ", ";
+        }
+    }
+    text_append_char(out, ')');
+}
+
 /* "batch 3, 1,234 rows in, 1,200 out, 34 dropped, version 3" */
 static void append_totals(Text *out, const PipelineFlowView *flow)
 {
@@ -68,6 +84,7 @@ static void append_totals(Text *out, const PipelineFlowView *flow)
         text_append(out, ", ");
         text_append_count(out, status->rows_dropped);
         text_append(out, " dropped");
+        append_reasons(out, status);
     }
     if (status->bad_rows > 0) {
         text_append(out, ", ");

@@ -105,6 +105,18 @@ out:
     return rc;
 }
 
+/* Does the node set rows aside at all? */
+static bool sets_aside(const Node *node, const NodeQuery *query)
+{
+    const SqlStatement *statement = node->target->statement;
+    bool does = query->plan->n_steps > 0;
+
+    for (size_t i = 0; i < statement->n_expectations; i++) {
+        does = does || statement->expectations[i].on_violation == SQL_VIOLATION_DROP;
+    }
+    return does;
+}
+
 /* <table>__rejected, when the node's query sets rows aside that are to be kept. */
 static Status open_rejected(Pipeline *pipeline, const Node *node, const NodeQuery *query, StreamSink **out, Error *err)
 {
@@ -115,7 +127,7 @@ static Status open_rejected(Pipeline *pipeline, const Node *node, const NodeQuer
     bool wanted = false, exists = false;
     Status rc = OK;
 
-    if (query->plan->n_steps == 0 || text == NULL || !str_parse_bool(text, &wanted) || !wanted) {
+    if (!sets_aside(node, query) || text == NULL || !str_parse_bool(text, &wanted) || !wanted) {
         goto out;
     }
     text_printf(&name, "%s__rejected", node->target->name);

@@ -29,8 +29,9 @@ const PropertySpec PROPERTIES[PROPERTY_COUNT] = {
      "Rows whose event time lies further than this ahead of the batch's time are set aside and counted, so that one "
      "wrong clock cannot close every window."},
     {PROPERTY_KEEP_REJECTED, "freshet.keepRejected", NULL, "true or false", "false", true, false,
-     "Keeps the rows that a query with WATERMARK sets aside, late ones and those too far ahead, in <table>__rejected: "
-     "reason, row as JSON, batch and watermark."},
+     "Keeps the rows that a query sets aside in <table>__rejected: reason (late, no event time, far ahead, duplicate, "
+     "evicted, or expectation and its name), row as JSON, batch and watermark. Costs a second pass over what a step "
+     "reads."},
     {PROPERTY_RETAIN_BATCHES, "freshet.state.retainBatches", NULL, "a number from 2", "100", true, false,
      "How many batches of offsets, commits and state the checkpoint keeps."},
     {PROPERTY_FSYNC, "freshet.fsync", NULL, "true or false", "true", true, true,

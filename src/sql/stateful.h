@@ -108,6 +108,7 @@ typedef struct SqlStep {
     SqlAggregate *aggregates;
     size_t n_aggregates;
     size_t n_arguments, n_filters;
+    const char *const *input_texts; /* what k0.., a0.. are, for people; NULL for one that is of no interest */
     bool watermarked; /* late rows are set aside and state is evicted: some key, or t0, carries the watermark */
 
     /* DISTINCT. Where the query does not name its columns, d0 is the row as a whole, a struct. */

@@ -473,6 +473,26 @@ static Status check_mode(const Aggregation *a, bool watermarked, bool session, E
         err, "in append mode a group is written when it is complete, and without a watermark it never is");
 }
 
+/* The columns of the input in the user's words. */
+static Status print_inputs(const Aggregation *a, SqlStep *step, Error *err)
+{
+    const Key *keys = a->keys.items;
+    size_t n_keys = a->keys.count - (a->sets ? 1 : 0), n = json_array_size(a->arguments);
+    const char **texts = arena_alloc(a->p->plan->arena, (a->keys.count + n + 1) * sizeof *texts);
+    Text text = TEXT(SQL_TEXT_MAX);
+    Status rc = OK;
+
+    for (size_t i = 0; i < n_keys + n; i++) {
+        text_clear(&text);
+        TRY(print_plain(a, i < n_keys ? keys[i].input : json_array_get(a->arguments, i - n_keys), &text, err));
+        texts[i < n_keys ? i : a->keys.count + i - n_keys] = arena_strdup(a->p->plan->arena, text_str(&text));
+    }
+    step->input_texts = texts;
+out:
+    text_free(&text);
+    return rc;
+}
+
 static Status make_step(Aggregation *a, const JoinPlan *join, Error *err)
 {
     Planner *p = a->p;
@@ -501,6 +521,7 @@ static Status make_step(Aggregation *a, const JoinPlan *join, Error *err)
     }
     TRY(check_mode(a, made.watermarked, a->gap != NULL, err));
     TRY(print_input(a, join, &made.input, err));
+    TRY(print_inputs(a, &made, err));
     TRY(print_title(a, &title, &fingerprint, err));
     SqlStep *step = planner_add_step(p, a->gap ? SQL_STEP_SESSION : SQL_STEP_AGGREGATE);
     made.kind = step->kind;

@@ -539,3 +539,35 @@ void aggregate_show(const AggregateLayout *layout, Arena *arena, StateShown *out
         }
     }
 }
+
+/* NULL: the column is not shown. */
+static const char *input_name(const AggregateLayout *layout, size_t i)
+{
+    const SqlStep *step = layout->step;
+
+    if (!step->input_texts) {
+        return layout->input[i].name;
+    }
+    return i < step->n_keys + step->n_arguments ? step->input_texts[i] : NULL;
+}
+
+void aggregate_append_row(const AggregateLayout *layout, Text *out)
+{
+    const char *separator = "to_json({";
+
+    for (size_t i = 0; i < layout->n_input; i++) {
+        const char *name = input_name(layout, i);
+        bool shown = name != NULL;
+        for (size_t k = 0; shown && k < i; k++) {
+            const char *before = input_name(layout, k);
+            shown = !before || !str_ieq(before, name);
+        }
+        if (shown) {
+            text_append(out, separator);
+            text_append_sql_string(out, name);
+            text_printf(out, ": %s", layout->input[i].name);
+            separator = ", ";
+        }
+    }
+    text_append(out, separator[0] == ',' ? "})" : "'{}'::JSON");
+}

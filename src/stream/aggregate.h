@@ -63,6 +63,9 @@ Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDisti
 /* What s0.. are to people: the calls. `out` has room for n_columns. */
 void aggregate_show(const AggregateLayout *layout, Arena *arena, StateShown *out);
 
+/* "to_json({'product': k1, ...})": a row of the input as people know it. */
+void aggregate_append_row(const AggregateLayout *layout, Text *out);
+
 /* ", <partial> AS s0, ..." over the columns of the input. DISTINCT ones: as over no rows. */
 void aggregate_append_partials(const AggregateLayout *layout, Text *out);
 /* ", <partial> AS s3, ..." of the recipes that follow a side, over its columns; nothing when no recipe does. */

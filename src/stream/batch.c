@@ -211,8 +211,23 @@ static void count_input(Flow *flow)
         batch->rows_in += reader->rows;
         batch->bad_rows += reader->bad_rows;
     }
-    batch->rows_dropped = flow->kept.failed;
+    memset(batch->aside, 0, sizeof batch->aside);
+    batch->aside[REASON_EXPECTATION] = flow->kept.failed;
     steps_count(flow);
+}
+
+/* Rows that expectations drop, where they are to be kept. */
+static Status keep_dropped(Flow *flow, Error *err)
+{
+    Text query = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    if (rejected_keeps_output(flow)) {
+        plan_query_statement(flow, &query);
+        rc = rejected_keep_output(flow, text_str(&query), err);
+    }
+    text_free(&query);
+    return rc;
 }
 
 static Status step_write(Flow *flow, bool unlimited, Error *err)
@@ -226,10 +241,12 @@ static Status step_write(Flow *flow, bool unlimited, Error *err)
     TRY(plan_set_time(flow, batch->time_ms, err));
     reset_counters(flow);
     batch->next_watermark_ms = batch->watermark_ms;
+    TRY(rejected_begin(flow, err));
     if (flow->plan) {
         TRY(steps_run(flow, err));
     }
-    TRY(steps_write_rejected(flow, err));
+    TRY(keep_dropped(flow, err));
+    TRY(rejected_write(flow, err));
     plan_statement(flow, &query);
     facts(flow, &json);
     text_append_char(&json, '}');

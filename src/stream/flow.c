@@ -241,7 +241,7 @@ Status flow_prepare(Flow *flow, bool *ready, Error *err)
     TRY(flow_plan(flow, ready, &columns, &n, err));
     if (*ready && !flow->prepared) {
         TRY(flow->sink->ops->prepare(flow->sink, flow->conn, columns, n, err));
-        TRY(steps_prepare_rejected(flow, err));
+        TRY(rejected_prepare(flow, err));
         flow->prepared = true;
     }
 out:

@@ -8,6 +8,7 @@
 
 #include "sql/query.h"
 #include "sql/stateful.h"
+#include "stream/reason.h"
 #include "stream/sink.h"
 #include "stream/source.h"
 
@@ -109,7 +110,8 @@ void flow_stop(Flow *flow, bool abandon);
 
 /* For the display; any thread, values of the last finished batch and the running one. */
 typedef struct FlowStatus {
-    int64_t batch, rows_in, rows_out, rows_dropped, batches, version;
+    int64_t batch, rows_in, rows_out, batches, version;
+    int64_t rows_dropped, aside[REASON_COUNT]; /* together, and by reason */
     int64_t files_outstanding, bytes_outstanding;
     double input_rows_per_second, processed_rows_per_second, batch_progress; /* batch_progress 0..1, -1 idle */
     int64_t bad_rows;

@@ -11,6 +11,7 @@
 #include "stream/checkpoint.h"
 #include "stream/flow.h"
 #include "stream/operator.h"
+#include "stream/reason.h"
 #include "stream/recovery.h"
 #include "stream/watermark.h"
 
@@ -81,8 +82,8 @@ typedef struct Batch {
     bool replan;   /* a schema grew: plan anew before going on */
     json_t *conf;  /* of offsets/N */
     json_t *state; /* files of the state it leaves, by step */
-    int64_t rows_in, rows_dropped, bad_rows, files, bytes;
-    int64_t rows_ahead; /* event time too far ahead; among those dropped */
+    int64_t rows_in, bad_rows, files, bytes;
+    int64_t aside[REASON_COUNT]; /* rows that are not in the result, by reason */
     StreamSinkResult result;
 } Batch;
 
@@ -152,8 +153,9 @@ typedef enum FlowStop { FLOW_GOES_ON, FLOW_FINISHES, FLOW_ABANDONS } FlowStop;
  * yet. */
 Status plan_make(Flow *flow, bool *ready, Error *err);
 void plan_clear(Flow *flow);
-/* The statement of the batch at hand: its relations, then the body. */
+/* The statement of the batch at hand: its relations, then the body. And that of the query, without its expectations. */
 void plan_statement(const Flow *flow, Text *out);
+void plan_query_statement(const Flow *flow, Text *out);
 /* Makes current_timestamp and its kin the batch's time. */
 Status plan_set_time(Flow *flow, int64_t time_ms, Error *err);
 
@@ -175,11 +177,7 @@ Status steps_load(Flow *flow, Error *err);
 Status steps_want_batch(Flow *flow, bool *out, Error *err);
 /* The batch at hand through all steps, its state saved: then the body can be read, and the facts are known. */
 Status steps_run(Flow *flow, Error *err);
-/* Makes the table of rejected rows ready, and writes those of the batch at hand: before its own rows, with a txn of
- * their own, so that a batch that runs again finds them there. */
-Status steps_prepare_rejected(Flow *flow, Error *err);
-Status steps_write_rejected(Flow *flow, Error *err);
-/* Adds what the steps set aside to the batch's figures. */
+/* Adds what the steps set aside to batch->aside. */
 void steps_count(Flow *flow);
 /* ,"observed":[...],"state":{...} */
 void steps_facts(const Flow *flow, Text *out);
@@ -189,6 +187,19 @@ void steps_settle(Flow *flow);
 Status steps_purge(Flow *flow, Error *err);
 /* Reads the states of the batches `from`..`to` back, so that their files stay. */
 Status steps_keep(Flow *flow, int64_t from, int64_t to, Error *err);
+
+/* ---- rejected.c: rows set aside, kept where flow->rejected is there ---- */
+
+#define REJECTED "temp.freshet_rejected" /* of the batch at hand: reason VARCHAR, row JSON */
+
+Status rejected_prepare(Flow *flow, Error *err); /* the table is made ready */
+Status rejected_begin(Flow *flow, Error *err);   /* of a batch: no rows yet */
+/* Do expectations drop rows that are to be kept? Then the body reads rejected_output(), which
+ * rejected_keep_output lays down from `query`, the statement of the flow's query. */
+bool rejected_keeps_output(const Flow *flow);
+const char *rejected_output(void);
+Status rejected_keep_output(Flow *flow, const char *query, Error *err);
+Status rejected_write(Flow *flow, Error *err);
 
 /* ---- batch.c: the micro-batch ---- */
 

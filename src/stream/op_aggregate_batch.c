@@ -96,10 +96,10 @@ Status groups_hand_over_rejected(Aggregate *op, DuckConn *conn, const StreamOper
     }
     const KeyColumn *key = &op->keys[groups_leave(op) ? op->closer : op->window_key];
     snprintf(time, sizeof time, key->type->id == DUCK_STRUCT ? "epoch_us(%s.\"end\")" : "epoch_us(%s)", key->name);
-    text_printf(&sql,
-                "INSERT INTO %s SELECT CASE WHEN %s IS NULL THEN 'no event time' ELSE 'late' END, to_json(i) "
-                "FROM %s i WHERE ",
-                batch->rejected, time, op->input);
+    text_printf(&sql, "INSERT INTO %s SELECT CASE WHEN %s IS NULL THEN '%s' ELSE '%s' END, ", batch->rejected, time,
+                STREAM_REASON_TEXTS[REASON_NO_TIME], STREAM_REASON_TEXTS[REASON_LATE]);
+    aggregate_append_row(op->layout, &sql);
+    text_printf(&sql, " FROM %s i WHERE ", op->input);
     text_append(&sql, figures->rows_null_time > 0 ? time : "false");
     text_append(&sql, figures->rows_null_time > 0 ? " IS NULL" : "");
     if (figures->rows_late > 0) {

@@ -5,6 +5,7 @@
 #include "stream/aggregate.h"
 #include "stream/op_text.h"
 #include "stream/operator.h"
+#include "stream/reason.h"
 #include "stream/window.h"
 
 enum { NO_KEY = SIZE_MAX };

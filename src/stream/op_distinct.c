@@ -329,6 +329,29 @@ out:
     return rc;
 }
 
+/* What of the staged input is not among the rows that go on, each as often as it was there. */
+static Status reject_duplicates(Distinct *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    op_input_append_rejected(&op->input, batch, REASON_DUPLICATE, &sql);
+    text_append(&sql, " FROM (SELECT *, row_number() OVER (PARTITION BY ");
+    append_output(op, false, &sql);
+    text_printf(&sql, ") AS freshet_copy FROM temp.\"%s\" WHERE ", op->input.staged);
+    op_input_append_in_time(&op->input, batch, &sql);
+    text_printf(&sql, ") AS s WHERE freshet_copy > 1 OR NOT EXISTS (SELECT 1 FROM temp.\"%s\" AS f WHERE ", op->found);
+    for (size_t i = 0; i < op->n_out; i++) {
+        text_append(&sql, i ? " AND s." : "s.");
+        text_append_sql_name(&sql, op->columns[i].name);
+        text_append(&sql, " IS NOT DISTINCT FROM f.");
+        text_append_sql_name(&sql, op->columns[i].name);
+    }
+    text_append_char(&sql, ')');
+    Status rc = duck_exec(conn, text_str(&sql), err);
+    text_free(&sql);
+    return rc;
+}
+
 static Status remember(Distinct *op, DuckConn *conn, int64_t batch, int64_t *added, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
@@ -383,6 +406,10 @@ static Status distinct_run(StreamOperator *base, DuckConn *conn, const StreamOpe
     TRY(keep_first(op, conn, err));
     TRY(remember(op, conn, batch->batch, &figures.rows_out, err));
     figures.rows_duplicate = rows - figures.rows_out;
+    if (batch->rejected && figures.rows_duplicate > 0) {
+        TRY(reject_duplicates(op, conn, batch, err));
+    }
+    TRY(op_input_drop(&op->input, conn, batch, err));
     TRY(distinct_expire(op, conn, batch->evict_us, &figures.rows_evicted, err));
     base->figures = figures;
 out:

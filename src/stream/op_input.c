@@ -68,26 +68,59 @@ out:
     return rc;
 }
 
-/* Adds the late rows of the staged input to the rejected ones. */
-static Status reject_late(const OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+void op_input_append_rejected(const OpInput *input, const StreamOperatorBatch *batch, StreamReason reason, Text *sql)
+{
+    text_printf(sql, "INSERT INTO %s SELECT '%s', to_json(struct_pack(", batch->rejected, STREAM_REASON_TEXTS[reason]);
+    for (size_t i = 0; i < input->n_shown; i++) {
+        text_append(sql, i ? ", " : "");
+        text_append_sql_name(sql, input->shown[i].name);
+        text_append(sql, " := ");
+        text_append_sql_name(sql, input->shown[i].name);
+    }
+    text_append(sql, "))");
+}
+
+/* Adds the rows of the staged input for which the condition holds to the rejected ones. */
+static Status reject(const OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, StreamReason reason,
+                     const char *condition, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
 
-    text_printf(&sql, "INSERT INTO %s SELECT 'late', to_json(struct_pack(", batch->rejected);
-    for (size_t i = 0; i < input->n_shown; i++) {
-        text_append(&sql, i ? ", " : "");
-        text_append_sql_name(&sql, input->shown[i].name);
-        text_append(&sql, " := ");
-        text_append_sql_name(&sql, input->shown[i].name);
-    }
-    text_append(&sql, ")) FROM ");
+    op_input_append_rejected(input, batch, reason, &sql);
+    text_append(&sql, " FROM temp.");
     text_append_sql_name(&sql, input->staged);
-    text_append(&sql, " WHERE NOT (");
-    append_in_time(input, batch->late_us, &sql);
-    text_append(&sql, ")");
+    text_printf(&sql, " WHERE %s", condition);
     Status rc = duck_exec(conn, text_str(&sql), err);
     text_free(&sql);
     return rc;
+}
+
+/* Late rows, and those without event time where they are left out. */
+static Status reject_untimely(const OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+{
+    Text condition = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    if (input->counter->failed > 0) {
+        text_append(&condition, "NOT (");
+        append_in_time(input, batch->late_us, &condition);
+        text_append_char(&condition, ')');
+        TRY(reject(input, conn, batch, REASON_LATE, text_str(&condition), err));
+    }
+    if (input->needs_time) {
+        text_clear(&condition);
+        text_append_sql_name(&condition, input->event_time);
+        text_append(&condition, " IS NULL");
+        TRY(reject(input, conn, batch, REASON_NO_TIME, text_str(&condition), err));
+    }
+out:
+    text_free(&condition);
+    return rc;
+}
+
+void op_input_append_in_time(const OpInput *input, const StreamOperatorBatch *batch, Text *sql)
+{
+    append_in_time(input, batch->late_us, sql);
 }
 
 Status op_input_end(OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, int64_t *rows, int64_t *late,
@@ -96,13 +129,15 @@ Status op_input_end(OpInput *input, DuckConn *conn, const StreamOperatorBatch *b
     Status rc = OK;
 
     if (batch->rejected) {
-        if (input->counter->failed > 0) {
-            TRY(reject_late(input, conn, batch, err));
-        }
-        TRY(duck_execf(conn, err, "DROP TABLE IF EXISTS temp.\"%s\"", input->staged));
+        TRY(reject_untimely(input, conn, batch, err));
     }
     *rows = input->counter->passed;
     *late = input->counter->failed;
 out:
     return rc;
+}
+
+Status op_input_drop(const OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+{
+    return batch->rejected ? duck_execf(conn, err, "DROP TABLE IF EXISTS temp.\"%s\"", input->staged) : OK;
 }

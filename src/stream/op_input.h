@@ -3,10 +3,12 @@
  *
  *   op_input_begin   gives the rows that count, as a relation to stand after FROM
  *   ...              one statement reads it, once
- *   op_input_end     gives what was seen meanwhile, and adds the late rows to the batch's table of rejected ones
+ *   op_input_end     gives what was seen meanwhile, and adds late rows, and those that lack an event time, to the batch's
+ *                    table of rejected ones
+ *   op_input_drop    the input is not looked at any more
  *
- * The rows go by once, so they are counted while they do (freshet_count); only where late rows are kept the input is laid
- * down in a temporary table first.
+ * The rows go by once, so they are counted while they do (freshet_count); only where rejected rows are kept the input is
+ * laid down first, in the temporary table `staged`.
  */
 #ifndef FRESHET_STREAM_OP_INPUT_H
 #define FRESHET_STREAM_OP_INPUT_H
@@ -14,6 +16,7 @@
 #include "base/text.h"
 #include "duck/function.h"
 #include "stream/operator.h"
+#include "stream/reason.h"
 
 typedef struct OpInput {
     const char *select;          /* borrowed */
@@ -34,5 +37,11 @@ void op_input_fini(OpInput *input); /* a zeroed one is fine */
 Status op_input_begin(OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Text *relation, Error *err);
 Status op_input_end(OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, int64_t *rows, int64_t *late,
                     Error *err);
+Status op_input_drop(const OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Error *err);
+
+/* "INSERT INTO <rejected> SELECT <reason>, <the row as JSON>", to be followed by FROM something with the columns that are
+ * shown; and the condition for a row not to be late. */
+void op_input_append_rejected(const OpInput *input, const StreamOperatorBatch *batch, StreamReason reason, Text *sql);
+void op_input_append_in_time(const OpInput *input, const StreamOperatorBatch *batch, Text *sql);
 
 #endif

@@ -36,6 +36,7 @@
 
 #include "base/mem.h"
 #include "stream/op_input.h"
+#include "stream/op_text.h"
 
 enum { ROW_BITS = 32 }; /* of freshet_row count within the batch */
 
@@ -182,6 +183,7 @@ static Status arrive(const Join *op, JoinSide *side, DuckConn *conn, const Strea
     text_printf(&sql, ", %" PRId64 " FROM %s", batch->batch, text_str(&relation));
     TRY(duck_exec_changed(conn, text_str(&sql), &stored, err));
     TRY(op_input_end(&side->input, conn, batch, &rows, &late, err));
+    TRY(op_input_drop(&side->input, conn, batch, err));
     figures->rows_late += late;
     figures->rows_null_time += rows - stored;
 out:
@@ -241,10 +243,37 @@ out:
     return rc;
 }
 
-static Status leave(const Join *op, size_t i, DuckConn *conn, int64_t evict_us, int64_t *evicted, Error *err)
+/* Of what has left a side that is output once: rows that never were. */
+static Status count_unmatched(const JoinSide *side, DuckConn *conn, const StreamOperatorBatch *batch, int64_t *n,
+                              Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    text_printf(&sql, "SELECT count(*) FROM temp.\"%s_left\" WHERE matched IS NULL", side->prefix);
+    TRY(op_ask(conn, text_str(&sql), n, 1, err));
+    if (batch->rejected && *n > 0) {
+        text_clear(&sql);
+        op_input_append_rejected(&side->input, batch, REASON_EVICTED, &sql);
+        text_printf(&sql, " FROM (SELECT * FROM temp.\"%s_left\" WHERE matched IS NULL) AS s(freshet_row",
+                    side->prefix);
+        for (size_t i = 0; i < side->n_columns; i++) {
+            text_append(&sql, ", ");
+            text_append_sql_name(&sql, side->columns[i].name);
+        }
+        text_append_char(&sql, ')');
+        TRY(duck_exec(conn, text_str(&sql), err));
+    }
+out:
+    text_free(&sql);
+    return rc;
+}
+
+static Status leave(const Join *op, size_t i, DuckConn *conn, const StreamOperatorBatch *batch,
+                    StreamOperatorFigures *figures, Error *err)
 {
     const JoinSide *side = &op->sides[i];
-    int64_t n = 0;
+    int64_t evict_us = batch->evict_us, n = 0, unmatched = 0;
     Status rc = OK;
 
     if (!side->plan->bounded || evict_us == INT64_MIN) {
@@ -253,7 +282,11 @@ static Status leave(const Join *op, size_t i, DuckConn *conn, int64_t evict_us, 
     TRY(duck_execf(conn, err, "INSERT INTO temp.\"%s_left\" SELECT * FROM %s WHERE expires <= %" PRId64, side->prefix,
                    side_table(op, side), evict_us));
     TRY(state_expire(op->base.state, conn, i, evict_us, &n, err));
-    *evicted += n;
+    figures->rows_evicted += n;
+    if (side->plan->once && n > 0) {
+        TRY(count_unmatched(side, conn, batch, &unmatched, err));
+        figures->rows_unmatched += unmatched;
+    }
 out:
     return rc;
 }
@@ -274,7 +307,7 @@ static Status join_run(StreamOperator *base, DuckConn *conn, const StreamOperato
         }
     }
     for (size_t i = 0; i < op->n_sides; i++) {
-        TRY(leave(op, i, conn, batch->evict_us, &figures.rows_evicted, err));
+        TRY(leave(op, i, conn, batch, &figures, err));
     }
     base->figures = figures;
 out:

@@ -22,6 +22,7 @@
 #include "stream/aggregate.h"
 #include "stream/op_text.h"
 #include "stream/operator.h"
+#include "stream/reason.h"
 
 typedef struct Session {
     StreamOperator base;
@@ -149,14 +150,10 @@ static Status set_aside(Session *op, DuckConn *conn, const StreamOperatorBatch *
     op->base.figures.rows_late = numbers[1];
     if (batch->rejected && numbers[0] + numbers[1] > 0) {
         text_clear(&sql);
-        text_printf(&sql,
-                    "INSERT INTO %s SELECT reason, to_json(r) FROM (SELECT CASE WHEN " TIMED " THEN 'late' ELSE "
-                    "'no event time' END AS reason, struct_pack(",
-                    batch->rejected);
-        for (size_t i = 0; i < op->layout->n_input; i++) {
-            text_printf(&sql, "%s%s := %s", i ? ", " : "", op->layout->input[i].name, op->layout->input[i].name);
-        }
-        text_printf(&sql, ") AS r FROM %s WHERE NOT " TIMED " OR %s)", op->rows, text_str(&late));
+        text_printf(&sql, "INSERT INTO %s SELECT CASE WHEN " TIMED " THEN '%s' ELSE '%s' END, ", batch->rejected,
+                    STREAM_REASON_TEXTS[REASON_LATE], STREAM_REASON_TEXTS[REASON_NO_TIME]);
+        aggregate_append_row(op->layout, &sql);
+        text_printf(&sql, " FROM %s WHERE NOT " TIMED " OR %s", op->rows, text_str(&late));
         TRY(duck_exec(conn, text_str(&sql), err));
     }
 out:

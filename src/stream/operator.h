@@ -40,6 +40,7 @@ typedef struct StreamOperatorFigures {
     int64_t rows_duplicate; /* numDroppedDuplicateRows */
     int64_t rows_null_time; /* rows whose event time is null, where that leaves them out */
     int64_t rows_evicted;   /* state rows that left because of time */
+    int64_t rows_unmatched; /* of these, rows that would have been put out had a partner come */
     int64_t rows_out;
 } StreamOperatorFigures;
 

@@ -212,7 +212,7 @@ static void make_body(Flow *flow)
                     flow->rules[i].condition);
         append_flag(out, i);
     }
-    text_printf(out, " FROM (%s\n))", flow->query);
+    text_printf(out, " FROM (%s\n))", rejected_keeps_output(flow) ? rejected_output() : flow->query);
     append_where(flow, out);
 }
 
@@ -226,7 +226,8 @@ static void append_relation(Text *out, bool *any, const char *placeholder, const
     *any = true;
 }
 
-void plan_statement(const Flow *flow, Text *out)
+/* The relations of the batch, for what follows. */
+static void append_relations(const Flow *flow, Text *out)
 {
     bool any = false;
 
@@ -239,7 +240,20 @@ void plan_statement(const Flow *flow, Text *out)
         append_relation(out, &any, flow->sides[i].placeholder, flow->sides[i].relation.sql);
     }
     text_append(out, any ? "\n" : "");
+}
+
+void plan_statement(const Flow *flow, Text *out)
+{
+    if (!rejected_keeps_output(flow)) {
+        append_relations(flow, out);
+    }
     text_append_n(out, flow->body.data, flow->body.length);
+}
+
+void plan_query_statement(const Flow *flow, Text *out)
+{
+    append_relations(flow, out);
+    text_printf(out, "SELECT * FROM (%s\n)", flow->query);
 }
 
 Status plan_make(Flow *flow, bool *ready, Error *err)

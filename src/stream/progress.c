@@ -133,6 +133,15 @@ static void append_expectations(const Flow *flow, Text *out)
     text_append(out, "]");
 }
 
+static void append_aside(const Batch *batch, Text *out)
+{
+    text_append(out, ",\"rowsSetAside\":{");
+    for (size_t i = 0; i < REASON_COUNT; i++) {
+        text_printf(out, "%s\"%s\":%lld", i ? "," : "", STREAM_REASON_TEXTS[i], (long long)batch->aside[i]);
+    }
+    text_append_char(out, '}');
+}
+
 static void append_ours(const Flow *flow, bool idle, Text *out)
 {
     const Batch *batch = &flow->batch;
@@ -151,8 +160,11 @@ static void append_ours(const Flow *flow, bool idle, Text *out)
     if (!idle && batch->bad_rows > 0) {
         text_printf(out, ",\"numBadRows\":%lld", (long long)batch->bad_rows);
     }
-    if (!idle && batch->rows_ahead > 0) {
-        text_printf(out, ",\"numRowsTooFarAhead\":%lld", (long long)batch->rows_ahead);
+    if (!idle && batch->aside[REASON_AHEAD] > 0) {
+        text_printf(out, ",\"numRowsTooFarAhead\":%lld", (long long)batch->aside[REASON_AHEAD]);
+    }
+    if (!idle && (flow->plan || flow->n_rules > 0)) {
+        append_aside(batch, out);
     }
     if (!idle && flow->n_rules > 0) {
         append_expectations(flow, out);
@@ -217,11 +229,12 @@ static void append_operators(const Flow *flow, bool idle, Text *out)
         text_printf(out,
                     "%s{\"operatorName\":\"%s\",\"numRowsTotal\":%lld,\"numRowsUpdated\":%lld,\"numRowsRemoved\":%lld,"
                     "\"memoryUsedBytes\":%lld,\"numRowsDroppedByWatermark\":%lld,\"customMetrics\":{"
-                    "\"numDroppedDuplicateRows\":%lld,\"numRowsWithoutEventTime\":%lld,\"numRowsEvicted\":%lld}}",
+                    "\"numDroppedDuplicateRows\":%lld,\"numRowsWithoutEventTime\":%lld,\"numRowsEvicted\":%lld,"
+                    "\"numRowsWithoutPartner\":%lld}}",
                     i ? "," : "", op->ops->name, (long long)state.rows, (long long)state.rows_updated,
                     (long long)state.rows_removed, (long long)state.bytes, (long long)figures.rows_late,
                     (long long)figures.rows_duplicate, (long long)figures.rows_null_time,
-                    (long long)figures.rows_evicted);
+                    (long long)figures.rows_evicted, (long long)figures.rows_unmatched);
     }
     text_append(out, "]");
 }
@@ -266,7 +279,10 @@ void progress_status(Flow *flow)
     status->batches++;
     status->rows_in += batch->rows_in;
     status->rows_out += batch->result.rows;
-    status->rows_dropped += batch->rows_dropped;
+    for (size_t i = 0; i < REASON_COUNT; i++) {
+        status->aside[i] += batch->aside[i];
+        status->rows_dropped += batch->aside[i];
+    }
     status->bad_rows += batch->bad_rows;
     status->version = batch->result.version >= 0 ? batch->result.version : status->version;
     status->files_outstanding = waiting.files;

@@ -14,8 +14,6 @@
 
 #include "stream/flow_int.h"
 
-#define REJECTED "temp.freshet_rejected"
-
 enum { PURGE_EVERY = 8 }; /* batches: a listing of the folder each */
 
 /* ---- what reads what ---- */
@@ -293,8 +291,8 @@ static Status reject_ahead(Flow *flow, const FlowReader *reader, Text *rows, Err
     Status rc = OK;
 
     TRY(keep_leaf(flow, reader, "raw", rows, err));
-    text_printf(&sql, "INSERT INTO " REJECTED " SELECT 'far ahead', to_json(r) FROM (%s) AS r WHERE epoch_us(r.",
-                text_str(rows));
+    text_printf(&sql, "INSERT INTO " REJECTED " SELECT '%s', to_json(r) FROM (%s) AS r WHERE epoch_us(r.",
+                STREAM_REASON_TEXTS[REASON_AHEAD], text_str(rows));
     text_append_sql_name(&sql, reader->event_column);
     text_printf(&sql, ") > %" PRId64, latest_us(flow));
     TRY(duck_exec(flow->conn, text_str(&sql), err));
@@ -412,9 +410,6 @@ Status steps_run(Flow *flow, Error *err)
     Status rc = OK;
 
     TRY(steps_load(flow, err));
-    if (flow->rejected) {
-        TRY(duck_exec(flow->conn, "CREATE OR REPLACE TEMP TABLE freshet_rejected (reason VARCHAR, \"row\" JSON)", err));
-    }
     TRY(make_leaves(flow, err));
     flow->loaded = false;
     TRY(run_steps(flow, err));
@@ -424,49 +419,7 @@ out:
     return rc;
 }
 
-/* ---- rows set aside ---- */
-
-Status steps_prepare_rejected(Flow *flow, Error *err)
-{
-    static const DuckType VARCHAR = {.id = DUCK_VARCHAR}, BIGINT = {.id = DUCK_BIGINT},
-                          MOMENT = {.id = DUCK_TIMESTAMP_TZ};
-    static const DuckColumnInfo COLUMNS[] = {
-        {"reason", &VARCHAR}, {"row", &VARCHAR}, {"batch", &BIGINT}, {"watermark", &MOMENT}};
-
-    return flow->rejected ? flow->rejected->ops->prepare(flow->rejected, flow->conn, COLUMNS,
-                                                         sizeof COLUMNS / sizeof *COLUMNS, err)
-                          : OK;
-}
-
-Status steps_write_rejected(Flow *flow, Error *err)
-{
-    Text query = TEXT(4096), facts = TEXT(65536);
-    StreamSinkResult result = {0};
-    char watermark[32];
-    Status rc = OK;
-
-    if (!flow->rejected) {
-        return OK;
-    }
-    time_iso_ms(flow->late_ms, watermark);
-    text_printf(&query,
-                "SELECT reason, \"row\"::VARCHAR AS \"row\", %lld::BIGINT AS batch, TIMESTAMPTZ '%s' AS watermark "
-                "FROM " REJECTED,
-                (long long)flow->batch.id, watermark);
-    text_append(&facts, "{\"flow\":");
-    text_append_json_string(&facts, flow->name);
-    text_printf(&facts, ",\"batch\":%lld}", (long long)flow->batch.id);
-    const StreamSinkBatch batch = {.query_id = checkpoint_query_id(flow->checkpoint),
-                                   .batch = flow->batch.id,
-                                   .query = text_str(&query),
-                                   .freshet_json = text_str(&facts),
-                                   .has_rows = true};
-    TRY(flow->rejected->ops->write(flow->rejected, flow->conn, &batch, &result, err));
-out:
-    text_free(&query);
-    text_free(&facts);
-    return rc;
-}
+/* ---- figures, facts ---- */
 
 void steps_count(Flow *flow)
 {
@@ -474,13 +427,14 @@ void steps_count(Flow *flow)
 
     for (size_t i = 0; i < flow->n_steps; i++) {
         const StreamOperatorFigures *figures = &flow->steps[i]->figures;
-        batch->rows_dropped += figures->rows_late + figures->rows_null_time;
+        batch->aside[REASON_LATE] += figures->rows_late;
+        batch->aside[REASON_NO_TIME] += figures->rows_null_time;
+        batch->aside[REASON_DUPLICATE] += figures->rows_duplicate;
+        batch->aside[REASON_EVICTED] += figures->rows_unmatched;
     }
-    batch->rows_ahead = 0;
     for (size_t i = 0; flow->plan && i < flow->n_readers; i++) {
-        batch->rows_ahead += flow->readers[i].ahead.failed;
+        batch->aside[REASON_AHEAD] += flow->readers[i].ahead.failed;
     }
-    batch->rows_dropped += batch->rows_ahead;
 }
 
 void steps_facts(const Flow *flow, Text *out)

@@ -1,0 +1,112 @@
+"""Why a row is missing: each reason with its counter, its value of `reason`, and the row itself where rows are kept."""
+import json
+
+import pytest
+
+from test_stateful import clicks, rows, run  # noqa: F401  (fixtures)
+
+KEEP = "'freshet.keepRejected' = 'true'"
+REASONS = ["late", "no event time", "far ahead", "duplicate", "evicted", "expectation"]
+
+
+def at(minute, *rest):
+    return (f"2024-01-01T{minute // 60:02}:{minute % 60:02}:00", *rest)
+
+
+def aside(progress):
+    """Counts by reason over all batches; those without a row are left out."""
+    assert all(list(p["rowsSetAside"]) == REASONS for p in progress)
+    counts = {reason: sum(p["rowsSetAside"][reason] for p in progress) for reason in REASONS}
+    return {reason: n for reason, n in counts.items() if n}
+
+
+@pytest.fixture
+def kept(rows):
+    return lambda table: [(reason, json.loads(row)["product"], batch) for reason, row, batch in
+                          rows(f"SELECT reason, \"row\", batch FROM {table}__rejected ORDER BY ALL")]
+
+
+def test_groups_late_and_without_time(clicks, run, rows, kept):
+    text = f"""CREATE STREAMING TABLE t TBLPROPERTIES ({KEEP}) AS SELECT window.start AS start, product, sum(amount) AS total
+      FROM {clicks.source} WATERMARK ts DELAY OF INTERVAL '10 minutes' GROUP BY window(ts, INTERVAL '5 minutes'), product;"""
+    clicks("a", at(60, "new", 1, 1), (None, "timeless", 1, 1))
+    assert aside(run(text)) == {"no event time": 1}
+    clicks("b", at(61, "x", 1, 1))
+    run(text)
+    clicks("c", at(9, "late", 1, 2.5), at(62, "x", 1, 1))
+    progress = run(text)
+    assert aside(progress) == {"late": 1} and progress[0]["stateOperators"][0]["numRowsDroppedByWatermark"] == 1
+    assert [k[:2] for k in kept("t")] == [("late", "late"), ("no event time", "timeless")]
+    [(row, batch, watermark)] = rows("SELECT \"row\", batch, watermark FROM t__rejected WHERE reason = 'late'")
+    assert json.loads(row) == {"ts": "2024-01-01 00:09:00", "product": "late", "amount": 2.5}
+    assert batch == progress[0]["batchId"] and watermark.startswith("2024-01-01T00:5")
+
+
+def test_sessions_late_and_without_time(clicks, run, kept):
+    text = f"""CREATE STREAMING TABLE t TBLPROPERTIES ({KEEP}) AS SELECT session_window.start AS start, product, count(*) AS n
+      FROM {clicks.source} WATERMARK ts DELAY OF INTERVAL '10 minutes' GROUP BY session_window(ts, INTERVAL '5 minutes'), product;"""
+    for name, *row in [("a", at(60, "x", 1, 1)), ("b", at(61, "x", 1, 1)), ("c", at(9, "late", 1, 1), (None, "timeless", 1, 1))]:
+        clicks(name, *row)
+        progress = run(text)
+    assert aside(progress) == {"late": 1, "no event time": 1}
+    assert [k[:2] for k in kept("t")] == [("late", "late"), ("no event time", "timeless")]
+
+
+def test_duplicates(clicks, run, kept):
+    text = f"""CREATE STREAMING TABLE keyed TBLPROPERTIES ({KEEP}) AS SELECT DISTINCT ON (product) product, user_id FROM {clicks.source};
+      CREATE STREAMING TABLE whole TBLPROPERTIES ({KEEP}) AS SELECT DISTINCT product, user_id FROM {clicks.source};
+      CREATE STREAMING TABLE timed TBLPROPERTIES ({KEEP}) AS
+        SELECT DISTINCT ON (product, ts) product FROM {clicks.source} WATERMARK ts DELAY OF INTERVAL '10 minutes';"""
+    clicks("a", at(60, "a", 1, 1), at(60, "a", 2, 1), at(61, "b", 1, 1), at(61, "b", 1, 1))
+    progress = run(text)
+    assert {p["name"].split(".")[-1]: aside([p]) for p in progress} == {
+        "keyed": {"duplicate": 2}, "whole": {"duplicate": 1}, "timed": {"duplicate": 2}}
+    assert kept("keyed") == [("duplicate", "a", 0), ("duplicate", "b", 0)] and kept("whole") == [("duplicate", "b", 0)]
+    clicks("b", at(62, "a", 1, 1), at(62, "c", 1, 1))
+    run(text)
+    clicks("c", at(5, "old", 1, 1), at(62, "c", 1, 1))
+    progress = run(text)
+    assert {p["name"].split(".")[-1]: aside([p]) for p in progress} == {
+        "keyed": {"duplicate": 1}, "whole": {"duplicate": 1}, "timed": {"duplicate": 1, "late": 1}}
+    assert kept("keyed")[2:] == [("duplicate", "c", 2)] or ("duplicate", "a", 1) in kept("keyed")
+    assert ("late", "old", 2) in kept("timed") and ("duplicate", "c", 2) in kept("timed")
+
+
+def test_joins_without_time_late_and_without_a_partner(clicks, run, kept):
+    timed = f"{clicks.source} WATERMARK ts DELAY OF INTERVAL '10 minutes'"
+    text = f"""CREATE STREAMING TABLE t TBLPROPERTIES ({KEEP}) AS SELECT a.product FROM {timed} AS a SEMI JOIN {timed} AS b
+      ON a.user_id = b.user_id + 1 AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '5 minutes';"""
+    clicks("a", at(10, "partner", 1, 1), at(10, "met", 2, 1), (None, "timeless", 9, 1))
+    run(text)
+    clicks("b", at(60, "new", 7, 1))
+    first = run(text)
+    clicks("c", at(61, "new", 17, 1))
+    first += run(text)
+    clicks("d", at(9, "late", 1, 1), at(62, "new", 27, 1))
+    second = run(text)
+    found = kept("t")
+    assert [k[1] for k in found if k[0] == "evicted"] == ["partner"]
+    assert [k[1] for k in found if k[0] == "no event time"] == ["timeless"] * 2  # once a side
+    assert [k[1] for k in found if k[0] == "late"] == ["late"] * 2
+    assert aside(first + second) == {"evicted": 1, "late": 2}
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+def test_expectations(clicks, run, rows, kept, stateful):
+    query = f"SELECT {'DISTINCT ON (product)' if stateful else ''} product, amount FROM {clicks.source}"
+    text = f"""CREATE STREAMING TABLE t (CONSTRAINT positive EXPECT (amount > 0) ON VIOLATION DROP ROW,
+      CONSTRAINT small EXPECT (amount < 10) ON VIOLATION DROP ROW) TBLPROPERTIES ({KEEP}) AS {query};"""
+    clicks("a", at(1, "ok", 1, 1), at(1, "low", 1, -1), at(1, "high", 1, 11), at(1, "none", 1, None))
+    progress = run(text)
+    assert aside(progress) == {"expectation": 3} and progress[0]["numInputRows"] == 4
+    assert {e["name"]: e["failed"] for e in progress[0]["expectations"]} == {"positive": 2, "small": 2}
+    assert rows("SELECT * FROM t") == [("ok", 1)]
+    assert kept("t") == [("expectation positive", "low", 0), ("expectation positive", "none", 0), ("expectation small", "high", 0)]
+
+
+def test_the_line_of_a_flow_says_why(clicks, freshet, warehouse, tmp_path):
+    clicks("a", at(1, "a", 1, 1), at(1, "a", 1, 1), at(1, "b", 1, -1))
+    (tmp_path / "p.sql").write_text(f"""CREATE STREAMING TABLE t (CONSTRAINT positive EXPECT (amount > 0) ON VIOLATION DROP ROW)
+      AS SELECT DISTINCT ON (product) product, amount FROM {clicks.source};""")
+    done = freshet("run", tmp_path / "p.sql", "--warehouse", warehouse, "--available-now", "--progress", "plain", check=0)
+    assert "2 dropped (1 duplicate, 1 expectation)" in done.err
