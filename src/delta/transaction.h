@@ -66,6 +66,9 @@ void delta_transaction_user_metadata(DeltaTransaction *txn, const char *text);
  * DELTA_CONCURRENT_APPEND, ..., E_DELTA_APPEND_ONLY, E_DELTA_PROTOCOL_WRITE. The data files must be durable already (delta_write does it). */
 Status delta_transaction_commit(DeltaTransaction *txn, int64_t *version, Error *err);
 
+/* Does `after` differ from `before` in nothing but how far identity columns have counted? */
+bool delta_metadata_moves_identity_only(const DeltaMetadata *before, const DeltaMetadata *after);
+
 /* Writes a checkpoint of the snapshot (classic, or v2 by policy) and _last_checkpoint; used after commits and by hand. */
 Status delta_checkpoint_write(DeltaSnapshot *snapshot, DuckConn *conn, Error *err);
 /* Post-commit work that commit() left for later because the caller wants low latency: checkpoint when due, log cleanup. Never fails the

@@ -78,9 +78,6 @@ bool delta_transaction_uses_ict(const DeltaTransaction *txn);
  * metadata, row ids. */
 Status delta_conflict_check(DeltaTransaction *txn, const DeltaCommit *winner, Error *err);
 
-/* Does `after` differ from `before` in nothing but how far identity columns have counted? */
-bool delta_metadata_moves_identity_only(const DeltaMetadata *before, const DeltaMetadata *after);
-
 /* rowIdHighWaterMark of a delta.rowTracking domain; -1 when there is none. */
 int64_t delta_row_id_high_water(const DeltaDomain *domains, size_t n);
 

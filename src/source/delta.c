@@ -39,6 +39,8 @@ static void forget_schema(DeltaSource *source)
     mem_free(source->column_mapping);
     mem_free(source->id);
     delta_snapshot_unref(source->snapshot);
+    delta_tracked_free(source->tracked);
+    source->tracked = NULL;
     source->snapshot = NULL;
     source->schema = NULL;
     source->partition_columns = NULL;
@@ -48,26 +50,45 @@ static void forget_schema(DeltaSource *source)
     source->known = false;
 }
 
-static void learn_schema(DeltaSource *source, DeltaSnapshot *snapshot)
+static void learn(DeltaSource *source, const DeltaMetadata *metadata, DeltaSchema *schema, int64_t version)
 {
-    const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
-    const char *mapping = delta_snapshot_property(snapshot, "delta.columnMapping.mode");
+    const char *mapping = delta_pair_get(metadata->configuration, metadata->n_configuration,
+                                         "delta.columnMapping.mode");
 
     forget_schema(source);
     source->id = mem_strdup(metadata->id);
-    source->schema = delta_schema_ref(delta_snapshot_schema(snapshot));
-    source->snapshot = source->options.change_feed ? delta_snapshot_ref(snapshot) : NULL;
+    source->schema = delta_schema_ref(schema);
     source->n_partition_columns = metadata->n_partition_columns;
     source->partition_columns = mem_alloc((metadata->n_partition_columns + 1) * sizeof *source->partition_columns);
     for (size_t i = 0; i < metadata->n_partition_columns; i++) {
         source->partition_columns[i] = mem_strdup(metadata->partition_columns[i]);
     }
     source->column_mapping = mem_strdup(mapping ? mapping : "none");
-    source->init_version = delta_snapshot_version(snapshot);
+    source->init_version = version;
     source->newest = source->init_version > source->newest ? source->init_version : source->newest;
     source->known = true;
     source->stale = false;
 }
+
+static void learn_schema(DeltaSource *source, DeltaSnapshot *snapshot)
+{
+    learn(source, delta_snapshot_metadata(snapshot), delta_snapshot_schema(snapshot), delta_snapshot_version(snapshot));
+    source->snapshot = source->options.change_feed ? delta_snapshot_ref(snapshot) : NULL;
+}
+
+static Status refuse_empty(const DeltaSource *source, const DeltaSnapshot *snapshot, Error *err)
+{
+    if (delta_snapshot_schema(snapshot)->n_fields > 0) {
+        return OK;
+    }
+    error_set(err, E_DELTA_SCHEMA, "%s has no columns yet, so it cannot be read as a stream",
+              delta_table_uri(source->table));
+    error_klass(err, "DELTA_SCHEMA_NOT_SET");
+    error_hint(err, "give it columns first: INSERT into it WITH SCHEMA EVOLUTION, or ALTER TABLE ... ADD COLUMN");
+    return error_status(err);
+}
+
+static Status learn_tracked(DeltaSource *source, DuckConn *conn, Error *err);
 
 static Status delta_schema_now(StreamSource *base, DuckConn *conn, DeltaSchema **out, Error *err)
 {
@@ -85,16 +106,17 @@ static Status delta_schema_now(StreamSource *base, DuckConn *conn, DeltaSchema *
     }
     if (!source->known || source->stale) {
         TRY(delta_table_snapshot(source->table, conn, &snapshot, err));
-        if (delta_snapshot_schema(snapshot)->n_fields == 0) {
-            rc = error_set(err, E_DELTA_SCHEMA, "%s has no columns yet, so it cannot be read as a stream",
-                           delta_table_uri(source->table));
-            error_klass(err, "DELTA_SCHEMA_NOT_SET");
-            goto out;
-        }
+        TRY(refuse_empty(source, snapshot, err));
         learn_schema(source, snapshot);
+        if (source->tracking) {
+            TRY(learn_tracked(source, conn, err));
+        }
     }
     *out = delta_feed_columns(source);
 out:
+    if (rc != OK) {
+        forget_schema(source);
+    }
     delta_snapshot_unref(snapshot);
     return rc;
 }
@@ -243,14 +265,106 @@ static Status begins_later(const DeltaSource *source, int64_t first, DeltaOffset
     return OK;
 }
 
+/* ---- the schema tracking log ---- */
+
+static bool found_any(void *context, const StoreEntry *entry)
+{
+    (void)entry;
+    *(bool *)context = true;
+    return false;
+}
+
+/* The first entry of a stream that has not begun: how the table is read where it will begin. */
+static Status begin_tracking(DeltaSource *source, DuckConn *conn, Error *err)
+{
+    DeltaOffset at = {.version = source->init_version};
+    Status rc = OK;
+
+    if (starts_with_commits(source)) {
+        TRY(first_commit(source, conn, &at, err));
+    }
+    TRY(delta_tracking_begin(source, conn, at.version < source->init_version ? at.version : source->init_version, err));
+out:
+    return rc;
+}
+
+/* Reads the table as the log's newest entry says. A stream that has begun without the log is left as it is: only the
+ * start of its next batch tells where the log has to begin (track_start). */
+static Status learn_tracked(DeltaSource *source, DuckConn *conn, Error *err)
+{
+    DeltaTracked *tracked = NULL;
+    bool begun = false;
+    Status rc = OK;
+
+    TRY(delta_tracking_load(source, &tracked, err));
+    if (!tracked) {
+        TRY(store_list(source->checkpoint, "offsets", NULL, found_any, &begun, err));
+        if (begun) {
+            goto out;
+        }
+        TRY(begin_tracking(source, conn, err));
+        TRY(delta_tracking_load(source, &tracked, err));
+    }
+    learn(source, &tracked->metadata, tracked->schema, tracked->version);
+    source->tracked = tracked;
+    tracked = NULL;
+    if (source->options.change_feed) {
+        TRY(delta_table_snapshot_at(source->table, conn, source->init_version, &source->snapshot, err));
+    }
+out:
+    delta_tracked_free(tracked);
+    return rc;
+}
+
+/* With the start of the next batch known, the log begins, or takes in a barrier that was passed just before the process
+ * died. *again: the flow has to be planned with what it says now. */
+static Status track_start(DeltaSource *source, DuckConn *conn, const DeltaOffset *at, bool *again, Error *err)
+{
+    bool inside = at->initial || at->index >= 0 || at->index == DELTA_BARRIER_PASSED;
+    Status rc = OK;
+
+    if (!source->tracking) {
+        return OK;
+    }
+    if (!source->tracked) {
+        TRY(delta_tracking_begin(source, conn, inside || at->version == 0 ? at->version : at->version - 1, err));
+        *again = true;
+    } else if (at->index == DELTA_BARRIER_PASSED && source->tracked->version < at->version) {
+        TRY(delta_tracking_follow(source, at->version, err));
+        *again = true;
+    }
+    source->stale = source->stale || *again;
+out:
+    return rc;
+}
+
+/* An offset of the checkpoint. */
+static Status parse_offset(const DeltaSource *source, const char *text, DeltaOffset *out, Error *err)
+{
+    Status rc = OK;
+
+    TRY(delta_offset_parse(text, source->id, out, err));
+    if (delta_offset_is_barrier(out) && !source->tracking) {
+        rc = error_set(err, E_SOURCE_OFFSET, "the stream from %s stands at a change of the schema, version %" PRId64,
+                       delta_table_uri(source->table), out->version);
+        error_hint(err, "go on WITH (schemaTrackingLocation = ...), the one it had");
+    }
+out:
+    return rc;
+}
+
 /* At the first look after a start: is what the checkpoint wants to read next still there, with the same columns? */
-static Status check_start(DeltaSource *source, DuckConn *conn, DeltaOffset *at, Error *err)
+static Status check_start(DeltaSource *source, DuckConn *conn, DeltaOffset *at, bool *again, Error *err)
 {
     int64_t first = 0, last = 0;
     Status rc = OK;
 
     if (source->started) {
         return OK;
+    }
+    TRY(track_start(source, conn, at, again, err));
+    if (*again) {
+        goto out;
     }
     if (!at->initial) {
         TRY(delta_table_commit_range(source->table, &first, &last, err));
@@ -330,17 +444,23 @@ static Status delta_latest(StreamSource *base, DuckConn *conn, const char *start
                       .files_left = unlimited ? INT64_MAX : source->options.files_max,
                       .bytes_left = unlimited ? INT64_MAX : source->options.bytes_max};
     DeltaOffset begun;
+    bool again = false;
     Status rc = OK;
 
     range_begin(&source->range, start);
     TRY(delta_feed_begin(source, conn, err));
     if (start) {
-        TRY(delta_offset_parse(start, source->id, &walk.at, err));
+        TRY(parse_offset(source, start, &walk.at, err));
     } else {
         TRY(beginning(source, conn, NULL, &walk.at, err));
         TRY(delta_feed_check_start(source, conn, &walk.at, err));
     }
-    TRY(check_start(source, conn, &walk.at, err));
+    TRY(check_start(source, conn, &walk.at, &again, err));
+    if (again) {
+        *end = NULL;
+        *schema_changed = true;
+        goto out;
+    }
     begun = walk.at;
     TRY(walk_on(&walk, conn, start != NULL, err));
     TRY(note_backlog(source, conn, &walk, err));
@@ -364,14 +484,15 @@ static Status walk_again(DeltaSource *source, DuckConn *conn, const char *start,
 {
     DeltaWalk walk = {.source = source, .range = &source->range};
     DeltaOffset last;
+    bool again = false;
     Status rc = OK;
 
     range_begin(&source->range, start);
     TRY(delta_feed_begin(source, conn, err));
-    TRY(delta_offset_parse(end, source->id, &last, err));
+    TRY(parse_offset(source, end, &last, err));
     walk.end = &last;
     if (start) {
-        TRY(delta_offset_parse(start, source->id, &walk.at, err));
+        TRY(parse_offset(source, start, &walk.at, err));
     } else {
         TRY(beginning(source, conn, &last, &walk.at, err));
     }
@@ -380,7 +501,12 @@ static Status walk_again(DeltaSource *source, DuckConn *conn, const char *start,
                        delta_table_uri(source->table), end);
         goto out;
     }
-    TRY(check_start(source, conn, &walk.at, err));
+    TRY(check_start(source, conn, &walk.at, &again, err));
+    if (again) {
+        source->learnt = true;
+        rc = delta_tracking_stop(source, walk.at.version, err);
+        goto out;
+    }
     TRY(walk_on(&walk, conn, start != NULL, err));
     source->range.end = mem_strdup(end);
 out:
@@ -421,49 +547,6 @@ static int64_t batch_rows(void *owner)
     return ((DeltaBatch *)owner)->counter.passed;
 }
 
-/* Drops the files whose path matches excludeRegex, by DuckDB's regular expressions (RE2). They still counted for limits and offsets. */
-static Status exclude(DeltaSource *source, DuckConn *conn, Error *err)
-{
-    DeltaRange *range = &source->range;
-    Text sql = TEXT(TEXT_SQL_MAX);
-    DuckResult *result = NULL;
-    size_t kept = 0;
-    bool more = false;
-    Status rc = OK;
-
-    if (!source->options.exclude || range->n == 0) {
-        return OK;
-    }
-    text_append(&sql, "SELECT i FROM (VALUES ");
-    for (size_t i = 0; i < range->n; i++) {
-        text_printf(&sql, "%s(%zu, ", i ? "," : "", i);
-        text_append_sql_string(&sql, range->files[i].path);
-        text_append(&sql, ")");
-    }
-    text_append(&sql, ") AS f(i, path) WHERE NOT regexp_matches(path, ");
-    text_append_sql_string(&sql, source->options.exclude);
-    text_append(&sql, ") ORDER BY i");
-    TRY(duck_query(conn, text_str(&sql), &result, err));
-    range->rows = 0;
-    range->bytes = 0;
-    TRY(duck_result_next(result, &more, err));
-    while (more) {
-        range->files[kept] = range->files[duck_result_i64(result, 0)];
-        range->bytes += range->files[kept++].size;
-        TRY(duck_result_next(result, &more, err));
-    }
-    range->n = kept;
-    range->rows = kept > 0 ? -1 : 0;
-out:
-    if (rc != OK) {
-        error_klass(err, "DELTA_REGEX_OPT_SYNTAX_ERROR");
-        rc = error_context(err, "option excludeRegex");
-    }
-    duck_result_free(result);
-    text_free(&sql);
-    return rc;
-}
-
 static char *relation_sql(const DeltaBatch *batch)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
@@ -493,7 +576,7 @@ static Status delta_relation(StreamSource *base, DuckConn *conn, const char *sta
     if (!range->end || !same_text(range->start, start) || !same_text(range->end, end)) {
         TRY(walk_again(source, conn, start, end, err));
     }
-    TRY(exclude(source, conn, err));
+    TRY(delta_walk_exclude(source, conn, err));
     if (range->changes) {
         TRY(delta_changes_finish(range->changes, &batch->sql, err));
         batch->changes = range->changes;
@@ -526,12 +609,33 @@ out:
 
 /* ---- the rest of the source ---- */
 
+/* The log is the table's, not ours. But a barrier that is in the target is what ends a stream (delta_tracking.c). */
 static Status delta_commit(StreamSource *base, const char *end, Error *err)
 {
-    (void)base;
-    (void)end;
-    (void)err;
-    return OK; /* the log is the table's, not ours */
+    DeltaSource *source = (DeltaSource *)base;
+    DeltaOffset offset;
+    Status rc = OK;
+
+    if (!source->tracked) {
+        return OK;
+    }
+    TRY(parse_offset(source, end, &offset, err));
+    if (delta_offset_is_barrier(&offset) && source->tracked->version < offset.version) {
+        TRY(delta_tracking_follow(source, offset.version, err));
+        source->stale = true;
+        rc = delta_tracking_stop(source, offset.version, err);
+    }
+out:
+    return rc;
+}
+
+static bool delta_learnt(StreamSource *base)
+{
+    DeltaSource *source = (DeltaSource *)base;
+    bool learnt = source->learnt;
+
+    source->learnt = false;
+    return learnt;
 }
 
 static Status delta_freeze(StreamSource *base, DuckConn *conn, const char *start, Error *err)
@@ -623,6 +727,7 @@ static void delta_close(StreamSource *base)
     store_unref(source->checkpoint);
     mem_free(source->flow);
     mem_free(source->private_dir);
+    mem_free(source->tracking);
     mem_free(source);
 }
 
@@ -632,6 +737,7 @@ static void delta_close(StreamSource *base)
         .schema = delta_schema_now,     \
         .latest = delta_latest,         \
         .relation = delta_relation,     \
+        .learnt = delta_learnt,         \
         .commit = delta_commit,         \
         .freeze = delta_freeze,         \
         .wake_fd = delta_wake_fd,       \
@@ -670,6 +776,11 @@ Status source_delta_open(const StreamSourceContext *context, DeltaTable *table, 
     source->initial_version = -1;
     source->watch_fd = -1;
     source->watch = -1;
+    rc = delta_tracking_place(source, err);
+    if (rc != OK) {
+        delta_close(&source->base);
+        goto out;
+    }
     *out = &source->base;
 out:
     text_free(&what);

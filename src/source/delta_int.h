@@ -12,9 +12,13 @@
 /* A position in the total order (version, index): everything up to and including it has been read (reference 16.1). */
 typedef struct DeltaOffset {
     int64_t version;
-    int64_t index; /* last file read within the version; -1: none of it yet */
+    int64_t index; /* last file read within the version; -1: none of it yet; or one of DeltaBarrier */
     bool initial;  /* within the initial snapshot at `version`; isStartingVersion in the JSON */
 } DeltaOffset;
+
+/* Between "none of it yet" and the first file of a commit that changes how the table is read (reference 16.9). */
+typedef enum DeltaBarrier { DELTA_BARRIER = -20, DELTA_BARRIER_PASSED = -19 } DeltaBarrier;
+bool delta_offset_is_barrier(const DeltaOffset *offset);
 
 /* `id` is the table's; NULL: not checked. E_SOURCE_OFFSET, E_SOURCE_OTHER_TABLE. */
 Status delta_offset_parse(const char *text, const char *id, DeltaOffset *out, Error *err);
@@ -27,10 +31,13 @@ int delta_offset_compare(const DeltaOffset *a, const DeltaOffset *b);
 typedef struct DeltaSourceOptions {
     int64_t files_max, bytes_max; /* a batch's limits */
     bool ignore_deletes, ignore_changes, skip_changes, fail_on_data_loss;
-    bool change_feed;         /* readChangeFeed: what commits did to rows, instead of the rows they added */
-    char *exclude;            /* regular expression, or NULL */
-    int64_t starting_version; /* -1: not given; DELTA_START_LATEST */
-    char *starting_timestamp; /* or NULL */
+    bool change_feed;  /* readChangeFeed: what commits did to rows, instead of the rows they added */
+    char *exclude;     /* regular expression, or NULL */
+    char *tracking;    /* place of the schema tracking log as the user gave it; NULL: none */
+    char *tracking_id; /* streamingSourceTrackingId, or NULL */
+    char *allow_rename, *allow_drop, *allow_type_change; /* "always", a version, or NULL */
+    int64_t starting_version;                            /* -1: not given; DELTA_START_LATEST */
+    char *starting_timestamp;                            /* or NULL */
 } DeltaSourceOptions;
 enum { DELTA_START_NONE = -1, DELTA_START_LATEST = -2 };
 
@@ -51,6 +58,18 @@ typedef struct DeltaRange {
     DeltaChanges *changes; /* readChangeFeed: collects what `files` does otherwise, n counts */
 } DeltaRange;
 
+/* An entry of the schema tracking log: how the stream reads the table from commit `version` on. */
+typedef struct DeltaTracked {
+    Arena *arena;             /* holds all of it, itself too */
+    int64_t number, previous; /* of this entry, and of the one whose schema it replaced; -1: none */
+    int64_t version;
+    DeltaMetadata metadata; /* id, schema, partition columns and properties alone */
+    DeltaSchema *schema;
+    const char *protocol;    /* the action's JSON; NULL: not told */
+    const char *source_path; /* sourceMetadataPath */
+} DeltaTracked;
+void delta_tracked_free(DeltaTracked *tracked); /* NULL is fine */
+
 typedef struct DeltaSource {
     StreamSource base;
     Duck *duck;
@@ -70,6 +89,9 @@ typedef struct DeltaSource {
     char *column_mapping;
     int64_t init_version;
     DeltaSnapshot *snapshot; /* readChangeFeed: of init_version */
+    char *tracking;          /* the log's place in the checkpoint; NULL: no schema tracking */
+    DeltaTracked *tracked;   /* its newest entry, which all of the above is from; NULL: none yet */
+    bool learnt;             /* a read failed because the log had to begin or to catch up first */
 
     /* where it stands */
     bool started;            /* the first latest() has checked the start */
@@ -104,6 +126,10 @@ Status delta_walk_end_commit(DeltaWalk *walk, const DeltaCommit *commit, bool *d
 /* Goes on through the commits after walk->at. What would be an error ends the walk before it, unless nothing was passed yet. */
 Status delta_walk_commits(DeltaWalk *walk, Error *err);
 
+/* Drops the files of source->range whose path matches excludeRegex, by DuckDB's regular expressions (RE2). They have counted
+ * for limits and offsets. */
+Status delta_walk_exclude(DeltaSource *source, DuckConn *conn, Error *err);
+
 /* ---- delta_feed.c: commits as changes (readChangeFeed) ---- */
 
 /* The columns of the stream: those of the table, or of its change feed; a new reference. */
@@ -130,6 +156,24 @@ Status delta_initial_rest(DeltaSource *source, DuckConn *conn, int64_t index, St
 Status delta_mapping_check(const DeltaSource *source, const DeltaSchema *schema, int64_t version, Error *err);
 /* The same for the schema at a version where the stream goes on, as far as that can be rebuilt. */
 Status delta_mapping_check_start(const DeltaSource *source, DuckConn *conn, int64_t version, Error *err);
+
+/* The field of a physical name, or NULL. */
+const DeltaField *delta_mapping_find(const DeltaField *fields, size_t n, const char *physical);
+
+/* ---- delta_tracking.c: the schema tracking log ---- */
+
+/* Finds the log's place in the checkpoint: source->tracking. */
+Status delta_tracking_place(DeltaSource *source, Error *err);
+/* The newest entry; NULL when there is none. E_SOURCE_SCHEMA_BLOCKED when the user has to agree to it first. */
+Status delta_tracking_load(const DeltaSource *source, DeltaTracked **out, Error *err);
+/* Writes the first entry: how the table was read at a version; -1: now. */
+Status delta_tracking_begin(DeltaSource *source, DuckConn *conn, int64_t version, Error *err);
+/* Does the commit change how the table is read? */
+bool delta_tracking_differs(const DeltaTracked *tracked, const DeltaCommit *commit);
+/* Appends the entry for the change in this commit. */
+Status delta_tracking_follow(DeltaSource *source, int64_t version, Error *err);
+/* E_SOURCE_SCHEMA_TRACKED: what a stream ends with that has followed a change. */
+Status delta_tracking_stop(const DeltaSource *source, int64_t version, Error *err);
 
 /* Rows of a file by its statistics, less those its deletion vector hides; -1 when it does not say. */
 int64_t delta_file_rows(const DeltaFile *file);

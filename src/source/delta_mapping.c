@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "source/delta_int.h"
 
-static const DeltaField *find_physical(const DeltaField *fields, size_t n, const char *physical)
+const DeltaField *delta_mapping_find(const DeltaField *fields, size_t n, const char *physical)
 {
     for (size_t i = 0; i < n; i++) {
         if (strcmp(fields[i].physical_name, physical) == 0) {
@@ -20,7 +20,7 @@ static const DeltaField *find_physical(const DeltaField *fields, size_t n, const
 static const DeltaField *first_lost(const DeltaField *old, size_t n_old, const DeltaField *new, size_t n_new)
 {
     for (size_t i = 0; i < n_old; i++) {
-        const DeltaField *there = find_physical(new, n_new, old[i].physical_name);
+        const DeltaField *there = delta_mapping_find(new, n_new, old[i].physical_name);
         if (!there || strcmp(there->name, old[i].name) != 0) {
             return &old[i];
         }
@@ -50,7 +50,8 @@ Status delta_mapping_check(const DeltaSource *source, const DeltaSchema *schema,
               delta_table_uri(source->table), older ? version : source->init_version,
               older ? source->init_version : version);
     error_klass(err, "DELTA_STREAMING_INCOMPATIBLE_SCHEMA_CHANGE_USE_SCHEMA_LOG");
-    error_hint(err, "the stream cannot tell which rows have which column; start the flow anew with --full-refresh");
+    error_hint(err, "the stream cannot tell which rows have which column; let it keep track of such changes WITH "
+                    "(schemaTrackingLocation = 'schema'), or start the flow anew with --full-refresh");
     return error_status(err);
 }
 
@@ -59,7 +60,7 @@ Status delta_mapping_check_start(const DeltaSource *source, DuckConn *conn, int6
     DeltaSnapshot *snapshot = NULL;
     Status rc = OK;
 
-    if (str_ieq(source->column_mapping, "none") || version >= source->init_version) {
+    if (source->tracking || str_ieq(source->column_mapping, "none") || version >= source->init_version) {
         return OK;
     }
     if (delta_table_snapshot_at(source->table, conn, version, &snapshot, NULL) != OK) {

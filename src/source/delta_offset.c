@@ -8,18 +8,25 @@ enum { SOURCE_VERSION = 1, SOURCE_VERSION_RESERVED = 2, SOURCE_VERSION_BARRIER =
 
 static Status check_source_version(int64_t version, Error *err)
 {
-    if (version == SOURCE_VERSION) {
+    if (version == SOURCE_VERSION || version == SOURCE_VERSION_BARRIER) {
         return OK;
-    }
-    if (version == SOURCE_VERSION_BARRIER) {
-        error_set(err, E_SOURCE_OFFSET, "the offset stands at a schema change of a stream with schemaTrackingLocation");
-        error_hint(err, "let the program that wrote the checkpoint pass the change, then go on here");
-        return error_status(err);
     }
     error_set(err, E_SOURCE_OFFSET, "the offset has sourceVersion %" PRId64 ", which is not understood", version);
     error_klass(err, version == SOURCE_VERSION_RESERVED ? "DELTA_INVALID_SOURCE_VERSION"
                                                         : "DELTA_INVALID_FORMAT_FROM_SOURCE_VERSION");
     return error_status(err);
+}
+
+bool delta_offset_is_barrier(const DeltaOffset *offset)
+{
+    return offset->index == DELTA_BARRIER || offset->index == DELTA_BARRIER_PASSED;
+}
+
+static bool is_position(const DeltaOffset *offset, int64_t source_version)
+{
+    bool barrier = source_version == SOURCE_VERSION_BARRIER && delta_offset_is_barrier(offset);
+
+    return offset->version >= 0 && (offset->index >= -1 || barrier);
 }
 
 static Status read_fields(const json_t *object, const char *id, DeltaOffset *out, Error *err)
@@ -35,7 +42,7 @@ static Status read_fields(const json_t *object, const char *id, DeltaOffset *out
     TRY(json_get_i64(object, "reservoirVersion", &offset.version, err));
     TRY(json_get_i64(object, "index", &offset.index, err));
     TRY(json_get_bool(object, "isStartingVersion", &offset.initial, err));
-    if (offset.version < 0 || offset.index < -1) {
+    if (!is_position(&offset, source_version)) {
         rc = error_set(err, E_SOURCE_OFFSET, "version %" PRId64 ", index %" PRId64 " is no position in a table",
                        offset.version, offset.index);
         goto out;
@@ -72,11 +79,18 @@ char *delta_offset_text(const DeltaOffset *offset, const char *id)
 {
     Text text = TEXT(65536);
 
-    text_append(&text, "{\"sourceVersion\":1,\"reservoirId\":");
+    text_printf(&text, "{\"sourceVersion\":%d,\"reservoirId\":",
+                delta_offset_is_barrier(offset) ? SOURCE_VERSION_BARRIER : SOURCE_VERSION);
     text_append_json_string(&text, id);
     text_printf(&text, ",\"reservoirVersion\":%" PRId64 ",\"index\":%" PRId64 ",\"isStartingVersion\":%s}",
                 offset->version, offset->index, offset->initial ? "true" : "false");
     return text_take(&text);
+}
+
+/* Nothing of a version yet, its barrier, the barrier passed, its files. */
+static int64_t rank(int64_t index)
+{
+    return index == -1 ? INT64_MIN : index;
 }
 
 int delta_offset_compare(const DeltaOffset *a, const DeltaOffset *b)
@@ -84,5 +98,5 @@ int delta_offset_compare(const DeltaOffset *a, const DeltaOffset *b)
     if (a->version != b->version) {
         return a->version < b->version ? -1 : 1;
     }
-    return a->index < b->index ? -1 : a->index > b->index;
+    return rank(a->index) < rank(b->index) ? -1 : rank(a->index) > rank(b->index);
 }

@@ -31,12 +31,18 @@ const StreamOptionSpec SOURCE_DELTA_OPTIONS[] = {
      "Read the change feed: every row with _change_type, _commit_version and _commit_timestamp; without a start the "
      "rows that are there come first, as inserts."},
     {"readChangeData", STREAM_OPTION_BOOL, "false", NULL, 0, "Old name for readChangeFeed."},
-    {"schemaTrackingLocation", STREAM_OPTION_TEXT, "", NULL, 0, "Not supported yet."},
+    {"schemaTrackingLocation", STREAM_OPTION_TEXT, "", NULL, 0,
+     "Folder of the log that lets the stream go on over any change of the schema; in the flow's checkpoint, and "
+     "relative to it."},
     {"schemaLocation", STREAM_OPTION_TEXT, "", NULL, 0, "Old name for schemaTrackingLocation."},
-    {"streamingSourceTrackingId", STREAM_OPTION_TEXT, "", NULL, 0, "Belongs to schemaTrackingLocation."},
-    {"allowSourceColumnRename", STREAM_OPTION_TEXT, "", NULL, 0, "Belongs to schemaTrackingLocation."},
-    {"allowSourceColumnDrop", STREAM_OPTION_TEXT, "", NULL, 0, "Belongs to schemaTrackingLocation."},
-    {"allowSourceColumnTypeChange", STREAM_OPTION_TEXT, "", NULL, 0, "Belongs to schemaTrackingLocation."},
+    {"streamingSourceTrackingId", STREAM_OPTION_TEXT, "", NULL, 0,
+     "Tells the logs of several streams from one table apart that share a schemaTrackingLocation."},
+    {"allowSourceColumnRename", STREAM_OPTION_TEXT, "", NULL, 0,
+     "With schemaTrackingLocation: go on after a column was renamed in this version, or always."},
+    {"allowSourceColumnDrop", STREAM_OPTION_TEXT, "", NULL, 0,
+     "With schemaTrackingLocation: go on after a column was dropped in this version, or always."},
+    {"allowSourceColumnTypeChange", STREAM_OPTION_TEXT, "", NULL, 0,
+     "With schemaTrackingLocation: go on after a column got another type in this version, or always."},
 };
 const size_t SOURCE_DELTA_OPTIONS_COUNT = sizeof SOURCE_DELTA_OPTIONS / sizeof *SOURCE_DELTA_OPTIONS;
 
@@ -45,14 +51,6 @@ static const struct {
     const char *name, *hint;
 } REFUSED[] = {
     {"withEventTimeOrder", "leave the option out"},
-    {"schemaTrackingLocation", "columns that are added are followed without it; after a renamed or dropped column "
-                               "start anew with --full-refresh"},
-    {"schemaLocation", "columns that are added are followed without it; after a renamed or dropped column start anew "
-                       "with --full-refresh"},
-    {"streamingSourceTrackingId", "leave the option out"},
-    {"allowSourceColumnRename", "after a renamed column start the flow anew with --full-refresh"},
-    {"allowSourceColumnDrop", "after a dropped column start the flow anew with --full-refresh"},
-    {"allowSourceColumnTypeChange", "after a changed type start the flow anew with --full-refresh"},
 };
 
 static const StreamOption *given(const StreamOption *options, size_t n, const char *name)
@@ -120,6 +118,55 @@ static Status read_start(const StreamOption *options, size_t n, const char *what
     return OK;
 }
 
+/* "always" or a version. */
+static Status read_allowed(const StreamOption *options, size_t n, const char *what, const char *name, char **out,
+                           Error *err)
+{
+    const StreamOption *option = given(options, n, name);
+    int64_t version = -1;
+
+    if (option && !str_ieq(option->value, "always") && !(str_parse_i64(option->value, &version) && version >= 0)) {
+        error_set(err, E_STREAM_OPTION, "%s of %s is '%s'", name, what, option->value);
+        error_hint(err, "give the version of the change, or 'always'");
+        return at(option, err);
+    }
+    *out = option ? mem_strdup(option->value) : NULL;
+    return OK;
+}
+
+static Status read_tracking(const StreamOption *options, size_t n, const char *what, DeltaSourceOptions *out,
+                            Error *err)
+{
+    static const char *const DEPENDENT[] = {"streamingSourceTrackingId", "allowSourceColumnRename",
+                                            "allowSourceColumnDrop", "allowSourceColumnTypeChange"};
+    const StreamOption *place = given(options, n, "schemaTrackingLocation");
+    Status rc = OK;
+
+    place = place ? place : given(options, n, "schemaLocation");
+    for (size_t i = 0; !place && i < sizeof DEPENDENT / sizeof *DEPENDENT; i++) {
+        const StreamOption *option = given(options, n, DEPENDENT[i]);
+        if (option) {
+            error_set(err, E_STREAM_OPTION, "%s of %s means nothing without schemaTrackingLocation", DEPENDENT[i],
+                      what);
+            error_hint(err, "add schemaTrackingLocation = 'schema', a folder in the checkpoint");
+            return at(option, err);
+        }
+    }
+    if (place && !out->fail_on_data_loss) {
+        error_set(err, E_STREAM_OPTION, "%s: schemaTrackingLocation does not go together with failOnDataLoss = false",
+                  what);
+        error_hint(err, "a change of the schema could be among the commits that are left out");
+        return at(place, err);
+    }
+    out->tracking = place ? mem_strdup(place->value) : NULL;
+    out->tracking_id = mem_strdup(stream_option_get(options, n, DEPENDENT[0]));
+    TRY(read_allowed(options, n, what, DEPENDENT[1], &out->allow_rename, err));
+    TRY(read_allowed(options, n, what, DEPENDENT[2], &out->allow_drop, err));
+    TRY(read_allowed(options, n, what, DEPENDENT[3], &out->allow_type_change, err));
+out:
+    return rc;
+}
+
 Status delta_source_options(const StreamOption *options, size_t n, const char *what, DeltaSourceOptions *out,
                             Error *err)
 {
@@ -147,18 +194,26 @@ Status delta_source_options(const StreamOption *options, size_t n, const char *w
     if (read.change_feed && given(options, n, "excludeRegex")) {
         error_set(err, E_STREAM_OPTION, "%s: excludeRegex does not go together with readChangeFeed", what);
         error_hint(err, "leave out rows by a condition of the query");
-        mem_free(read.starting_timestamp);
-        return at(given(options, n, "excludeRegex"), err);
+        rc = at(given(options, n, "excludeRegex"), err);
+        goto out;
     }
+    TRY(read_tracking(options, n, what, &read, err));
     read.exclude = mem_strdup(stream_option_get(options, n, "excludeRegex"));
     *out = read;
+    read = (DeltaSourceOptions){0};
 out:
+    delta_source_options_clear(&read);
     return rc;
 }
 
 void delta_source_options_clear(DeltaSourceOptions *options)
 {
     mem_free(options->exclude);
+    mem_free(options->tracking);
+    mem_free(options->tracking_id);
+    mem_free(options->allow_rename);
+    mem_free(options->allow_drop);
+    mem_free(options->allow_type_change);
     mem_free(options->starting_timestamp);
     *options = (DeltaSourceOptions){0};
 }

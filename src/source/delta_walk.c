@@ -6,6 +6,7 @@
  *
  * A commit the stream cannot take (rows deleted or changed, another schema) ends the walk just before it; only a walk that begins
  * there reports it. So everything before is delivered first, and where the error comes does not depend on the rate limits.
+ * With a schema tracking log another schema is a barrier (delta_tracking.c).
  */
 #include <inttypes.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 typedef struct Verdict {
     bool skip;           /* it gives no files */
     bool schema_changed; /* the flow has to be planned anew first */
+    bool barrier;        /* the batch ends before it, and the stream: it is read otherwise from here on */
 } Verdict;
 
 int64_t delta_file_rows(const DeltaFile *file)
@@ -159,6 +161,17 @@ static Status schema_error(const DeltaSource *source, int64_t version, bool rest
     return error_status(err);
 }
 
+static Status check_table(const DeltaSource *source, int64_t version, const DeltaMetadata *metadata, Error *err)
+{
+    if (strcmp(metadata->id, source->id) != 0) {
+        error_set(err, E_SOURCE_OTHER_TABLE, "version %" PRId64 " of %s makes it another table: id %s, was %s", version,
+                  delta_table_uri(source->table), metadata->id, source->id);
+        error_hint(err, "the table was replaced; start the flow anew with --full-refresh");
+        return error_status(err);
+    }
+    return OK;
+}
+
 static Status judge_metadata(const DeltaSource *source, int64_t version, const DeltaMetadata *metadata,
                              Verdict *verdict, Error *err)
 {
@@ -166,12 +179,6 @@ static Status judge_metadata(const DeltaSource *source, int64_t version, const D
     Error difference = ERROR_NONE;
     Status rc = OK;
 
-    if (strcmp(metadata->id, source->id) != 0) {
-        error_set(err, E_SOURCE_OTHER_TABLE, "version %" PRId64 " of %s makes it another table: id %s, was %s", version,
-                  delta_table_uri(source->table), metadata->id, source->id);
-        error_hint(err, "the table was replaced; start the flow anew with --full-refresh");
-        return error_status(err);
-    }
     TRY(delta_schema_parse(metadata->schema_string, &schema, err));
     TRY(delta_mapping_check(source, schema, version, err));
     if (!same_partitioning(source, metadata)) {
@@ -198,6 +205,8 @@ static Status judge(const DeltaSource *source, const DeltaCommit *commit, Verdic
     Status rc = OK;
 
     snprintf(where, sizeof where, "version %" PRId64, commit->version);
+    verdict->barrier = source->tracking && commit->version > source->init_version &&
+                       delta_tracking_differs(source->tracked, commit);
     for (size_t i = 0; i < commit->n_actions; i++) {
         const DeltaAction *action = &commit->actions[i];
         if (action->kind == DELTA_ACTION_PROTOCOL) {
@@ -206,10 +215,13 @@ static Status judge(const DeltaSource *source, const DeltaCommit *commit, Verdic
             if (source->options.change_feed) {
                 TRY(delta_changes_check(&action->metadata, commit->version, delta_table_uri(source->table), err));
             }
-            TRY(judge_metadata(source, commit->version, &action->metadata, verdict, err));
+            TRY(check_table(source, commit->version, &action->metadata, err));
+            if (!source->tracking) {
+                TRY(judge_metadata(source, commit->version, &action->metadata, verdict, err));
+            }
         }
     }
-    if (!verdict->schema_changed && !source->options.change_feed) {
+    if (!verdict->schema_changed && !verdict->barrier && !source->options.change_feed) {
         TRY(judge_data(source, commit, verdict, err));
     }
 out:
@@ -307,6 +319,34 @@ static bool wants_more(const DeltaWalk *walk)
     return !walk->full && walk->at.version <= walk->source->bound;
 }
 
+/* At a barrier, or where the logged end is one, there is nothing to read: it is passed by a batch of its own. */
+static bool pass_barrier(DeltaWalk *walk)
+{
+    const DeltaOffset *end = walk->end;
+
+    if (walk->at.index == DELTA_BARRIER && (!end || delta_offset_compare(&walk->at, end) < 0)) {
+        walk->at.index = DELTA_BARRIER_PASSED;
+        return true;
+    }
+    if (end && end->version == walk->at.version && walk->at.index == -1 && delta_offset_is_barrier(end)) {
+        walk->at = *end;
+        return true;
+    }
+    return false;
+}
+
+/* A batch that was logged by a reader without the log goes on over the change, and cannot be cut any more. */
+static Status barrier_inside(const DeltaWalk *walk, int64_t version, Error *err)
+{
+    error_set(err, E_SOURCE_SCHEMA_CHANGED,
+              "the batch at hand of %s was begun without a schema tracking log, and version %" PRId64
+              " inside it changes how the table is read",
+              delta_table_uri(walk->source->table), version);
+    error_klass(err, "DELTA_STREAMING_SCHEMA_LOG_INIT_FAILED_INCOMPATIBLE_METADATA");
+    error_hint(err, "leave schemaTrackingLocation out until the batch is done");
+    return error_status(err);
+}
+
 Status delta_walk_commits(DeltaWalk *walk, Error *err)
 {
     const DeltaOffset begun = walk->at;
@@ -314,7 +354,7 @@ Status delta_walk_commits(DeltaWalk *walk, Error *err)
     bool done = false;
     Status rc = OK;
 
-    while (!done && wants_more(walk)) {
+    while (!done && wants_more(walk) && !pass_barrier(walk)) {
         Verdict verdict = {0};
         Error local = ERROR_NONE;
         bool moved = walk->range->n > 0 || delta_offset_compare(&walk->at, &begun) != 0;
@@ -336,8 +376,15 @@ Status delta_walk_commits(DeltaWalk *walk, Error *err)
                               "the batch at hand has columns this reader was not planned for", err);
             goto out;
         }
+        if (verdict.barrier && walk->end) {
+            rc = barrier_inside(walk, commit->version, err);
+            goto out;
+        }
         if (verdict.schema_changed) {
             walk->schema_changed = true;
+            done = true;
+        } else if (verdict.barrier) {
+            walk->at = (DeltaOffset){.version = commit->version, .index = DELTA_BARRIER};
             done = true;
         } else if (verdict.skip && delta_walk_last_index(walk, commit->version) == INT64_MAX) {
             walk->at = (DeltaOffset){.version = commit->version + 1, .index = -1};
@@ -350,5 +397,49 @@ Status delta_walk_commits(DeltaWalk *walk, Error *err)
     }
 out:
     delta_commit_free(commit);
+    return rc;
+}
+
+/* ---- excludeRegex ---- */
+
+Status delta_walk_exclude(DeltaSource *source, DuckConn *conn, Error *err)
+{
+    DeltaRange *range = &source->range;
+    Text sql = TEXT(TEXT_SQL_MAX);
+    DuckResult *result = NULL;
+    size_t kept = 0;
+    bool more = false;
+    Status rc = OK;
+
+    if (!source->options.exclude || range->n == 0) {
+        return OK;
+    }
+    text_append(&sql, "SELECT i FROM (VALUES ");
+    for (size_t i = 0; i < range->n; i++) {
+        text_printf(&sql, "%s(%zu, ", i ? "," : "", i);
+        text_append_sql_string(&sql, range->files[i].path);
+        text_append(&sql, ")");
+    }
+    text_append(&sql, ") AS f(i, path) WHERE NOT regexp_matches(path, ");
+    text_append_sql_string(&sql, source->options.exclude);
+    text_append(&sql, ") ORDER BY i");
+    TRY(duck_query(conn, text_str(&sql), &result, err));
+    range->rows = 0;
+    range->bytes = 0;
+    TRY(duck_result_next(result, &more, err));
+    while (more) {
+        range->files[kept] = range->files[duck_result_i64(result, 0)];
+        range->bytes += range->files[kept++].size;
+        TRY(duck_result_next(result, &more, err));
+    }
+    range->n = kept;
+    range->rows = kept > 0 ? -1 : 0;
+out:
+    if (rc != OK) {
+        error_klass(err, "DELTA_REGEX_OPT_SYNTAX_ERROR");
+        rc = error_context(err, "option excludeRegex");
+    }
+    duck_result_free(result);
+    text_free(&sql);
     return rc;
 }

@@ -18,9 +18,11 @@ def record(number):
 
 class Shape:
     """`steps`: for each run the number of files it is fed and further arguments. `tables`: folder -> columns and filter.
-    `only`: kill at failpoints whose names begin so, where a shape is there for their sake."""
+    `only`: kill at failpoints whose names begin so, where a shape is there for their sake. `stops`: an error class with which
+    a run may end that only has to be started again."""
 
-    def __init__(self, name, pipeline, steps, tables, feed=None, between=None, per_file=5, only=""):
+    def __init__(self, name, pipeline, steps, tables, feed=None, between=None, per_file=5, only="", stops=None):
+        self.stops = stops
         self.name, self.steps, self.tables, self.per_file, self.only = name, steps, tables, per_file, only
         self.pipeline, self.make, self.between = pipeline, feed or record, between
 
@@ -92,6 +94,12 @@ SHAPES = [
           CREATE STREAMING TABLE silver {SMALL} AS SELECT * FROM STREAM bronze;""",
           [(2, ()), (3, ())],
           {"default/bronze": (("id", "extra"), everything), "default/silver": (("id", "extra"), everything)}, feed=growing),
+    Shape("tracked", f"""
+          CREATE STREAMING TABLE bronze {SMALL} AS SELECT * EXCLUDE (_rescued_data) FROM {FILES};
+          CREATE STREAMING TABLE silver {SMALL} AS SELECT * FROM STREAM bronze WITH (schemaTrackingLocation = 'schema');""",
+          [(2, ()), (3, ())],
+          {"default/bronze": (("id", "extra"), everything), "default/silver": (("id", "extra"), everything)}, feed=growing,
+          only=("source.tracking.", "stream.source.", "stream.offsets.", "stream.commits."), stops="DELTA_STREAMING_METADATA_EVOLUTION"),
     Shape("two_flows", f"""
           CREATE STREAMING TABLE merged {SMALL};
           CREATE FLOW even TBLPROPERTIES ('freshet.state.retainBatches' = '2') AS INSERT INTO merged BY NAME
