@@ -429,9 +429,9 @@ static Status newest_checkpoint(Warehouse *warehouse, const char *key, Text *out
     TRY(store_read(warehouse->store, key, REGISTRY_FILE_MAX, &data, NULL, err));
     TRY(json_parse_object(text_str(&data), data.length, &source, &object, err));
     TRY(json_get_string(object, "checkpoint", &folder, err));
-    TRY(store_open(folder, &store, err));
+    store_place_read(folder, warehouse_uri(warehouse), out);
+    TRY(store_open(text_str(out), &store, err));
     TRY(store_list(store, "", NULL, find_highest, &highest, err));
-    text_append(out, folder);
     if (highest.number >= 0) { /* without: a folder that was given */
         text_printf(out, "/%lld", (long long)highest.number);
     }
