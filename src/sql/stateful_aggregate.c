@@ -423,6 +423,45 @@ out:
     return rc;
 }
 
+/* A join below, also one inside a sub-query, that remembers rows for ever: nothing above it carries a watermark. */
+static const SqlStep *unbounded_join(const Planner *p)
+{
+    const SqlStep *steps = p->steps.items;
+    for (size_t i = 0; i < p->steps.count; i++) {
+        for (size_t k = 0; k < steps[i].n_sides; k++) {
+            if (!steps[i].sides[k].bounded) {
+                return &steps[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The smallest change that bounds it: a watermark for the side that has none, else a bound in the other direction or in
+ * both. */
+static const char *unbounded_hint(Planner *p, const SqlStep *join)
+{
+    const SqlJoinSide *side = join->sides, *other = join->sides;
+    for (size_t i = 0; i < join->n_sides; i++) {
+        if (!join->sides[i].event_time) {
+            return arena_printf(p->plan->arena,
+                                "give %s a WATERMARK, and bound the times of the streams in ON, such as r.ts BETWEEN "
+                                "l.ts AND l.ts + INTERVAL '1 hour'",
+                                join->sides[i].alias);
+        }
+        side = side->bounded ? &join->sides[i] : side;
+    }
+    other = side == join->sides ? join->sides + 1 : join->sides;
+    if (join->n_sides == 2 && other->bounded) {
+        return arena_printf(p->plan->arena,
+                            "bound the times the other way too: AND %s.%s <= %s.%s + INTERVAL '1 hour' in ON",
+                            other->alias, other->event_time, side->alias, side->event_time);
+    }
+    return arena_printf(p->plan->arena,
+                        "bound the times in ON, such as %s.%s BETWEEN %s.%s AND %s.%s + INTERVAL '1 hour'", side->alias,
+                        side->event_time, other->alias, other->event_time, other->alias, other->event_time);
+}
+
 static Status check_mode(const Aggregation *a, bool watermarked, bool session, Error *err)
 {
     bool window = false;
@@ -438,20 +477,18 @@ static Status check_mode(const Aggregation *a, bool watermarked, bool session, E
     if (a->p->options.mode != SQL_OUTPUT_APPEND || watermarked) {
         return OK;
     }
+    const SqlStep *join = unbounded_join(a->p);
+    if (join) {
+        return planner_error(a->p, a->select, unbounded_hint(a->p, join), err,
+                             "in append mode a %s is written when it is complete, but the join below remembers rows "
+                             "for ever and can bring up one of any age",
+                             session ? "session" : "group");
+    }
     if (session) {
         return planner_error(a->p, a->select,
                              "write WATERMARK <its column> DELAY OF INTERVAL '10 minutes' behind the stream", err,
                              "in append mode a session is written when it is complete, and without a watermark it "
                              "never is");
-    }
-    if (a->scope->unbounded) {
-        return planner_error(
-            a->p, a->select,
-            "give each stream a WATERMARK and bound their times in ON, such as r.ts BETWEEN l.ts AND l.ts "
-            "+ INTERVAL '1 hour'",
-            err,
-            "in append mode a group is written when it is complete, but the join below remembers rows for "
-            "ever and can bring up one of any age");
     }
     if (lineage_carrier(a->p, a->scope, &carrier)) {
         return planner_error(

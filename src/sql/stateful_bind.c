@@ -1,4 +1,5 @@
 /* The outputs of a plan's steps as views that DuckDB can bind, for who asks for columns and types without running. */
+#include "duck/type.h"
 #include "sql/stateful.h"
 
 static void append_name(const SqlStep *step, const char *suffix, size_t side, Text *sql)
@@ -34,13 +35,39 @@ static void append_call(const SqlAggregate *aggregate, Text *sql)
     }
 }
 
-static void append_aggregate(const SqlStep *step, Text *sql)
+static bool is_bucket(const SqlStep *step, size_t key)
 {
-    append_name(step, NULL, 0, sql);
+    return step->keys[key].is_window || (step->kind == SQL_STEP_SESSION && key == step->session_key);
+}
+
+/* Windows of days begin and end at a time. */
+static Status append_keys(DuckConn *conn, const SqlStep *step, Text *sql, Error *err)
+{
+    Arena *arena = arena_new();
+    DuckColumnInfo *columns = NULL;
+    size_t n = 0;
+    Status rc = OK;
+
+    TRY(duck_describe(conn, step->input, arena, &columns, &n, err));
     for (size_t i = 0; i < step->n_keys; i++) {
-        bool window = step->keys[i].is_window || (step->kind == SQL_STEP_SESSION && i == step->session_key);
-        text_printf(sql, window ? "%s{'start': k%zu, 'end': k%zu} AS k%zu" : "%sk%zu", i == 0 ? "" : ", ", i, i, i);
+        const char *cast = i < n && columns[i].type->id == DUCK_DATE ? "::TIMESTAMP" : "";
+        text_append(sql, i == 0 ? "" : ", ");
+        if (is_bucket(step, i)) {
+            text_printf(sql, "{'start': k%zu%s, 'end': k%zu%s} AS ", i, cast, i, cast);
+        }
+        text_printf(sql, "k%zu", i);
     }
+out:
+    arena_free(arena);
+    return rc;
+}
+
+static Status append_aggregate(DuckConn *conn, const SqlStep *step, Text *sql, Error *err)
+{
+    Status rc = OK;
+
+    append_name(step, NULL, 0, sql);
+    TRY(append_keys(conn, step, sql, err));
     for (size_t i = 0; i < step->n_aggregates; i++) {
         text_append(sql, i + step->n_keys == 0 ? "" : ", ");
         append_call(&step->aggregates[i], sql);
@@ -50,6 +77,8 @@ static void append_aggregate(const SqlStep *step, Text *sql)
     for (size_t i = 0; i < step->n_keys; i++) {
         text_printf(sql, "%sk%zu", i == 0 ? " GROUP BY " : ", ", i);
     }
+out:
+    return rc;
 }
 
 static void append_distinct(const SqlStep *step, Text *sql)
@@ -83,7 +112,7 @@ Status sql_stateful_plan_bind(DuckConn *conn, const SqlStatefulPlan *plan, Error
         text_clear(&sql);
         switch (step->kind) {
         case SQL_STEP_AGGREGATE:
-        case SQL_STEP_SESSION: append_aggregate(step, &sql); break;
+        case SQL_STEP_SESSION: TRY(append_aggregate(conn, step, &sql, err)); break;
         case SQL_STEP_DISTINCT: append_distinct(step, &sql); break;
         case SQL_STEP_JOIN: append_join(step, &sql); break;
         }

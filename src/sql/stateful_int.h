@@ -64,7 +64,6 @@ typedef struct Scope {
     SqlList sources; /* Source */
     Rows rows;
     size_t n_streams;
-    bool unbounded; /* a join that remembers rows for ever: nothing carries a watermark any more */
 } Scope;
 
 typedef struct Planner {

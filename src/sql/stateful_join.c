@@ -516,7 +516,6 @@ static void set_lineage(Join *j, const SqlStep *step)
         }
         relation->columns = columns;
     }
-    j->scope->unbounded = !bounded;
 }
 
 static Status make_step(Join *j, Error *err)

@@ -5,8 +5,10 @@
  *
  *   expires    NULL: never
  *              event time is a key         the event time: a row with it would be late from then on
- *              within the watermark        the first row's event time + delay; later rows do not extend it
- *              (null event time: never)
+ *              within the watermark        the first row's event time + delay; later rows do not extend it. A null
+ *                                          event time counts as 1970, as it does in Spark: remembered for ever, such
+ *                                          keys would pile up
+ *              (a key with a null event time: never)
  *
  * A batch:
  *
@@ -145,7 +147,7 @@ static void find_expires(Distinct *op, const SqlStep *step)
     if (step->has_event_time && step->event_time_is_key) {
         op->expires = "epoch_us(freshet_t)";
     } else if (step->has_event_time && step->within_watermark) {
-        op->expires = arena_printf(op->arena, "epoch_us(freshet_t) + %" PRId64, step->delay_us);
+        op->expires = arena_printf(op->arena, "coalesce(epoch_us(freshet_t), 0) + %" PRId64, step->delay_us);
     } else {
         op->expires = "NULL::BIGINT";
     }
