@@ -72,7 +72,8 @@ typedef struct SqlAggregate {
     size_t filter; /* f<i> of the input */
     const SqlOrder *orders;
     size_t n_orders;
-    const char *text; /* as the user wrote it: for messages, fingerprints */
+    const char *text;    /* as the user wrote it: for messages */
+    const char *meaning; /* the same without the alias of a single relation: for fingerprints. NULL: text */
 } SqlAggregate;
 
 typedef enum SqlStepKind { SQL_STEP_AGGREGATE, SQL_STEP_SESSION, SQL_STEP_DISTINCT, SQL_STEP_JOIN } SqlStepKind;

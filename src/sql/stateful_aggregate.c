@@ -393,7 +393,6 @@ out:
 static Status print_title(const Aggregation *a, Text *title, Text *fingerprint, Error *err)
 {
     const Key *keys = a->keys.items;
-    const Call *calls = a->calls.items;
     size_t n = a->keys.count - (a->sets ? 1 : 0);
     char *sets = a->sets ? json_dumps(a->sets, JSON_COMPACT) : NULL;
     Status rc = OK;
@@ -408,12 +407,6 @@ static Status print_title(const Aggregation *a, Text *title, Text *fingerprint, 
     if (sets) {
         text_printf(title, " in %zu grouping sets", json_array_size(a->sets));
         text_printf(fingerprint, " sets: %s;", sets);
-    }
-    text_append(fingerprint, " aggregates:");
-    for (size_t i = 0; i < a->calls.count; i++) {
-        text_append_char(fingerprint, ' ');
-        TRY(print_plain(a, calls[i].expression, fingerprint, err));
-        text_append_char(fingerprint, ';');
     }
     if (n == 0) {
         text_append(title, "all rows");
@@ -510,6 +503,35 @@ static Status check_mode(const Aggregation *a, bool watermarked, bool session, E
         err, "in append mode a group is written when it is complete, and without a watermark it never is");
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* What the calls mean, and so in the fingerprint: in an order of their own, since that of the select list says nothing
+ * about the state. */
+static Status print_meanings(const Aggregation *a, SqlAggregate *aggregates, Text *fingerprint, Error *err)
+{
+    const Call *calls = a->calls.items;
+    const char **sorted = arena_alloc(a->p->plan->arena, (a->calls.count + 1) * sizeof *sorted);
+    Text text = TEXT(SQL_TEXT_MAX);
+    Status rc = OK;
+
+    for (size_t i = 0; i < a->calls.count; i++) {
+        text_clear(&text);
+        TRY(print_plain(a, calls[i].expression, &text, err));
+        aggregates[i].meaning = sorted[i] = arena_strdup(a->p->plan->arena, text_str(&text));
+    }
+    qsort(sorted, a->calls.count, sizeof *sorted, compare_texts);
+    text_append(fingerprint, " aggregates:");
+    for (size_t i = 0; i < a->calls.count; i++) {
+        text_printf(fingerprint, " %s;", sorted[i]);
+    }
+out:
+    text_free(&text);
+    return rc;
+}
+
 /* The columns of the input in the user's words. */
 static Status print_inputs(const Aggregation *a, SqlStep *step, Error *err)
 {
@@ -560,6 +582,7 @@ static Status make_step(Aggregation *a, const JoinPlan *join, Error *err)
     TRY(print_input(a, join, &made.input, err));
     TRY(print_inputs(a, &made, err));
     TRY(print_title(a, &title, &fingerprint, err));
+    TRY(print_meanings(a, made.aggregates, &fingerprint, err));
     SqlStep *step = planner_add_step(p, a->gap ? SQL_STEP_SESSION : SQL_STEP_AGGREGATE);
     made.kind = step->kind;
     made.name = step->name;

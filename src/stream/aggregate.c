@@ -1,6 +1,7 @@
 #include "stream/aggregate.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- calls ---- */
@@ -158,7 +159,6 @@ static Status plan_call(const Maker *maker, const SqlAggregate *call, AggregateP
 {
     AggregateLayout *layout = maker->layout;
 
-    plan->call = call;
     plan->canonical = aggregate_canonical(call->n_arguments ? call->function : "count_star");
     plan->side = AGGREGATE_NO_SIDE;
     const char *refusal = call->n_orders ? NULL : aggregate_refusal(plan->canonical);
@@ -223,7 +223,7 @@ static Status find_types(const Maker *maker, Error *err)
         Text type = TEXT(TEXT_SQL_MAX);
         duck_type_sql(found[i + 1].type, &type);
         plan->result = arena_strdup(maker->arena, text_str(&type));
-        plan->output = (DuckColumnInfo){arena_printf(maker->arena, "r%zu", i), found[i + 1].type};
+        plan->output = (DuckColumnInfo){arena_printf(maker->arena, "r%zu", plan->number), found[i + 1].type};
         text_free(&type);
     }
     text_clear(&sql);
@@ -235,6 +235,15 @@ static Status find_types(const Maker *maker, Error *err)
 out:
     text_free(&sql);
     return rc;
+}
+
+static int compare_plans(const void *a, const void *b)
+{
+    const AggregatePlan *x = a, *y = b;
+    int order = strcmp(x->call->meaning ? x->call->meaning : x->call->text,
+                       y->call->meaning ? y->call->meaning : y->call->text);
+
+    return order ? order : x->number < y->number ? -1 : 1;
 }
 
 Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDistinct distinct, Arena *arena,
@@ -252,7 +261,11 @@ Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDisti
     layout->sides = arena_alloc(arena, step->n_aggregates * sizeof *layout->sides);
     TRY(check_input(layout, err));
     for (size_t i = 0; i < step->n_aggregates; i++) {
-        TRY(plan_call(&maker, &step->aggregates[i], &layout->plans[i], err));
+        layout->plans[i] = (AggregatePlan){.call = &step->aggregates[i], .number = i};
+    }
+    qsort(layout->plans, step->n_aggregates, sizeof *layout->plans, compare_plans);
+    for (size_t i = 0; i < step->n_aggregates; i++) {
+        TRY(plan_call(&maker, layout->plans[i].call, &layout->plans[i], err));
     }
     TRY(find_types(&maker, err));
     *out = layout;
@@ -455,11 +468,11 @@ void aggregate_append_finals(const AggregateLayout *layout, const char *groups, 
         if (plan->recipe) {
             aggregate_expand(plan->recipe->final, 0, &names, out);
         } else {
-            text_printf(out, "CASE WHEN side%d.present THEN side%d.r%zu ELSE ", plan->side, plan->side, i);
+            text_printf(out, "CASE WHEN side%d.present THEN side%d.r%zu ELSE ", plan->side, plan->side, plan->number);
             append_answer_to_nothing(layout, plan, out);
             text_append(out, " END");
         }
-        text_printf(out, " AS %s) AS r%zu", plan->result, i);
+        text_printf(out, " AS %s) AS r%zu", plan->result, plan->number);
     }
 }
 
@@ -472,7 +485,7 @@ void aggregate_append_side_finals(const AggregateLayout *layout, size_t side, Te
         }
         text_append(out, ", ");
         append_call(plan, &layout->sides[side], plan->call->distinct, out);
-        text_printf(out, " AS r%zu", i);
+        text_printf(out, " AS r%zu", plan->number);
     }
 }
 

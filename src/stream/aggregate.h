@@ -32,19 +32,20 @@ typedef struct AggregateSide {
 
 typedef struct AggregatePlan {
     const SqlAggregate *call;
+    size_t number; /* of the call in the step: its answer is r<number> */
     const char *canonical;
     const AggregateRecipe *recipe; /* NULL: DuckDB's aggregate over the side's values */
     size_t first;                  /* of its columns */
     int side;                      /* AGGREGATE_NO_SIDE: none */
     const char *result;            /* SQL type of what DuckDB's aggregate gives */
-    DuckColumnInfo output;         /* r<i> */
+    DuckColumnInfo output;         /* r<number> */
 } AggregatePlan;
 
 typedef struct AggregateLayout {
     const SqlStep *step;
     const DuckColumnInfo *input; /* k0.., a0.., f0.., and what may follow */
     size_t n_input;
-    AggregatePlan *plans;    /* one per aggregate of the step */
+    AggregatePlan *plans;    /* one per aggregate of the step, in the order of what they mean, and so of s0.. */
     DuckColumnInfo *columns; /* s0.. */
     size_t n_columns;
     AggregateSide *sides;

@@ -275,7 +275,7 @@ static Status make_output(const Aggregate *op, DuckConn *conn, Error *err)
         separator = ", ";
     }
     for (size_t i = 0; i < op->base.step->n_aggregates; i++) {
-        text_printf(&sql, "%sr%zu %s", separator, i, op->layout->plans[i].result);
+        text_printf(&sql, "%sr%zu %s", separator, op->layout->plans[i].number, op->layout->plans[i].result);
         separator = ", ";
     }
     text_append(&sql, ")");

@@ -487,7 +487,7 @@ static Status make_output(const Session *op, DuckConn *conn, Error *err)
         }
     }
     for (size_t i = 0; i < step->n_aggregates; i++) {
-        text_printf(&sql, ", r%zu %s", i, op->layout->plans[i].result);
+        text_printf(&sql, ", r%zu %s", op->layout->plans[i].number, op->layout->plans[i].result);
     }
     text_append_char(&sql, ')');
     return op_run_text(conn, &sql, err);

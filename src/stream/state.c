@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/failpoint.h"
@@ -215,6 +216,35 @@ static bool same_meaning(const json_t *a, const json_t *b)
     json_decref(both[0]);
     json_decref(both[1]);
     return same;
+}
+
+Status state_fingerprint(Store *checkpoint, size_t operator, Text * out, Error *err)
+{
+    Text text = TEXT(METADATA_BYTES_MAX);
+    char key[64];
+    JsonSource source = {.name = key};
+    Error local = ERROR_NONE;
+    const char *fingerprint = "";
+    json_t *metadata = NULL;
+    Status rc = OK;
+
+    snprintf(key, sizeof key, "freshet-state/%zu/metadata", operator);
+    rc = store_read(checkpoint, key, METADATA_BYTES_MAX, &text, NULL, &local);
+    if (rc == ERR_NOT_FOUND) {
+        rc = OK;
+        goto out;
+    }
+    if (rc != OK) {
+        *err = local;
+        goto out;
+    }
+    TRY(json_parse_object(text_str(&text), text.length, &source, &metadata, err));
+    TRY(json_opt_string(metadata, "fingerprint", &fingerprint, err));
+    text_append(out, fingerprint);
+out:
+    json_decref(metadata);
+    text_free(&text);
+    return rc;
 }
 
 static Status read_metadata(State *state, Error *err)

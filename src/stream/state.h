@@ -64,6 +64,9 @@ typedef struct StateSpec {
 Status state_open(DuckConn *conn, const StateSpec *spec, State **out, Error *err);
 void state_close(State *state); /* drops the tables; files stay */
 
+/* What the metadata of an operator says its state means; *out stays empty where there is none. */
+Status state_fingerprint(Store *checkpoint, size_t operator, Text * out, Error *err);
+
 /* The table's name for SQL: quoted, qualified. Lives as long as the state. */
 const char *state_table(const State *state, size_t relation);
 

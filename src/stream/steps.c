@@ -54,6 +54,29 @@ static bool is_shared(const Flow *flow, const FlowReader *reader)
 
 /* ---- opening ---- */
 
+/* The hint of an error about state that does not fit: which steps would be computed anew, and how. */
+static void hint_rebuilt(const Flow *flow, Error *err)
+{
+    Text list = TEXT(ERROR_TEXT_MAX), was = TEXT(TEXT_SQL_MAX);
+    size_t table = strcspn(flow->name, "/");
+
+    for (size_t i = 0; flow->plan && i < flow->plan->n_steps; i++) {
+        const SqlStep *step = &flow->plan->steps[i];
+        text_clear(&was);
+        if (state_fingerprint(checkpoint_store(flow->checkpoint), i, &was, NULL) != OK ||
+            str_starts(text_str(&was), step->fingerprint)) {
+            continue;
+        }
+        text_printf(&list, "%s step %zu (%s), ", list.length ? "" : ":", i, step->title ? step->title : step->name);
+        text_printf(&list, was.length ? "which was %s;" : "which is new;", text_str(&was));
+    }
+    error_hint(err,
+               "restore the query, or --full-refresh %.*s: it rebuilds the table and all that is remembered for it%s",
+               (int)table, flow->name, text_str(&list));
+    text_free(&list);
+    text_free(&was);
+}
+
 Status steps_open(Flow *flow, Error *err)
 {
     Status rc = OK;
@@ -73,6 +96,9 @@ Status steps_open(Flow *flow, Error *err)
     }
 out:
     if (rc != OK) {
+        if (err && err->id == E_STREAM_STATE_CHANGED) {
+            hint_rebuilt(flow, err);
+        }
         steps_close(flow);
     }
     return rc;
@@ -110,8 +136,7 @@ static Status other_steps(const Flow *flow, Error *err)
 
     error_set(err, E_STREAM_STATE_CHANGED, "%s remembers rows in %zu step%s now, its checkpoint holds state of %zu",
               flow->name, flow->n_steps, flow->n_steps == 1 ? "" : "s", had);
-    error_hint(err, "what was read before would be missing; restore the query, or rebuild the table with "
-                    "--full-refresh");
+    hint_rebuilt(flow, err);
     return error_status(err);
 }
 

@@ -150,17 +150,96 @@ def test_distinct_remembers_for_ever(clicks, run, rows):
     assert rows("SELECT product, user_id FROM seen ORDER BY ALL") == [("a", 1), ("a", 3), ("b", 2)]
 
 
-def test_a_changed_query_is_refused_and_a_full_refresh_starts_anew(clicks, run, rows):
+BY_PRODUCT = """CREATE STREAMING TABLE t TBLPROPERTIES ('freshet.outputMode' = 'update') AS
+  SELECT c.product, count(*) AS n, sum(c.amount) AS total FROM {source} AS c GROUP BY c.product;"""
+
+KEPT = {  # what changes above the state, or says nothing about it
+    "a column from what is known": [("sum(c.amount) AS total", "sum(c.amount) AS total, sum(c.amount) / count(*) AS mean")],
+    "columns in another order": [("count(*) AS n, sum(c.amount) AS total", "sum(c.amount) AS total, count(*) AS n")],
+    "another expression over it": [("count(*) AS n", "count(*) + 0 AS n")],
+    "a filter above it": [("GROUP BY c.product", "GROUP BY c.product HAVING count(*) > 0")],
+    "another alias of the stream": [("c.", "d."), ("AS c", "AS d")],
+    "a filter below it, from now on": [("GROUP BY", "WHERE c.amount < 1000 GROUP BY")],
+    "a second table": [("GROUP BY c.product;", "GROUP BY c.product; CREATE STREAMING TABLE u AS SELECT * FROM {source};")],
+}
+
+
+@pytest.mark.parametrize("edits", KEPT.values(), ids=KEPT)
+def test_a_changed_query_keeps_its_state(clicks, run, rows, edits):
+    text = BY_PRODUCT
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    clicks("a", *FIRST)
+    run(BY_PRODUCT.format(source=clicks.source))
+    clicks("b", *SECOND)
+    run(text.format(source=clicks.source))
+    assert rows("SELECT product, n, total::DOUBLE FROM t ORDER BY product") == [("a", 4, 8.0), ("b", 1, 2.0)]
+
+
+def test_renamed_output_columns_keep_the_state(clicks, run, rows):
+    """The table keeps the old column, for rows that are not touched any more, and gets the new one."""
+    clicks("a", *FIRST)
+    run(BY_PRODUCT.format(source=clicks.source))
+    clicks("b", *SECOND)
+    run(BY_PRODUCT.format(source=clicks.source).replace("AS n", "AS views"))
+    assert rows("SELECT product, views FROM t WHERE product = 'a'") == [("a", 4)]
+
+
+REBUILT = {
+    "another key": [("c.product", "upper(c.product) AS product", 1), ("GROUP BY c.product", "GROUP BY upper(c.product)", 1)],
+    "an aggregate more": [("count(*) AS n", "count(*) AS n, max(c.user_id) AS m", 1)],
+    "an aggregate less": [("count(*) AS n, ", "0 AS n, ", 1)],
+    "another argument": [("sum(c.amount)", "sum(c.amount + 1)", 1)],
+    "another step": [("FROM {source} AS c", "FROM (SELECT DISTINCT ON (user_id) * FROM {source}) AS c", 1)],
+}
+
+
+@pytest.mark.parametrize("edits", REBUILT.values(), ids=REBUILT)
+def test_a_changed_query_is_refused_with_what_would_be_rebuilt(clicks, run, rows, edits):
+    text = BY_PRODUCT
+    for edit in edits:
+        assert edit[0] in text
+        text = text.replace(*edit)
+    clicks("a", *FIRST)
+    run(BY_PRODUCT.format(source=clicks.source))
+    before = rows("SELECT * FROM t ORDER BY ALL")
+    run(text.format(source=clicks.source), check=1)
+    assert "FR-STREAM-009" in run.err and "--full-refresh" in run.err
+    assert "step 0 (" in run.err and "which was keys: product; aggregates: count_star(); sum(amount);" in run.err
+    assert rows("SELECT * FROM t ORDER BY ALL") == before
+    run(text.format(source=clicks.source), "--full-refresh", "t")
+    assert len(rows("SELECT * FROM t")) == 2
+
+
+def test_a_changed_window_is_refused_and_a_full_refresh_starts_anew(clicks, run, rows):
     clicks("a", *FIRST)
     run(hourly(clicks.source, "update"))
     other = hourly(clicks.source, "update").replace("INTERVAL '1 hour')", "INTERVAL '2 hours')")
     run(other, check=1)
-    assert "FR-STREAM-009" in run.err and "--full-refresh" in run.err
-    # what stands above the steps may change
-    narrower = hourly(clicks.source, "update").replace("count(DISTINCT user_id) AS users", "count(DISTINCT user_id) + 0 AS users")
-    run(narrower)
+    assert "FR-STREAM-009" in run.err and "--full-refresh" in run.err and "step 0 (window(ts, 2 hours), product)" in run.err
     run(other, "--full-refresh", "hourly")
     assert rows("SELECT product, views FROM hourly ORDER BY ALL") == [("a", 2), ("b", 1)]
+
+
+def test_windows_over_dates(clicks, freshet, run, rows, tmp_path):
+    text = f"""CREATE STREAMING TABLE days AS SELECT window.start AS start, window.end AS "end", count(*) AS n
+      FROM {clicks.source} WATERMARK CAST(ts AS DATE) AS day DELAY OF INTERVAL '1 day' GROUP BY window(day, INTERVAL '1 day');"""
+    clicks("a", *FIRST)
+    run(text)
+    assert [c["column_type"] for c in rows("DESCRIBE days")] == ["TIMESTAMP", "TIMESTAMP", "BIGINT"]
+    (tmp_path / "other.sql").write_text(text)
+    assert "start TIMESTAMP, end TIMESTAMP" in freshet("check", tmp_path / "other.sql", check=0).out.replace('"', "")
+
+
+def test_keys_without_a_time_are_not_remembered_for_ever(clicks, run, rows):
+    text = f"""CREATE STREAMING TABLE t TBLPROPERTIES ('freshet.dedupe.within' = 'watermark') AS SELECT DISTINCT ON (user_id) user_id, ts
+      FROM {clicks.source} WATERMARK ts DELAY OF INTERVAL '1 hour';"""
+    clicks("a", (None, "a", 1, 1), (None, "a", 1, 2), FIRST[0])
+    progress = run(text)
+    assert progress[0]["stateOperators"][0]["customMetrics"]["numDroppedDuplicateRows"] == 2
+    clicks("b", *THIRD)
+    assert run(text)[-1]["stateOperators"][0]["numRowsTotal"] == 1
 
 
 def test_damaged_state_is_refused(clicks, run, warehouse):
