@@ -4,8 +4,11 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
 
 import duckdb
 
@@ -33,11 +36,15 @@ class Crash(Exception):
 
 
 class Inside:
-    """freshet in this process: a crash is a failpoint that returns."""
+    """freshet in this process: a crash is a failpoint that returns. Nothing of it waits for a disk: the warehouse is in
+    memory where there is such a folder, and fsync is off."""
 
-    def __init__(self, warehouse):
-        self.engine = Engine(warehouse, memory_bytes=512 << 20, threads=2)
+    def __init__(self, threads=1):
+        shm = pathlib.Path("/dev/shm")
+        self.folder = tempfile.mkdtemp(prefix="freshet-property-", dir=shm if os.access(shm, os.W_OK) else None)
+        self.engine = Engine(pathlib.Path(self.folder) / "warehouse", memory_bytes=512 << 20, threads=threads)
         self.sql = self.engine.sql
+        self.sql("SET freshet.fsync = false")
 
     def run(self, pipeline, crash=None):
         if crash:
@@ -52,14 +59,16 @@ class Inside:
             self.engine.failpoint()
 
     def close(self):
+        self.sql("SET freshet.fsync = true")
         self.engine.close()
+        shutil.rmtree(self.folder)
 
 
 class Outside:
     """The program: a crash is a SIGKILL."""
 
     def __init__(self, warehouse):
-        self.warehouse = pathlib.Path(warehouse)
+        self.warehouse = self.folder = pathlib.Path(warehouse)
         self.warehouse.mkdir(parents=True, exist_ok=True)
 
     def _call(self, *arguments, env=None):
@@ -85,6 +94,17 @@ class Outside:
         pass
 
 
+def next_tick(folder):
+    """Waits until a file that is written now is younger than all before it: a stream that begins with the files of a table
+    takes them by their time, and the kernel's is some milliseconds coarse."""
+    probe = pathlib.Path(folder) / ".tick"
+    probe.touch()
+    before = probe.stat().st_mtime_ns // 1_000_000
+    while probe.stat().st_mtime_ns // 1_000_000 == before:
+        time.sleep(0.0005)
+        probe.touch()
+
+
 # ---- rows as SQL ----
 
 
@@ -103,25 +123,26 @@ def values(rows, times=(1,)):
 # ---- the batch answer ----
 
 
+ANSWERS = duckdb.connect(config={"threads": 1})  # of the process: to open one costs as much as to ask it
+
+
+def table(name, columns, rows, times):
+    ANSWERS.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
+    if rows:
+        ANSWERS.execute(f"INSERT INTO {name} VALUES {values(rows, times)}")
+
+
 def batch_answer(case):
-    con = duckdb.connect()
-    try:
-        con.execute(f"CREATE TABLE src ({cases.DUCK_COLUMNS})")
-        con.execute(f"INSERT INTO src VALUES {values(case.rows)}")
-        if case.second is not None:
-            con.execute(f"CREATE TABLE src2 ({cases.DUCK_COLUMNS})")
-            con.execute(f"INSERT INTO src2 VALUES {values([row for commit in case.second for row in commit])}")
-        if case.window:
-            con.execute("CREATE TABLE src_w AS SELECT *, ts AS window_start, ts AS window_end FROM src WHERE false")
-            laid = [(*row, *window) for row in case.rows if row[1] is not None
-                    for window in cases.windows_of(row[1], *case.window)]
-            if laid:
-                con.execute(f"INSERT INTO src_w VALUES {values(laid, (1, 7, 8))}")
-        final = literal(case.final_watermark, True)
-        cursor = con.execute(f"SELECT to_json(t)::VARCHAR FROM ({case.answer.replace('{final}', final)}) t")
-        return [json.loads(row[0]) for row in cursor.fetchall()]
-    finally:
-        con.close()
+    table("src", cases.DUCK_COLUMNS, case.rows, (1,))
+    if case.second is not None:
+        table("src2", cases.DUCK_COLUMNS, [row for commit in case.second for row in commit], (1,))
+    if case.window:
+        laid = [(*row, *window) for row in case.rows if row[1] is not None
+                for window in cases.windows_of(row[1], *case.window)]
+        table("src_w", f"{cases.DUCK_COLUMNS}, window_start TIMESTAMP, window_end TIMESTAMP", laid, (1, 7, 8))
+    final = literal(case.final_watermark, True)
+    cursor = ANSWERS.execute(f"SELECT to_json(t)::VARCHAR FROM ({case.answer.replace('{final}', final)}) t")
+    return [json.loads(row[0]) for row in cursor.fetchall()]
 
 
 # ---- comparing ----
@@ -170,26 +191,37 @@ class Stream:
     """A case's pipeline over tables that grow commit by commit."""
 
     def __init__(self, freshet, case, rng):
-        self.freshet, self.case, self.rng, self.crashes = freshet, case, rng, 0
+        self.freshet, self.case, self.rng, self.crashes, self.batches, self.pending = freshet, case, rng, 0, 0, []
         schema = f"c{case.seed}"
         self.names = {"source": f"{schema}.src", "second": f"{schema}.src2"}
         self.out, self.pipeline = f"{schema}.out", case.pipeline.replace("STREAMING TABLE out", f"STREAMING TABLE {schema}.out")
+        options = f"maxFilesPerTrigger = {case.files}" + (", startingVersion = 0" if case.from_log else "")
         for key, name in self.names.items():
-            self.pipeline = self.pipeline.replace("{" + key + "}", f"{name} WITH (maxFilesPerTrigger = 1)")
+            self.pipeline = self.pipeline.replace("{" + key + "}", f"{name} WITH ({options})")
             if key == "source" or case.second is not None:
-                freshet.sql(f"CREATE TABLE {name} ({cases.COLUMNS})")
+                self.pending.append(f"CREATE TABLE {name} ({cases.COLUMNS})")
 
     def commit(self, key, rows):
-        self.freshet.sql(f"INSERT INTO {self.names[key]} VALUES {values(rows)}")
+        """With the next run."""
+        self.pending.append(f"INSERT INTO {self.names[key]} VALUES {values(rows)}")
+
+    def feed(self):
+        """Makes the commits. Where the stream begins with the files that are there, their order is that of their times."""
+        for statements in ["; ".join(self.pending)] if self.case.from_log else self.pending:
+            if statements:
+                self.freshet.sql(statements)
+                next_tick(self.freshet.folder)
+        self.pending = []
 
     def run(self, crash=False):
         """One available-now run; before it, when asked, one that crashes somewhere."""
+        self.feed()
         if crash:
             try:
                 self.freshet.run(self.pipeline, (self.rng.choice(FAILPOINTS), self.rng.randint(1, 4)))
             except Crash:
                 self.crashes += 1
-        return self.freshet.run(self.pipeline)
+        self.batches += len(self.freshet.run(self.pipeline))
 
     def rows(self):
         return self.freshet.sql(f"SELECT * FROM {self.out}")
@@ -234,11 +266,11 @@ def judge(case, got):
 
 
 def check(freshet, seed, crash_share=0.4):
-    """Plays one case and judges it; the number of crashes."""
+    """Plays one case and judges it; its name, the crashes and the batches that ended."""
     case = cases.draw(seed)
     stream = Stream(freshet, case, random.Random(seed ^ 0x5EED))
     try:
         judge(case, play(stream, crash_share))
     except (AssertionError, FreshetError) as e:
         raise AssertionError(f"FRESHET_SEED={seed} FRESHET_CASES=1: {case.name}\n{stream.pipeline}\n{case.answer}\n{e}") from e
-    return case.name, stream.crashes
+    return case.name, stream.crashes, stream.batches

@@ -38,6 +38,8 @@ class Case:
     unordered: tuple = ()  # columns that are compared as multisets
     second: list = None  # commits of the other stream
     bounds: tuple = None  # join: the right row's time is in [left - bounds[0], left + bounds[1]]
+    files: int = 1  # commits that a batch reads at most
+    from_log: bool = False  # the stream begins with the first commit, not with the files that are there
 
     @property
     def final_watermark(self):
@@ -224,9 +226,13 @@ def chain_case(seed):
                 f"CREATE STREAMING TABLE out AS {query};", answer, window, delay, "append", True)
 
 
+FILES = [1, 1, 1, 2, 1000]
 KINDS = [(aggregate_case, 6), (session_case, 2), (distinct_case, 2), (join_case, 3), (chain_case, 1)]
 
 
 def draw(seed):
     makers = [maker for maker, weight in KINDS for _ in range(weight)]
-    return makers[random.Random(seed).randrange(len(makers))](seed)
+    rng = random.Random(seed)
+    case = makers[rng.randrange(len(makers))](seed)
+    case.files, case.from_log = rng.choice(FILES), rng.random() < 0.6
+    return case

@@ -9,17 +9,27 @@ import random
 
 import pytest
 import stateful_cases as cases
-from harness import Inside, same, values
+from harness import Inside, next_tick, same, values
 
 SEED = int(os.environ.get("FRESHET_SEED", "20240101"))
 CASES = max(1, int(os.environ.get("FRESHET_CASES", "1000")) // 40)
+CHUNK = 25
+FIRST = pytest.mark.parametrize("first", range(SEED, SEED + CASES, CHUNK))
 
 
 @pytest.fixture
-def freshet(tmp_path):
-    inside = Inside(tmp_path / "warehouse")
+def freshet():
+    inside = Inside()
     yield inside
     inside.close()
+
+
+def seeds_from(first, record_property, what, share=1):
+    """Some of the seeds of a chunk; they are counted."""
+    seeds = range(first, min(first + CHUNK, SEED + CASES))
+    seeds = seeds[:max(1, len(seeds) // share)]
+    record_property(f"model/{what}", len(seeds))
+    return seeds
 
 
 def micros(text):
@@ -62,15 +72,17 @@ def stream(freshet, schema, commits, pipeline, rng, on_batch, between=lambda: No
     for burst in bursts(rng, commits):
         for rows in burst:
             freshet.sql(f"INSERT INTO {schema}.src VALUES {values(rows)}")
+            next_tick(freshet.folder)
         between()
         for progress in freshet.run(pipeline):
             on_batch(progress, burst.pop(0) if progress["numInputRows"] else [])
         assert not burst, "commits that no batch has read"
 
 
+@FIRST
 @pytest.mark.parametrize("mode", ["append", "update"])
-def test_late__rows_behind_the_watermark_are_left_out_and_counted(freshet, mode):
-    for seed in range(SEED, SEED + CASES):
+def test_late__rows_behind_the_watermark_are_left_out_and_counted(freshet, mode, first, record_property):
+    for seed in seeds_from(first, record_property, "late"):
         rng = random.Random(seed)
         delay, (window, window_text) = rng.choice([0, 1, 5]) * cases.MINUTE, cases.draw_window(rng)
         commits = cases.split(rng, cases.draw_rows(rng, rng.randint(1, 50), 40))  # any order: rows are late
@@ -105,8 +117,9 @@ def test_late__rows_behind_the_watermark_are_left_out_and_counted(freshet, mode)
         assert (late[0] == 0) == (late[1] == 0), (seed, late)
 
 
-def test_dedup__within_the_watermark(freshet):
-    for seed in range(SEED, SEED + CASES):
+@FIRST
+def test_dedup__within_the_watermark(freshet, first, record_property):
+    for seed in seeds_from(first, record_property, "dedup"):
         rng = random.Random(seed)
         delay = rng.choice([1, 3]) * cases.MINUTE
         commits = cases.split(rng, [row for row in cases.draw_rows(rng, rng.randint(1, 50), 20) if row[1] is not None] or
@@ -131,8 +144,9 @@ def test_dedup__within_the_watermark(freshet):
         same(freshet.sql(f"SELECT id, k FROM {schema}.out"), out)
 
 
-def test_static__each_batch_reads_the_newest_version(freshet):
-    for seed in range(SEED, SEED + max(1, CASES // 5)):
+@FIRST
+def test_static__each_batch_reads_the_newest_version(freshet, first, record_property):
+    for seed in seeds_from(first, record_property, "static", share=5):
         rng = random.Random(seed)
         commits = cases.split(rng, cases.draw_rows(rng, rng.randint(1, 40), 20))
         schema, names, out = f"s{seed}", {}, []
