@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end and recovery tests.
 
     freshet      runs the program: freshet("sql", "-c", "SELECT 1").out, freshet.start("run", "p.sql") for one that goes on
+    sql, rows    statements through `freshet sql` on the warehouse: the result of the command; the rows as dicts
     warehouse    an empty folder; every Delta table that is found in it when the test ends has to pass the log lint
     read_delta   rows of a table as an independent reader (delta-rs) sees them
     lint         checks one table now
@@ -11,6 +12,7 @@
 FRESHET names the program (build/freshet), FRESHET_SHARED the folder with the conformance harness (../shared).
 """
 import importlib.util
+import json
 import os
 import pathlib
 import shutil
@@ -228,6 +230,22 @@ def warehouse(request, tmp_path, lint):
     if request.node.get_closest_marker("no_lint") is None:
         lint(*tables_below(folder))
     shutil.rmtree(tmp_path / "spark", ignore_errors=True)
+
+
+@pytest.fixture
+def sql(freshet, warehouse):
+    def run(statements, *flags, check=0):
+        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
+
+    return run
+
+
+@pytest.fixture
+def rows(sql):
+    def run(statements):
+        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
+
+    return run
 
 
 def sort_key(row):

@@ -1,23 +1,6 @@
 """ALTER TABLE, RESTORE and CONVERT TO DELTA."""
-import json
 
 import pytest
-
-
-@pytest.fixture
-def sql(freshet, warehouse):
-    def run(statements, *flags, check=0):
-        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
-
-    return run
-
-
-@pytest.fixture
-def rows(sql):
-    def run(statements):
-        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
-
-    return run
 
 
 def test_columns(sql, rows, warehouse, read_delta):

@@ -6,22 +6,6 @@ import pytest
 
 
 @pytest.fixture
-def sql(freshet, warehouse):
-    def run(statements, *flags, check=0):
-        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
-
-    return run
-
-
-@pytest.fixture
-def rows(sql):
-    def run(statements):
-        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
-
-    return run
-
-
-@pytest.fixture
 def source(sql):
     sql("CREATE TABLE src (id INT, p STRING, v STRING) PARTITIONED BY (p) COMMENT 'the source' "
         "TBLPROPERTIES ('delta.enableDeletionVectors' = 'true', 'delta.columnMapping.mode' = 'name', team = 'x')")

@@ -1,23 +1,6 @@
 """CREATE TABLE with all its clauses, and what SHOW and DESCRIBE say about the table."""
-import json
 
 import pytest
-
-
-@pytest.fixture
-def sql(freshet, warehouse):
-    def run(statements, *flags, check=0):
-        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
-
-    return run
-
-
-@pytest.fixture
-def rows(sql):
-    def run(statements):
-        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
-
-    return run
 
 
 FULL = """CREATE TABLE s.t (

@@ -5,22 +5,6 @@ import pyarrow.parquet as pq
 import pytest
 
 
-@pytest.fixture
-def sql(freshet, warehouse):
-    def run(statements, *flags, check=0):
-        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
-
-    return run
-
-
-@pytest.fixture
-def rows(sql):
-    def run(statements):
-        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
-
-    return run
-
-
 @pytest.fixture(params=[True, False], ids=["vectors", "rewrite"])
 def vectors(request):
     return f"TBLPROPERTIES ('delta.enableDeletionVectors' = '{str(request.param).lower()}')"

@@ -1,25 +1,8 @@
 """The ids of rows on request: `_metadata.row_id` and `_metadata.row_commit_version` of tables with row tracking. Spark judges at the end."""
-import json
 
 import pytest
 
 TRACKED = "'delta.enableRowTracking' = 'true'"
-
-
-@pytest.fixture
-def sql(freshet, warehouse):
-    def run(statements, *flags, check=0):
-        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
-
-    return run
-
-
-@pytest.fixture
-def rows(sql):
-    def run(statements):
-        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
-
-    return run
 
 
 @pytest.fixture

@@ -1,23 +1,6 @@
 """freshet sql: statements on Delta tables, questions, formats, errors one can act on."""
-import json
 
 import pytest
-
-
-@pytest.fixture
-def sql(freshet, warehouse):
-    def run(statements, *flags, check=0):
-        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
-
-    return run
-
-
-@pytest.fixture
-def rows(sql):
-    def run(statements):
-        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
-
-    return run
 
 
 def test_create_insert_select(sql, rows, warehouse, read_delta):
