@@ -57,14 +57,7 @@ out:
 
 static void delete_metrics(TableRewrite *w, int64_t deleted)
 {
-    table_rewrite_metric(w, "numRemovedFiles", w->files_removed);
-    table_rewrite_metric(w, "numRemovedBytes", w->bytes_removed);
-    table_rewrite_metric(w, "numAddedFiles", w->files_added);
-    table_rewrite_metric(w, "numAddedBytes", w->bytes_added);
-    table_rewrite_metric(w, "numAddedChangeFiles", w->change_files);
-    table_rewrite_metric(w, "numDeletionVectorsAdded", w->vectors_added + w->vectors_updated);
-    table_rewrite_metric(w, "numDeletionVectorsRemoved", w->vectors_removed + w->vectors_updated);
-    table_rewrite_metric(w, "numDeletionVectorsUpdated", w->vectors_updated);
+    table_rewrite_file_metrics(w);
     table_rewrite_metric(w, "numCopiedRows", w->rows_copied);
     if (deleted >= 0) {
         table_rewrite_metric(w, "numDeletedRows", deleted);

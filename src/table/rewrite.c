@@ -662,6 +662,18 @@ void table_rewrite_metric(TableRewrite *w, const char *key, int64_t value)
     delta_transaction_metric(w->txn, key, value);
 }
 
+void table_rewrite_file_metrics(TableRewrite *w)
+{
+    table_rewrite_metric(w, "numRemovedFiles", w->files_removed);
+    table_rewrite_metric(w, "numRemovedBytes", w->bytes_removed);
+    table_rewrite_metric(w, "numAddedFiles", w->files_added);
+    table_rewrite_metric(w, "numAddedBytes", w->bytes_added);
+    table_rewrite_metric(w, "numAddedChangeFiles", w->change_files);
+    table_rewrite_metric(w, "numDeletionVectorsAdded", w->vectors_added + w->vectors_updated);
+    table_rewrite_metric(w, "numDeletionVectorsRemoved", w->vectors_removed + w->vectors_updated);
+    table_rewrite_metric(w, "numDeletionVectorsUpdated", w->vectors_updated);
+}
+
 Status table_rewrite_commit(TableRewrite *w, const char *operation, Error *err)
 {
     Status rc = OK;

@@ -85,6 +85,8 @@ void table_rewrite_ids(const TableRewrite *w, bool is_new, Text *out);
 const char *const *table_rewrite_id_names(const TableRewrite *w);
 /* Metrics under `key`, and the commit. */
 void table_rewrite_metric(TableRewrite *w, const char *key, int64_t value);
+/* Those of the files, as DELETE and UPDATE name them. */
+void table_rewrite_file_metrics(TableRewrite *w);
 Status table_rewrite_commit(TableRewrite *w, const char *operation, Error *err);
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "duck/duck.h"
 
 typedef void (*SqlCaseRun)(void *context, const char *input, Text *out);
 
@@ -92,6 +93,29 @@ static inline void sql_cases_check(const char *name, SqlCaseRun run, void *conte
     text_free(&updated);
     assert_true(cases > 0);
     assert_int_equal(failed, 0);
+}
+
+/* For cmocka_run_group_tests: a connection in `*state`, to an instance of its own. */
+static inline int sql_connect(void **state)
+{
+    Duck *duck;
+    DuckConn *conn = NULL;
+    Error err = ERROR_NONE;
+    if (duck_open(&(DuckConfig){.memory_limit_bytes = 256 << 20, .threads = 1}, &duck, &err) != OK ||
+        duck_connect(duck, &conn, &err) != OK) {
+        print_error("%s\n", err.message);
+        return -1;
+    }
+    *state = conn;
+    return 0;
+}
+
+static inline int sql_disconnect(void **state)
+{
+    Duck *duck = duck_instance(*state);
+    duck_disconnect(*state);
+    duck_close(duck);
+    return 0;
 }
 
 #endif

@@ -1,6 +1,5 @@
 #include "sql_cases.h"
 
-#include "duck/duck.h"
 #include "sql/query.h"
 
 /* The warehouse of the cases. */
@@ -181,28 +180,6 @@ static void test_sql_expression_rewrite__changes_quotes(void **state)
     text_free(&out);
 }
 
-static Duck *duck;
-
-static int set_up(void **state)
-{
-    DuckConn *conn = NULL;
-    Error err = ERROR_NONE;
-    if (duck_open(&(DuckConfig){.memory_limit_bytes = 256 << 20, .threads = 1}, &duck, &err) != OK ||
-        duck_connect(duck, &conn, &err) != OK) {
-        print_error("%s\n", err.message);
-        return -1;
-    }
-    *state = conn;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    duck_disconnect(*state);
-    duck_close(duck);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,5 +190,5 @@ int main(void)
         cmocka_unit_test(test_sql_query_rewrite__placeholder_stays_unique),
         cmocka_unit_test(test_sql_expression_rewrite__changes_quotes),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, sql_connect, sql_disconnect);
 }

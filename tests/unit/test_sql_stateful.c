@@ -2,7 +2,6 @@
  * step done by one statement of DuckDB's, and compare with the query as DuckDB answers it. */
 #include "sql_cases.h"
 
-#include "duck/duck.h"
 #include "sql/query.h"
 #include "sql/stateful.h"
 
@@ -396,27 +395,6 @@ static void test_sql_stateful__answers(void **state)
     sql_cases_check("stateful_answers", run_compare, *state);
 }
 
-static int connect(void **state)
-{
-    static Duck *duck;
-    DuckConn *conn = NULL;
-    Error err = ERROR_NONE;
-    if (duck_open(&(DuckConfig){.threads = 1}, &duck, &err) != OK || duck_connect(duck, &conn, &err) != OK) {
-        print_error("%s\n", err.message);
-        return -1;
-    }
-    *state = conn;
-    return 0;
-}
-
-static int disconnect(void **state)
-{
-    Duck *duck = duck_instance(*state);
-    duck_disconnect(*state);
-    duck_close(duck);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,5 +402,5 @@ int main(void)
         cmocka_unit_test(test_sql_stateful__walk),    cmocka_unit_test(test_sql_stateful__prints),
         cmocka_unit_test(test_sql_stateful__answers),
     };
-    return cmocka_run_group_tests(tests, connect, disconnect);
+    return cmocka_run_group_tests(tests, sql_connect, sql_disconnect);
 }

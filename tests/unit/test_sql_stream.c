@@ -1,6 +1,5 @@
 #include "sql_cases.h"
 
-#include "duck/duck.h"
 #include "sql/functions.h"
 #include "sql/lexer.h"
 #include "sql/query.h"
@@ -291,28 +290,6 @@ static void test_sql_keywords__are_those_of_duckdb(void **state)
     each_row(*state, "SELECT keyword_name || ' ' || keyword_category FROM duckdb_keywords()", check_reserved);
 }
 
-static Duck *duck;
-
-static int set_up(void **state)
-{
-    DuckConn *conn = NULL;
-    Error err = ERROR_NONE;
-    if (duck_open(&(DuckConfig){.memory_limit_bytes = 256 << 20, .threads = 1}, &duck, &err) != OK ||
-        duck_connect(duck, &conn, &err) != OK) {
-        print_error("%s\n", err.message);
-        return -1;
-    }
-    *state = conn;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    duck_disconnect(*state);
-    duck_close(duck);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,5 +302,5 @@ int main(void)
         cmocka_unit_test(test_sql_fix_time__keeps_types_and_follows_the_variable),
         cmocka_unit_test(test_sql_keywords__are_those_of_duckdb),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, sql_connect, sql_disconnect);
 }
