@@ -79,3 +79,29 @@ def test_ids__spark(sql, ids, warehouse, spark, mapping):
     if mapping != "id":
         spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableRowTracking' = 'false')")
         assert "FR-DELTA-019" in sql(f"SELECT _metadata.row_id FROM {table}", check=1).err
+
+
+def test_ids_in_a_race(freshet, sql, ids, warehouse):
+    """Who loses the race for a version gives its rows ids again, above those of the winner: no id is there twice, none is left out."""
+    sql(f"CREATE TABLE t (id BIGINT, v INT) TBLPROPERTIES ({TRACKED}, 'delta.enableDeletionVectors' = 'true')")
+    script = "; ".join(f"INSERT INTO t SELECT {{0}} * 1000 + {10 * n} + i, 0 FROM range({3 + n}) r(i)" for n in range(5))
+    running = [freshet.start("sql", "--warehouse", warehouse, "-c", script.format(writer)) for writer in range(4)]
+    for process in running:
+        assert process.wait(120).code == 0
+    found = ids()
+    assert len(found) == 4 * 25 and sorted(r for r, _ in found.values()) == list(range(100))
+    marks, adds = {}, []
+    for version, path in enumerate(sorted((warehouse / "default/t/_delta_log").glob("*.json"))):
+        for action in map(json.loads, path.read_text().splitlines()):
+            if action.get("domainMetadata", {}).get("domain") == "delta.rowTracking":
+                marks[version] = json.loads(action["domainMetadata"]["configuration"])["rowIdHighWaterMark"]
+            if "add" in action:
+                adds.append((version, action["add"]["baseRowId"], json.loads(action["add"]["stats"])["numRecords"], action["add"]["defaultRowCommitVersion"]))
+    free = 0
+    for version, base, records, default in adds:
+        assert (base, default) == (free, version) and marks[version] == base + records - 1
+        free += records
+    sql("UPDATE t SET v = 1 WHERE id % 10 = 0")
+    now = ids()
+    assert {i: r for i, (r, _) in now.items()} == {i: r for i, (r, _) in found.items()}
+    assert {i for i, (_, v) in now.items() if v == len(marks) + 1} == {i for i in now if i % 10 == 0}

@@ -271,6 +271,41 @@ static void test_delta_transaction__row_ids(void **state)
     delta_commit_free(read);
 }
 
+/* Ids are given when the version is certain: who loses twice gives them a third time, above those of both winners. */
+static void test_delta_transaction__row_ids_again(void **state)
+{
+    LogFixture *f = *state;
+    Error err = ERROR_NONE;
+    DeltaCommit *read;
+    int64_t next = 10, marks = 0;
+
+    create(f);
+    DeltaTransaction *txn = begin(f);
+    assert_ok(delta_transaction_set_property(txn, "delta.feature.rowTracking", "supported", &err));
+    commit(txn);
+    DeltaTransaction *late = begin(f);
+    add(late, "late0", "1");
+    add(late, "late1", "1");
+    append(f, "a", "1");
+    append(f, "b", "1");
+    assert_int_equal(commit(late), 4);
+    assert_ok(delta_commit_read(f->table, 4, &read, &err));
+    for (size_t i = 0; i < read->n_actions; i++) {
+        const DeltaAction *action = &read->actions[i];
+        if (action->kind == DELTA_ACTION_ADD) {
+            assert_int_equal(action->file.base_row_id, next);
+            assert_int_equal(action->file.default_row_commit_version, 4);
+            next += 5;
+        } else if (action->kind == DELTA_ACTION_DOMAIN) {
+            assert_string_equal(action->domain.configuration, "{\"rowIdHighWaterMark\":19}");
+            marks++;
+        }
+    }
+    assert_int_equal(next, 20);
+    assert_int_equal(marks, 1);
+    delta_commit_free(read);
+}
+
 /* ---- lost answers and crashes ---- */
 
 static void test_delta_transaction__lost_answer_is_settled_by_the_token(void **state)
@@ -349,6 +384,7 @@ int main(void)
         WITH_TABLE(test_delta_transaction__refuses_unknown_writers),
         WITH_TABLE(test_delta_transaction__in_commit_timestamps),
         WITH_TABLE(test_delta_transaction__row_ids),
+        WITH_TABLE(test_delta_transaction__row_ids_again),
         WITH_TABLE(test_delta_transaction__lost_answer_is_settled_by_the_token),
         WITH_TABLE(test_delta_transaction__failed_put_leaves_nothing),
         WITH_TABLE(test_delta_transaction__failure_after_the_commit_says_so),
