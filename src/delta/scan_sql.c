@@ -357,7 +357,10 @@ Status delta_scan_write_sql(DeltaScan *scan, const ScanColumns *columns, Error *
     Text map = TEXT(TEXT_SQL_MAX);
 
     if (columns->schema->n_fields == 0) {
-        return error_set(err, E_DELTA_SCHEMA, "the table has no columns yet");
+        error_set(err, E_DELTA_SCHEMA, "%s has no columns yet, so there is nothing to read",
+                  delta_table_uri(scan->table));
+        error_hint(err, "give it columns: ALTER TABLE ... ADD COLUMN, or INSERT WITH SCHEMA EVOLUTION INTO it");
+        return error_status(err);
     }
     if (scan->n_files == 0) {
         empty_sql(scan, columns, &scan->sql);

@@ -155,3 +155,23 @@ def test_sql__a_temporary_view_shows_the_newest_version(freshet, warehouse):
 def test_sql__what_would_outlive_its_relations_is_refused(freshet, warehouse, statement):
     result = freshet("sql", "--warehouse", warehouse, "-c", f"CREATE TABLE a (x BIGINT); {statement}", check=1)
     assert "CREATE TEMPORARY VIEW" in result.err
+
+
+def test_a_table_without_columns(freshet, warehouse):
+    """The error says which table, and what to do; doing it helps."""
+    def sql(text, code=0):
+        return freshet("sql", "--warehouse", warehouse, "--format", "jsonl", "-c", text, check=code)
+
+    for name in ("bare", "bare2"):  # as Spark's CREATE TABLE t USING delta makes it
+        log = warehouse / "default" / name / "_delta_log"
+        log.mkdir(parents=True)
+        metadata = {"id": f"00000000-0000-4000-8000-{len(name):012d}", "format": {"provider": "parquet", "options": {}}, "partitionColumns": [],
+                    "schemaString": json.dumps({"type": "struct", "fields": []}), "configuration": {}, "createdTime": 1}
+        actions = [{"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}, {"metaData": metadata}]
+        (log / f"{0:020d}.json").write_text("".join(json.dumps(action) + "\n" for action in actions))
+    failed = sql("SELECT * FROM bare", 1).err
+    assert f"{warehouse}/default/bare has no columns yet" in failed and "ADD COLUMN" in failed and "WITH SCHEMA EVOLUTION" in failed and "FR-DELTA-009" in failed
+    sql("ALTER TABLE bare ADD COLUMN a INT; INSERT WITH SCHEMA EVOLUTION INTO bare SELECT 1 AS a, 2 AS b")
+    assert sql("SELECT * FROM bare").out == '{"a":1,"b":2}\n'
+    sql("INSERT WITH SCHEMA EVOLUTION INTO bare2 SELECT 1 AS a")
+    assert sql("SELECT * FROM bare2").out == '{"a":1}\n'
