@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "delta/allowed.h"
+
 Status environment_open(const CliArguments *arguments, Environment *out, Error *err)
 {
     Status rc = OK;
@@ -27,6 +29,7 @@ Status environment_open(const CliArguments *arguments, Environment *out, Error *
     if (warehouse == NULL) {
         warehouse = getenv("FRESHET_WAREHOUSE");
     }
+    TRY(delta_allowed_set(getenv("FRESHET_ALLOWED_PATHS"), err));
     TRY(duck_open(&config, &made.duck, err));
     TRY(warehouse_open(made.duck, warehouse, &made.warehouse, err));
     *out = made;

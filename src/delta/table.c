@@ -6,10 +6,10 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "delta/allowed.h"
 #include "delta/log/hint.h"
 #include "delta/log/path.h"
 #include "delta/scan.h"
@@ -227,41 +227,23 @@ Status delta_table_has_newer(DeltaTable *table, int64_t version, bool *newer, Er
     return OK;
 }
 
-/* Shallow clones name the files of another table by absolute paths. Such a path is admitted when it is one of a local
- * file, without dot segments, below a folder that is a Delta table: a log cannot make us read anything else. */
-static bool is_in_other_table(const char *path)
-{
-    Text log = TEXT(1 << 16);
-    struct stat there;
-    bool found = false;
-
-    if (path[0] != '/' || !delta_path_is_inside(path + 1)) {
-        text_free(&log);
-        return false;
-    }
-    for (const char *end = strrchr(path, '/'); end > path && !found; end = memrchr(path, '/', (size_t)(end - path))) {
-        text_clear(&log);
-        text_append_n(&log, path, (size_t)(end - path));
-        text_append(&log, "/" DELTA_LOG_DIR);
-        found = stat(text_str(&log), &there) == 0 && S_ISDIR(there.st_mode);
-    }
-    text_free(&log);
-    return found;
-}
-
 Status delta_file_location(const DeltaTable *table, const char *log_path, Text *out, Error *err)
 {
     Text canonical = TEXT(1 << 16);
     Status rc = OK;
 
     delta_path_canonical(table->root, log_path, strlen(log_path), &canonical);
-    if (canonical.length == strlen(text_str(&canonical)) && is_in_other_table(text_str(&canonical))) {
+    if (canonical.length == strlen(text_str(&canonical)) && delta_allowed_path(text_str(&canonical))) {
         text_append(out, text_str(&canonical));
         goto out;
     }
     if (canonical.length != strlen(text_str(&canonical)) || !delta_path_is_inside(text_str(&canonical))) {
         rc = error_set(err, E_DELTA_PATH, "%s: the log names the file '%s', which is not in the table's folder",
                        table->uri, log_path);
+        if (text_str(&canonical)[0] == '/') {
+            error_hint(err, "if the log can be trusted, list the folder of that file in freshet.allowedPaths "
+                            "(FRESHET_ALLOWED_PATHS)");
+        }
         goto out;
     }
     TRY(store_local_path(table->store, text_str(&canonical), out, err));

@@ -39,6 +39,11 @@ const PropertySpec PROPERTIES[PROPERTY_COUNT] = {
      "that were "
      "reported as committed, and leave a table whose newest commits are torn. A crash of the process alone loses "
      "nothing."},
+    {PROPERTY_ALLOWED_PATHS, "freshet.allowedPaths", NULL, "folders with commas between them",
+     "what FRESHET_ALLOWED_PATHS says", true, true,
+     "Folders outside of a table's own in which its log may name files, besides the Delta tables of the warehouse: "
+     "what "
+     "shallow clones of tables elsewhere need."},
 };
 
 /* Those of the table's log stay with the table (delta/log/checkpoint_write.c, delta/compact.c). */
@@ -95,6 +100,7 @@ Status property_check(const PropertySpec *spec, const char *value, Error *err)
     case PROPERTY_RETAIN_BATCHES: ok = str_parse_i64(value, &number) && number >= 2 && number <= 1000000; break;
     case PROPERTY_KEEP_REJECTED:
     case PROPERTY_FSYNC: ok = str_parse_bool(value, &flag); break;
+    case PROPERTY_ALLOWED_PATHS: break; /* looked at when it is set */
     case PROPERTY_COUNT: break;
     }
     if (!ok) {

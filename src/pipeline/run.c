@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "delta/allowed.h"
 #include "pipeline/pipeline_int.h"
 
 enum { VIEW_INTERVAL_US = 10 * 1000 * 1000, RETRY_FIRST_MS = 5000, RETRY_MAX_MS = 600000 };
@@ -681,13 +682,23 @@ static void choose_fsync(const Pipeline *pipeline)
     }
 }
 
+/* SET freshet.allowedPaths likewise. */
+static Status choose_paths(const Pipeline *pipeline, Error *err)
+{
+    const char *list = pipeline->settings[PROPERTY_ALLOWED_PATHS];
+
+    return list != NULL ? delta_allowed_set(list, err) : OK;
+}
+
 Status pipeline_run(Pipeline *pipeline, const PipelineRunOptions *options, const PipelineObserver *observer, Error *err)
 {
     Status rc = OK;
     PipelineRun *run = run_new(pipeline, options, observer);
     bool fsync_before = store_fsync();
+    char *paths_before = delta_allowed_get();
 
     choose_fsync(pipeline);
+    TRY(choose_paths(pipeline, err));
     TRY(select_nodes(run, err));
     TRY(check_refresh_names(run, err));
     if (!options->full_refresh_all) {
@@ -703,6 +714,8 @@ out:
     event_log_close(run->events);
     run_free(run);
     store_set_fsync(fsync_before);
+    (void)delta_allowed_set(paths_before, NULL);
+    mem_free(paths_before);
     return rc;
 }
 

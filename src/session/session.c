@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "delta/allowed.h"
 #include "session/columns.h"
 #include "session/copy.h"
 #include "session/dml.h"
@@ -456,7 +457,7 @@ static Status set_fsync(const char *value, Error *err)
     return OK;
 }
 
-/* SET key = value: freshet.fsync for the process, the others are DuckDB's (TimeZone, memory_limit, ...). */
+/* SET key = value: freshet.fsync and freshet.allowedPaths for the process, the others are DuckDB's (TimeZone, memory_limit, ...). */
 static Status run_set(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                       Error *err)
 {
@@ -466,6 +467,10 @@ static Status run_set(Session *session, const SqlText *text, const SqlStatement 
 
     if (str_ieq(statement->set_key, "freshet.fsync")) {
         TRY(set_fsync(statement->set_value, err));
+        goto out;
+    }
+    if (str_ieq(statement->set_key, "freshet.allowedPaths")) {
+        TRY(delta_allowed_set(statement->set_value, err));
         goto out;
     }
     if (str_istarts(statement->set_key, "freshet.") || str_istarts(statement->set_key, "pipelines.")) {

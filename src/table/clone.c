@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "delta/adopt.h"
+#include "delta/allowed.h"
 #include "delta/dv.h"
 
 enum { PATH_MAX_BYTES = 64 << 10 };
@@ -214,6 +215,13 @@ static Status target_path(Clone *c, const DeltaFile *file, const char **path, Te
     Status rc = OK;
 
     TRY(delta_file_location(c->source, file->path, place, err));
+    if (c->is->shallow && !delta_allowed_path(text_str(place))) {
+        rc = error_set(err, E_DELTA_PATH, "a shallow clone would name %s, which nobody may read through its log",
+                       text_str(place));
+        error_hint(err, "list that folder in freshet.allowedPaths (FRESHET_ALLOWED_PATHS), where the clone is read, "
+                        "too, or make a DEEP CLONE");
+        goto out;
+    }
     bool elsewhere = strchr(file->path, ':') != NULL || file->path[0] == '/';
     if (c->is->shallow) {
         *path = absolute(c, text_str(place));

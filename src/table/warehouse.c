@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/map.h"
+#include "delta/allowed.h"
 
 enum { REGISTRY_FILE_MAX = 1 << 20, NAME_MAX_BYTES = 200 };
 
@@ -20,6 +21,7 @@ Status warehouse_open(Duck *duck, const char *uri, Warehouse **out, Error *err)
 
     warehouse->duck = duck;
     TRY(store_open(uri != NULL ? uri : "warehouse", &warehouse->store, err));
+    delta_allowed_open(store_uri(warehouse->store));
     *out = warehouse;
     warehouse = NULL;
 out:
@@ -30,6 +32,7 @@ out:
 void warehouse_close(Warehouse *warehouse)
 {
     if (warehouse != NULL) {
+        delta_allowed_close(store_uri(warehouse->store));
         store_unref(warehouse->store);
         mem_free(warehouse);
     }

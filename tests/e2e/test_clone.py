@@ -83,6 +83,25 @@ def test_a_log_names_no_other_files(source, sql, rows, warehouse):
     assert rows("SELECT * FROM c") == [{"id": 1}]
 
 
+def test_tables_outside_of_the_warehouse(freshet, source, sql, rows, warehouse, tmp_path):
+    """Their files may be named where the user has listed a folder above, and not beside it."""
+    lake, other = tmp_path / "lake", tmp_path / "other"
+    sql(f"CREATE TABLE far CLONE src LOCATION '{lake}/far'")
+    refused = sql("CREATE TABLE c SHALLOW CLONE far", check=1).err
+    assert "FR-DELTA-016" in refused and "freshet.allowedPaths" in refused and "DEEP CLONE" in refused
+    sql(f"SET freshet.allowedPaths = '{other}, file://{lake}/'; CREATE TABLE c SHALLOW CLONE far; INSERT INTO c VALUES (7, 'x', 'y')")
+    assert "freshet.allowedPaths" in sql("SELECT count(*), sum(id) FROM c", check=1).err
+    for list, code in ((f"{lake}", 0), ("/", 0), (f"{lake}/fa", 1), (f"{lake}/far-evil", 1), ("", 1)):
+        done = freshet("sql", "--warehouse", warehouse, "--format", "jsonl", "-c", TOTAL.format("c"), env={"FRESHET_ALLOWED_PATHS": list}, check=code)
+        assert code == 1 or json.loads(done.out) == {"n": 27, "s": 436}
+    file = tmp_path / "pipeline.sql"
+    for setting, code in ((f"SET freshet.allowedPaths = '{lake}';", 0), ("", 1)):
+        file.write_text(f"{setting} CREATE MATERIALIZED VIEW total{code} AS SELECT sum(id)::INT AS s FROM c;")
+        freshet("run", file, "--warehouse", warehouse, "--available-now", "--progress", "none", check=code)
+    assert rows("SELECT s FROM total0") == [{"s": 436}]
+    assert "memory://x" in sql("SET freshet.allowedPaths = 'memory://x'", check=1).err
+
+
 def test_change_feed_of_a_clone(sql, rows):
     sql("CREATE TABLE src (id INT) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true'); INSERT INTO src VALUES (1), (2)")
     sql("CREATE TABLE c SHALLOW CLONE src; DELETE FROM c WHERE id = 2")
