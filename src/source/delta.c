@@ -321,16 +321,20 @@ out:
 static Status track_start(DeltaSource *source, DuckConn *conn, const DeltaOffset *at, bool *again, Error *err)
 {
     bool inside = at->initial || at->index >= 0 || at->index == DELTA_BARRIER_PASSED;
+    int64_t version = inside || at->version == 0 ? at->version : at->version - 1;
     Status rc = OK;
 
     if (!source->tracking) {
         return OK;
     }
     if (!source->tracked) {
-        TRY(delta_tracking_begin(source, conn, inside || at->version == 0 ? at->version : at->version - 1, err));
+        TRY(delta_tracking_begin(source, conn, version, err));
         *again = true;
-    } else if (at->index == DELTA_BARRIER_PASSED && source->tracked->version < at->version) {
-        TRY(delta_tracking_follow(source, at->version, err));
+    } else if (at->index == DELTA_BARRIER_PASSED && source->tracked->version < version) {
+        TRY(delta_tracking_follow(source, version, err));
+        *again = true;
+    } else if (version > source->tracked->version && !delta_tracking_fits(source, conn, version)) {
+        TRY(delta_tracking_begin(source, conn, version, err)); /* it has run without the log for a while */
         *again = true;
     }
     source->stale = source->stale || *again;

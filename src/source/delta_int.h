@@ -166,8 +166,10 @@ const DeltaField *delta_mapping_find(const DeltaField *fields, size_t n, const c
 Status delta_tracking_place(DeltaSource *source, Error *err);
 /* The newest entry; NULL when there is none. E_SOURCE_SCHEMA_BLOCKED when the user has to agree to it first. */
 Status delta_tracking_load(const DeltaSource *source, DeltaTracked **out, Error *err);
-/* Writes the first entry: how the table was read at a version; -1: now. */
+/* Writes an entry: how the table was read at a version. The first one, or one where the stream has gone on without. */
 Status delta_tracking_begin(DeltaSource *source, DuckConn *conn, int64_t version, Error *err);
+/* Is the table at a version, where the stream goes on, read as the newest entry says? Yes when that cannot be known. */
+bool delta_tracking_fits(const DeltaSource *source, DuckConn *conn, int64_t version);
 /* Does the commit change how the table is read? */
 bool delta_tracking_differs(const DeltaTracked *tracked, const DeltaCommit *commit);
 /* Appends the entry for the change in this commit. */

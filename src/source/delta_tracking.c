@@ -19,6 +19,7 @@
 
 #include "base/failpoint.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "delta/transaction.h"
 #include "source/delta_int.h"
 
@@ -297,15 +298,14 @@ static void protocol_json(const DeltaProtocol *protocol, Text *out)
 
 Status delta_tracking_begin(DeltaSource *source, DuckConn *conn, int64_t version, Error *err)
 {
+    int64_t number = source->tracked ? source->tracked->number + 1 : 0;
     DeltaSnapshot *snapshot = NULL;
     Text protocol = TEXT(1 << 20);
     Status rc = OK;
 
-    TRY(version < 0 ? delta_table_snapshot(source->table, conn, &snapshot, err)
-                    : delta_table_snapshot_at(source->table, conn, version, &snapshot, err));
+    TRY(delta_table_snapshot_at(source->table, conn, version, &snapshot, err));
     protocol_json(delta_snapshot_protocol(snapshot), &protocol);
-    TRY(put_entry(source, 0, delta_snapshot_version(snapshot), delta_snapshot_metadata(snapshot), text_str(&protocol),
-                  err));
+    TRY(put_entry(source, number, version, delta_snapshot_metadata(snapshot), text_str(&protocol), err));
 out:
     if (rc != OK) {
         (void)error_context(err, "beginning the schema tracking log of %s", delta_table_uri(source->table));
@@ -390,6 +390,21 @@ bool delta_tracking_differs(const DeltaTracked *tracked, const DeltaCommit *comm
         text_free(&protocol);
     }
     return differs;
+}
+
+bool delta_tracking_fits(const DeltaSource *source, DuckConn *conn, int64_t version)
+{
+    DeltaSnapshot *snapshot = NULL;
+    bool fits = true;
+
+    if (delta_table_snapshot_at(source->table, conn, version, &snapshot, NULL) == OK) {
+        fits = same_metadata(&source->tracked->metadata, delta_snapshot_metadata(snapshot));
+    } else {
+        log_debug("flow=%s version %" PRId64 " of %s cannot be rebuilt, its schema is not compared", source->flow,
+                  version, delta_table_uri(source->table));
+    }
+    delta_snapshot_unref(snapshot);
+    return fits;
 }
 
 /* ---- renamed, dropped, retyped ---- */

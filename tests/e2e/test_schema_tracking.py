@@ -152,6 +152,18 @@ def test_a_stream_that_had_no_log(sql, rows, stream, checkpoint):
     assert rows("SELECT * FROM c ORDER BY id") == [{"id": 1, "a": 10, "b": None}, {"id": 2, "a": 20, "b": None}, {"id": 3, "a": None, "b": 30}]
 
 
+def test_the_log_is_left_out_for_a_while(sql, rows, stream, checkpoint):
+    sql(f"CREATE TABLE t (id INT) {MAPPED}; INSERT INTO t VALUES (1)")
+    stream()
+    sql("ALTER TABLE t ADD COLUMN a INT; INSERT INTO t VALUES (2, 2)")
+    stream("")
+    sql("INSERT INTO t VALUES (3, 3); ALTER TABLE t ADD COLUMN b INT; INSERT INTO t VALUES (4, 4, 4)")
+    assert EVOLUTION in stream(code=1).err
+    stream()
+    assert [(v, c) for v, c, _ in entries(checkpoint)] == [(1, ["id"]), (3, ["id", "a"]), (5, ["id", "a", "b"])]
+    assert [(r["id"], r["a"], r["b"]) for r in rows("SELECT * FROM c ORDER BY id")] == [(1, None, None), (2, 2, None), (3, 3, None), (4, 4, 4)]
+
+
 @pytest.mark.parametrize("point", ["stream.offsets.after_put", "stream.commits.after_put", "source.tracking.before_put", "source.tracking.after_put"])
 def test_killed_at_the_change(sql, rows, stream, checkpoint, point):
     """Wherever the process dies around a change, the stream stops there once or goes on, and loses nothing."""
