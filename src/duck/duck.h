@@ -74,7 +74,8 @@ bool duck_result_print(const DuckResult *result, size_t column, Text *out);
 /* Stops what runs on this connection; its caller gets E_INTERRUPTED. Without effect when nothing runs at the moment, so
  * whoever wants an end sets a flag of his own first. Any thread. */
 void duck_interrupt(DuckConn *conn);
-/* Share of the running statement that is done, 0..1, or -1 when unknown. Any thread. */
+/* Share of the running statement that is done, 0..1, or -1 when unknown: so for statements that began before the first
+ * call. Any thread. */
 double duck_progress(DuckConn *conn);
 
 /* Errors carry DuckDB's message; parse and bind errors also its byte offset into the statement that was run.

@@ -8,6 +8,7 @@
 #endif
 #include <duckdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/mem.h"
 #include "duck/duck.h"
@@ -74,8 +75,13 @@ struct DuckConn {
     Duck *duck;
     duckdb_connection handle;
     int64_t error_position;
-    bool probing; /* it looks for a damaged file itself: its errors blame nobody */
+    bool probing;                /* it looks for a damaged file itself: its errors blame nobody */
+    atomic_bool progress_wanted; /* set by any thread */
+    bool counts_progress;
 };
+
+/* Before a statement: makes sure that its progress is known if somebody wants it. */
+void duck_progress_ready(DuckConn *conn);
 
 /* ---- result.c ---- */
 

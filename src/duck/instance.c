@@ -4,6 +4,7 @@
  * only then: one SET GLOBAL on the first connection gives it to all. Extensions are never fetched from the network.
  */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -129,18 +130,12 @@ Status duck_connect(Duck *duck, DuckConn **out, Error *err)
     DuckConn *conn = mem_alloc(sizeof *conn);
     conn->duck = duck;
     conn->error_position = -1;
-    Status rc = OK;
     if (duckdb_connect(duck->database, &conn->handle) != DuckDBSuccess) {
-        rc = error_set(err, E_DUCK_OPEN, "connecting to DuckDB failed");
-        goto out;
+        duck_disconnect(conn);
+        return error_set(err, E_DUCK_OPEN, "connecting to DuckDB failed");
     }
-    /* Without these two duck_progress knows nothing; they cost 0.15 ms a connection. */
-    TRY(duck_exec(conn, "SET enable_progress_bar = true; SET enable_progress_bar_print = false", err));
     *out = conn;
     return OK;
-out:
-    duck_disconnect(conn);
-    return rc;
 }
 
 void duck_disconnect(DuckConn *conn)
@@ -173,8 +168,23 @@ void duck_interrupt(DuckConn *conn)
     duckdb_interrupt(conn->handle);
 }
 
+/* DuckDB counts only where its progress bar is on, and then whenever a thread looks for work: a tenth of the CPU time of
+ * small batches. So it is off until somebody wants to know. */
+void duck_progress_ready(DuckConn *conn)
+{
+    duckdb_result result;
+
+    if (!conn->counts_progress && atomic_load_explicit(&conn->progress_wanted, memory_order_relaxed)) {
+        conn->counts_progress = true;
+        (void)duckdb_query(conn->handle, "SET enable_progress_bar = true; SET enable_progress_bar_print = false",
+                           &result);
+        duckdb_destroy_result(&result);
+    }
+}
+
 double duck_progress(DuckConn *conn)
 {
+    atomic_store_explicit(&conn->progress_wanted, true, memory_order_relaxed);
     duckdb_query_progress_type progress = duckdb_query_progress(conn->handle);
     /* unknown is -1, for a moment NaN; estimates may overshoot */
     return !(progress.percentage >= 0) ? -1 : progress.percentage > 100 ? 1 : progress.percentage / 100;

