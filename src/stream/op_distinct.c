@@ -13,10 +13,11 @@
  * A batch:
  *
  *   found      rows that are not late, with their keys as the state has them
- *   seen       keys of the state that found rows have too: only the batch's keys are hashed, the state streams by, so the
- *              cost is the batch's plus a scan of the keys. Rows with such keys go
- *   first      where a key is there twice, its first row by event time, then by all columns: a choice by content, so a
- *              batch that runs again chooses the same. Without such keys (the common case) nothing is compared
+ *   matched    keys of the state that found rows have too: only the batch's keys are hashed, the state streams by, so the
+ *              cost is the batch's plus a scan of the keys; and keys that found rows have twice
+ *   drop       rows with a key of the state go. Where another key is there twice, its first row by event time, then by all
+ *              columns, stays: a choice by content, so a batch that runs again chooses the same. Without such keys
+ *              nothing is compared
  *   remember   keys of what is left, then expiry. Keys of batch N are probed from N + 1 on, when those that expired are
  *              gone: a row as old as they are would be late
  */
@@ -25,6 +26,7 @@
 
 #include "base/mem.h"
 #include "stream/op_input.h"
+#include "stream/op_text.h"
 #include "stream/op_uuid.h"
 
 enum { KEYS = 0, UUIDS = 1, N_RELATIONS = 2 };
@@ -210,22 +212,7 @@ static Status open_state(Distinct *op, DuckConn *conn, const StreamOperatorSpec 
 
 /* ---- run ---- */
 
-/* The one number that `sql` gives. */
-static Status ask(DuckConn *conn, const char *sql, int64_t *out, Error *err)
-{
-    DuckResult *result = NULL;
-    bool more = false;
-    Status rc = OK;
-
-    TRY(duck_query(conn, sql, &result, err));
-    TRY(duck_result_next(result, &more, err));
-    *out = duck_result_i64(result, 0);
-out:
-    duck_result_free(result);
-    return rc;
-}
-
-static Status find(Distinct *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+static Status find(Distinct *op, DuckConn *conn, const StreamOperatorBatch *batch, int64_t *rows, Error *err)
 {
     Text relation = TEXT(TEXT_SQL_MAX), sql = TEXT(TEXT_SQL_MAX);
     Status rc = OK;
@@ -234,6 +221,9 @@ static Status find(Distinct *op, DuckConn *conn, const StreamOperatorBatch *batc
     text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s\" AS ", op->found);
     append_keyed(op, text_str(&relation), &sql);
     TRY(duck_exec(conn, text_str(&sql), err));
+    text_clear(&sql);
+    text_printf(&sql, "temp.\"%s\"", op->found);
+    TRY(op_count_rows(conn, text_str(&sql), rows, err));
 out:
     text_free(&relation);
     text_free(&sql);
@@ -259,75 +249,79 @@ static void append_seen(const Distinct *op, Text *sql)
     }
 }
 
-static Status drop_seen(Distinct *op, DuckConn *conn, Error *err)
+/* Lays down the keys of which rows go: those seen before, and those that are there twice. *n: how many. */
+static Status match(Distinct *op, DuckConn *conn, int64_t *n, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
     Status rc = OK;
 
-    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s\" AS ", op->matched);
+    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s\" AS SELECT *, true AS freshet_old FROM (", op->matched);
     append_seen(op, &sql);
+    text_append_char(&sql, ')');
     TRY(duck_exec(conn, text_str(&sql), err));
+    if (!op->whole_rows) {
+        text_clear(&sql);
+        text_printf(&sql, "INSERT INTO temp.\"%s\" SELECT ", op->matched);
+        append_keys(op, &sql);
+        text_printf(&sql, ", false FROM temp.\"%s\" GROUP BY ALL HAVING count(*) > 1", op->found);
+        TRY(duck_exec(conn, text_str(&sql), err));
+    }
     text_clear(&sql);
-    text_printf(
-        &sql,
-        "DELETE FROM temp.\"%s\" WHERE rowid IN (SELECT f.rowid FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS m "
-        "ON ",
-        op->found, op->found, op->matched);
-    append_same_key(op, "f", "m", &sql);
-    text_append(&sql, ")");
-    TRY(duck_exec(conn, text_str(&sql), err));
+    text_printf(&sql, "temp.\"%s\"", op->matched);
+    TRY(op_count_rows(conn, text_str(&sql), n, err));
 out:
     text_free(&sql);
     return rc;
 }
 
-/* The place of the first of the found rows of each key in `matched`. */
+static void append_found_of(const Distinct *op, const char *keys, Text *sql)
+{
+    text_printf(sql, " FROM temp.\"%s\" AS f SEMI JOIN %s AS m ON ", op->found, keys);
+    append_same_key(op, "f", "m", sql);
+}
+
+/* The places of the first of the found rows of each key that is new and there twice. */
 static void append_first(const Distinct *op, Text *sql)
 {
+    Text keys = TEXT(TEXT_SQL_MAX);
+
+    text_append(&keys, "(SELECT ");
+    append_keys(op, &keys);
+    text_printf(&keys, " FROM temp.\"%s\" GROUP BY ALL HAVING NOT bool_or(freshet_old))", op->matched);
     text_append(sql, "SELECT arg_min(f.rowid, row(");
     text_append(sql, op->input.event_time ? "freshet_t" : "");
     append_output(op, op->input.event_time != NULL, sql);
-    text_printf(sql, ")) FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS m ON ", op->found, op->matched);
-    append_same_key(op, "f", "m", sql);
+    text_append(sql, "))");
+    append_found_of(op, text_str(&keys), sql);
     text_append(sql, " GROUP BY ");
     append_keys(op, sql);
+    text_free(&keys);
 }
 
-/* Of the found rows of one key all but the first leave. */
-static Status keep_first(Distinct *op, DuckConn *conn, Error *err)
+/* Of the found rows those with a key seen before leave, and of the others with one key all but the first. */
+static Status drop(Distinct *op, DuckConn *conn, Error *err)
 {
-    Text sql = TEXT(TEXT_SQL_MAX);
-    int64_t too_many = 0;
+    Text sql = TEXT(TEXT_SQL_MAX), matched = TEXT(4096);
+    int64_t n = 0;
     Status rc = OK;
 
-    if (op->whole_rows) {
+    TRY(match(op, conn, &n, err));
+    if (n == 0) {
         goto out;
     }
-    text_append(&sql, "SELECT count(*) - (SELECT count(*) FROM (SELECT DISTINCT ");
-    append_keys(op, &sql);
-    text_printf(&sql, " FROM temp.\"%s\")) FROM temp.\"%s\"", op->found, op->found);
-    TRY(ask(conn, text_str(&sql), &too_many, err));
-    if (too_many == 0) {
-        goto out;
+    text_printf(&sql, "DELETE FROM temp.\"%s\" WHERE rowid IN (SELECT f.rowid", op->found);
+    text_printf(&matched, "temp.\"%s\"", op->matched);
+    append_found_of(op, text_str(&matched), &sql);
+    text_append_char(&sql, ')');
+    if (!op->whole_rows) {
+        text_append(&sql, " AND rowid NOT IN (");
+        append_first(op, &sql);
+        text_append_char(&sql, ')');
     }
-    text_clear(&sql);
-    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s\" AS SELECT ", op->matched);
-    append_keys(op, &sql);
-    text_printf(&sql, " FROM temp.\"%s\" GROUP BY ALL HAVING count(*) > 1", op->found);
-    TRY(duck_exec(conn, text_str(&sql), err));
-    text_clear(&sql);
-    text_printf(
-        &sql,
-        "DELETE FROM temp.\"%s\" WHERE rowid IN (SELECT f.rowid FROM temp.\"%s\" AS f SEMI JOIN temp.\"%s\" AS m "
-        "ON ",
-        op->found, op->found, op->matched);
-    append_same_key(op, "f", "m", &sql);
-    text_append(&sql, ") AND rowid NOT IN (");
-    append_first(op, &sql);
-    text_append(&sql, ")");
     TRY(duck_exec(conn, text_str(&sql), err));
 out:
     text_free(&sql);
+    text_free(&matched);
     return rc;
 }
 
@@ -399,15 +393,14 @@ static Status distinct_run(StreamOperator *base, DuckConn *conn, const StreamOpe
 {
     Distinct *op = (Distinct *)base;
     StreamOperatorFigures figures = {0};
-    int64_t rows = 0;
+    int64_t rows = 0, counted = 0;
     Status rc = OK;
 
-    TRY(find(op, conn, batch, err));
-    TRY(op_input_end(&op->input, conn, batch, &rows, &figures.rows_late, err));
-    TRY(drop_seen(op, conn, err));
-    TRY(keep_first(op, conn, err));
+    TRY(find(op, conn, batch, &rows, err));
+    TRY(op_input_end(&op->input, conn, batch, &counted, &figures.rows_late, err));
+    TRY(drop(op, conn, err));
     TRY(remember(op, conn, batch->batch, &figures.rows_out, err));
-    figures.rows_duplicate = rows - figures.rows_out;
+    figures.rows_duplicate = (counted < 0 ? rows : counted) - figures.rows_out;
     if (batch->rejected && figures.rows_duplicate > 0) {
         TRY(reject_duplicates(op, conn, batch, err));
     }
@@ -429,7 +422,7 @@ static Status distinct_wants_batch(StreamOperator *base, DuckConn *conn, int64_t
         text_clear(&sql);
         text_printf(&sql, "SELECT EXISTS (SELECT 1 FROM %s WHERE expires <= %" PRId64 ")", state_table(base->state, i),
                     evict_us);
-        TRY(ask(conn, text_str(&sql), &wants, err));
+        TRY(op_ask(conn, text_str(&sql), &wants, 1, err));
     }
     *out = wants != 0;
 out:
@@ -509,6 +502,7 @@ Status stream_distinct_open(DuckConn *conn, const StreamOperatorSpec *spec, Stre
     op->input = (OpInput){.select = op->select,
                           .event_time = step->has_event_time ? "freshet_t" : NULL,
                           .staged = arena_printf(op->arena, "%s_input", step->name),
+                          .counts = op->whole_rows,
                           .shown = op->columns,
                           .n_shown = op->n_out};
     op_input_init(&op->input, duck_instance(conn));

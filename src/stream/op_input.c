@@ -20,6 +20,11 @@ void op_input_fini(OpInput *input)
     }
 }
 
+static bool counts(const OpInput *input, const StreamOperatorBatch *batch)
+{
+    return input->counts || (input->event_time && (input->needs_time || batch->late_us != INT64_MIN));
+}
+
 /* The condition under which a row counts. */
 static void append_in_time(const OpInput *input, int64_t late_us, Text *sql)
 {
@@ -35,7 +40,7 @@ static void append_in_time(const OpInput *input, int64_t late_us, Text *sql)
 
 Status op_input_begin(OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Text *relation, Error *err)
 {
-    Text sql = TEXT(TEXT_SQL_MAX);
+    Text sql = TEXT(TEXT_SQL_MAX), rows = TEXT(TEXT_SQL_MAX);
     Status rc = OK;
 
     input->counter->passed = 0;
@@ -46,12 +51,17 @@ Status op_input_begin(OpInput *input, DuckConn *conn, const StreamOperatorBatch 
         text_printf(&sql, " AS %s", input->select);
         TRY(duck_exec(conn, text_str(&sql), err));
     }
-    text_append(relation, "(SELECT * FROM ");
     if (batch->rejected) {
-        text_append_sql_name(relation, input->staged);
+        text_append(&rows, "temp.");
+        text_append_sql_name(&rows, input->staged);
     } else {
-        text_printf(relation, "(%s)", input->select);
+        text_printf(&rows, "(%s)", input->select);
     }
+    if (!counts(input, batch)) {
+        text_append(relation, text_str(&rows));
+        goto out;
+    }
+    text_printf(relation, "(SELECT * FROM %s", text_str(&rows));
     /* CASE, not AND: a filter of its own would run first, and what it leaves out would not be counted. */
     text_printf(relation, " WHERE CASE WHEN freshet_count(%" PRIu64 ", ", input->slot);
     append_in_time(input, batch->late_us, relation);
@@ -65,6 +75,7 @@ Status op_input_begin(OpInput *input, DuckConn *conn, const StreamOperatorBatch 
     text_append(relation, " ELSE false END)");
 out:
     text_free(&sql);
+    text_free(&rows);
     return rc;
 }
 
@@ -131,7 +142,7 @@ Status op_input_end(OpInput *input, DuckConn *conn, const StreamOperatorBatch *b
     if (batch->rejected) {
         TRY(reject_untimely(input, conn, batch, err));
     }
-    *rows = input->counter->passed;
+    *rows = counts(input, batch) ? input->counter->passed : -1;
     *late = input->counter->failed;
 out:
     return rc;

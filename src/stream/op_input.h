@@ -7,8 +7,8 @@
  *                    table of rejected ones
  *   op_input_drop    the input is not looked at any more
  *
- * The rows go by once, so they are counted while they do (freshet_count); only where rejected rows are kept the input is
- * laid down first, in the temporary table `staged`.
+ * The rows go by once, so they are counted while they do (freshet_count), where some may be left out; only where
+ * rejected rows are kept the input is laid down first, in the temporary table `staged`.
  */
 #ifndef FRESHET_STREAM_OP_INPUT_H
 #define FRESHET_STREAM_OP_INPUT_H
@@ -22,6 +22,7 @@ typedef struct OpInput {
     const char *select;          /* borrowed */
     const char *event_time;      /* column of `select`, borrowed; NULL: no row is late */
     bool needs_time;             /* rows without event time are left out; they count as read */
+    bool counts;                 /* the rows are wanted even where all of them count */
     const char *staged;          /* name of the temporary table, borrowed */
     const DuckColumnInfo *shown; /* columns a rejected row shows, borrowed */
     size_t n_shown;
@@ -35,6 +36,7 @@ void op_input_init(OpInput *input, Duck *duck);
 void op_input_fini(OpInput *input); /* a zeroed one is fine */
 
 Status op_input_begin(OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Text *relation, Error *err);
+/* *rows: how many were read; -1: they were not counted, as none could be left out. */
 Status op_input_end(OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, int64_t *rows, int64_t *late,
                     Error *err);
 Status op_input_drop(const OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Error *err);

@@ -185,7 +185,7 @@ static Status arrive(const Join *op, JoinSide *side, DuckConn *conn, const Strea
     TRY(op_input_end(&side->input, conn, batch, &rows, &late, err));
     TRY(op_input_drop(&side->input, conn, batch, err));
     figures->rows_late += late;
-    figures->rows_null_time += rows - stored;
+    figures->rows_null_time += rows < 0 ? 0 : rows - stored;
 out:
     text_free(&relation);
     text_free(&sql);

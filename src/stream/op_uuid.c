@@ -2,7 +2,14 @@
 
 #include "duck/function.h"
 
-enum { UUID_CHARACTERS = 36, NOT_HEX = 16 };
+enum { UUID_CHARACTERS = 36, HEX = 16 };
+
+/* What a character stands for, with the bit HEX; 0: it is no digit. */
+static const unsigned char DIGITS[256] = {
+    ['0'] = HEX | 0,  ['1'] = HEX | 1,  ['2'] = HEX | 2,  ['3'] = HEX | 3,  ['4'] = HEX | 4,  ['5'] = HEX | 5,
+    ['6'] = HEX | 6,  ['7'] = HEX | 7,  ['8'] = HEX | 8,  ['9'] = HEX | 9,  ['a'] = HEX | 10, ['b'] = HEX | 11,
+    ['c'] = HEX | 12, ['d'] = HEX | 13, ['e'] = HEX | 14, ['f'] = HEX | 15,
+};
 
 /* DuckDB's 128-bit integer; a UUID is one with the highest bit flipped, so that it sorts like its text. */
 typedef struct Uuid {
@@ -10,31 +17,28 @@ typedef struct Uuid {
     uint64_t upper;
 } Uuid;
 
-static unsigned hex_value(unsigned char c)
+/* Appends `n` digits to `value`; *all keeps HEX as long as all were some. */
+static uint64_t read_digits(const char *s, unsigned n, uint64_t value, unsigned *all)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
+    for (unsigned i = 0; i < n; i++) {
+        unsigned digit = DIGITS[(unsigned char)s[i]];
+        *all &= digit;
+        value = value << 4 | (digit & 15U);
     }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10U : NOT_HEX;
+    return value;
 }
 
 static bool parse(const char *s, Uuid *out)
 {
-    uint64_t halves[2] = {0, 0};
-    unsigned bad = 0, digits = 0;
+    unsigned all = HEX;
 
-    for (unsigned i = 0; i < UUID_CHARACTERS; i++) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            bad |= s[i] == '-' ? 0U : NOT_HEX;
-            continue;
-        }
-        unsigned value = hex_value((unsigned char)s[i]);
-        bad |= value;
-        halves[digits / 16] = halves[digits / 16] << 4 | (value & 15U);
-        digits++;
+    if (s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-') {
+        return false;
     }
-    *out = (Uuid){.lower = halves[1], .upper = halves[0] ^ UINT64_C(1) << 63};
-    return !(bad & NOT_HEX);
+    uint64_t upper = read_digits(s + 14, 4, read_digits(s + 9, 4, read_digits(s, 8, 0, &all), &all), &all);
+    uint64_t lower = read_digits(s + 24, 12, read_digits(s + 19, 4, 0, &all), &all);
+    *out = (Uuid){.lower = lower, .upper = upper ^ UINT64_C(1) << 63};
+    return (all & HEX) != 0;
 }
 
 static Status call_uuid(const DuckScalarArgs *args, Error *err)

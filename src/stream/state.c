@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "stream/state_int.h"
 
-enum { METADATA_BYTES_MAX = 16 << 20, PACK_ROWS_MIN = 100000 };
+enum { METADATA_BYTES_MAX = 16 << 20, PACK_VALUES_MIN = 4 << 20 };
 
 /* ---- open ---- */
 
@@ -427,6 +427,12 @@ void state_begin(State *state)
 
 /* ---- rows that go ---- */
 
+static void note_removed(State *state, const StateTable *table, int64_t rows)
+{
+    state->removed += rows;
+    state->churn += rows * (int64_t)table->n_columns;
+}
+
 Status state_expire(State *state, DuckConn *conn, size_t relation, int64_t until_us, int64_t *n, Error *err)
 {
     StateTable *table = &state->tables[relation];
@@ -439,7 +445,7 @@ Status state_expire(State *state, DuckConn *conn, size_t relation, int64_t until
     text_printf(&sql, " <= %" PRId64, until_us);
     TRY(duck_exec_changed(conn, text_str(&sql), &count, err));
     table->expired = until_us > table->expired ? until_us : table->expired;
-    state->removed += count;
+    note_removed(state, table, count);
     *n = count;
 out:
     text_free(&sql);
@@ -475,7 +481,7 @@ Status state_delete(State *state, DuckConn *conn, size_t relation, const char *s
         text_append_sql_name(&sql, table->columns[i].name);
     }
     TRY(duck_exec_changed(conn, text_str(&sql), &count, err));
-    state->removed += count;
+    note_removed(state, table, count);
     TRY(duck_exec(conn, "DROP TABLE temp.freshet_state_gone", err));
 out:
     text_free(&sql);
@@ -517,6 +523,7 @@ Status state_save(State *state, DuckConn *conn, int64_t batch, json_t **files, E
         TRY(count_rows(conn, table, batch, &table->next.rows, &touched, err));
         TRY(state_files_write(state, conn, table, batch, err));
         updated += touched;
+        state->churn += touched * (int64_t)table->n_columns;
     }
     state->figures.rows_updated = updated;
     state->figures.rows_removed = state->removed;
@@ -525,13 +532,17 @@ out:
     return rc;
 }
 
-/* DuckDB packs what stayed and gives back the rest; nobody else uses this database. */
+/* DuckDB packs what stayed and gives back the rest; nobody else uses this database. It costs as much as writing the
+ * state once, so it waits until that much has changed. */
 static void pack(State *state)
 {
     Error err = ERROR_NONE;
+    int64_t values = PACK_VALUES_MIN;
 
-    state->churn += state->figures.rows_updated + state->figures.rows_removed;
-    if (state->churn < PACK_ROWS_MIN || state->churn < state->figures.rows) {
+    for (size_t i = 0; i < state->n_tables; i++) {
+        values += state->tables[i].files.rows * (int64_t)state->tables[i].n_columns;
+    }
+    if (state->churn < values) {
         return;
     }
     state->churn = 0;

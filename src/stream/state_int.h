@@ -68,7 +68,7 @@ struct State {
     int64_t batch;   /* the working copy is what this batch left; -1: empty, before the first */
     bool clean;      /* nobody has changed it since */
     int64_t removed; /* by the batch at hand */
-    int64_t churn;   /* rows written and removed since the database was packed */
+    int64_t churn;   /* values written and removed since the database was packed */
     StateFigures figures;
 };
 
