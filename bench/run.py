@@ -5,64 +5,27 @@
 WORKLOAD is ingest, medallion, tiny, latency or idle (all). Contestants take turns, so that a busy moment hits everybody.
 bench/README.md says what is measured and what is not.
 """
-import argparse
-import fcntl
-import importlib.util
 import json
 import os
 import pathlib
-import platform
 import shutil
-import statistics
 import subprocess
-import sys
 import time
 
+from contestants import (PROGRAM, DeltaRs, Duckdb, Freshet, Spark, count_rows, environment, finish, fresh_target, measure, parser, prepare,
+                         print_runs, run_script, short_name)
 from measure import Watched
 from workloads import freshet_pipeline
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PEERS = pathlib.Path(__file__).resolve().parent / "peers"
-PROGRAM = os.environ.get("FRESHET", str(ROOT / "build/freshet"))
-GENERATE = str(ROOT / "build/freshet-generate")
-JARS = sorted((ROOT / ".deps/jars").glob("delta-*.jar"))
-BATCH = ("ingest", "medallion", "tiny")
+GENERATE = str(pathlib.Path(PROGRAM).parent / "freshet-generate")
+BATCH, LIVE = ("ingest", "medallion", "tiny"), ("latency", "idle")
 
 
 # ---- contestants -----------------------------------------------------------------------------------------------------
 
 
-class Contestant:
-    name, workloads, environment = "", (), {}
-
-    def missing(self):
-        """None, or why it cannot take part."""
-
-    def version(self):
-        return ""
-
-    def command(self, workload, source, target):
-        raise NotImplementedError
-
-
-def first_line(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
-
-
-def package(name):
-    from importlib.metadata import version
-
-    return version(name)
-
-
-class FreshetRun(Contestant):
-    name, workloads = "freshet", ("ingest", "medallion", "tiny", "latency", "idle")
-
-    def missing(self):
-        return None if os.access(PROGRAM, os.X_OK) else f"{PROGRAM} is not built"
-
-    def version(self):
-        return first_line(PROGRAM, "version")
+class FreshetRun(Freshet):
+    workloads = BATCH + LIVE
 
     def command(self, workload, source, target):
         pipeline = f"{target}.sql"
@@ -74,50 +37,26 @@ class FreshetRun(Contestant):
         return f"{target}/default/{name}"
 
 
-class Peer(Contestant):
-    script, modules = "", ()
-
-    def missing(self):
-        absent = [module for module in self.modules if importlib.util.find_spec(module) is None]
-        return f"no Python module {absent[0]} (script/bootstrap --tests)" if absent else None
-
-    def command(self, workload, source, target):
-        return [sys.executable, str(PEERS / self.script), workload if workload != "idle" else "latency", source, target]
+class ToFolder:
+    """A peer whose tables are folders of its target."""
 
     def table(self, target, name):
         return f"{target}/{name}"
 
 
-class DuckdbCopy(Peer):
-    name, workloads, script, modules = "DuckDB COPY (no log)", BATCH, "duckdb_copy.py", ("duckdb",)
-
-    def version(self):
-        return f"DuckDB {package('duckdb')}"
+class DuckdbCopy(ToFolder, Duckdb):
+    name, workloads, script = "DuckDB COPY (no log)", BATCH, "duckdb_copy.py"
 
 
-class DeltarsLoop(Peer):
-    name, workloads, script = "delta-rs loop", ("ingest", "tiny", "latency", "idle"), "deltars_loop.py"
-    modules = ("deltalake", "pyarrow")
-
-    def version(self):
-        return f"delta-rs {package('deltalake')}, pyarrow {package('pyarrow')}"
+class DeltarsLoop(ToFolder, DeltaRs):
+    name, workloads, script = "delta-rs loop", ("ingest", "tiny", *LIVE), "deltars_loop.py"
 
 
-class SparkStream(Peer):
-    name, workloads, script, modules = "Spark local[2] + Delta", ("ingest", "medallion", "tiny", "latency", "idle"), "spark_stream.py", ("pyspark",)
-    environment = {"SPARK_JARS": ",".join(map(str, JARS)), "SPARK_LOCAL_IP": "127.0.0.1"}
-
-    def missing(self):
-        if not (absent := super().missing()) and len(JARS) == 2 and shutil.which("java"):
-            return None
-        return (absent or "no Delta jars or no Java").replace("--tests", "--spark")
-
-    def version(self):
-        return f"Spark {package('pyspark')}, {', '.join(jar.stem for jar in JARS)}"
+class SparkStream(ToFolder, Spark):
+    workloads, script = BATCH + LIVE, "spark_stream.py"
 
 
-CONTESTANTS = [FreshetRun(), DuckdbCopy(), DeltarsLoop(), SparkStream()]
-SHORT = {"freshet": "freshet", "duckdb": DuckdbCopy.name, "delta-rs": DeltarsLoop.name, "spark": SparkStream.name}
+CONTESTANTS = {"freshet": FreshetRun(), "duckdb": DuckdbCopy(), "delta-rs": DeltarsLoop(), "spark": SparkStream()}
 
 
 # ---- input and answers ------------------------------------------------------------------------------------------------
@@ -136,14 +75,6 @@ def generate(folder, rows, files):
     return target
 
 
-def count_rows(contestant, workload, target):
-    """Rows of the last table, as freshet reads it: contestants that did the same work have the same number."""
-    table = contestant.table(target, "gold" if workload == "medallion" else "bronze")
-    relation = f"read_parquet('{table}/*.parquet')" if isinstance(contestant, DuckdbCopy) else f"delta.`{table}`"
-    done = subprocess.run([PROGRAM, "sql", "--format", "csv", "-c", f"SELECT count(*) AS n FROM {relation}"], capture_output=True, text=True)
-    return int(done.stdout.split()[-1]) if done.returncode == 0 else None
-
-
 def folder_bytes(folder):
     return sum(path.lstat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
 
@@ -152,16 +83,10 @@ def folder_bytes(folder):
 
 
 def run_batch(contestant, workload, source, folder):
-    target = folder / "out" / contestant.name.split()[0].lower()
-    shutil.rmtree(target.parent, ignore_errors=True)
-    target.mkdir(parents=True)
-    command = contestant.command(workload, str(source), str(target))
-    os.sync()
-    watched = Watched(command, folder / f"{workload}-{target.name}.log", {**os.environ, **contestant.environment})
-    code, wall, cpu, peak = watched.wait()
-    if code:
-        raise RuntimeError(f"{contestant.name}, {workload}: exit {code}, see {folder}/{workload}-{target.name}.log")
-    result = {"wall": wall, "cpu": cpu, "peak": peak, "bytes": folder_bytes(target), "rows": count_rows(contestant, workload, str(target))}
+    target = fresh_target(contestant, folder)
+    result, _ = measure(contestant, workload, contestant.command(workload, str(source), str(target)), folder)
+    last = "gold" if workload == "medallion" else "bronze"
+    result |= {"bytes": folder_bytes(target), "rows": count_rows(contestant, target, last)}
     shutil.rmtree(target.parent)
     return result
 
@@ -184,20 +109,18 @@ def commits_of(table):
 
 def run_live(contestant, seconds, folder):
     """latency and idle: one process for both."""
-    target, source = folder / "out" / contestant.name.split()[0].lower(), folder / "out/landing"
-    shutil.rmtree(target.parent, ignore_errors=True)
-    target.mkdir(parents=True)
+    target, source = fresh_target(contestant, folder), folder / "out/landing"
+    log = folder / f"latency-{short_name(contestant)}.log"
     generator = [GENERATE, "--live", "--seed", "99"]
     first = subprocess.run([*generator, "--files", "1", "--rows", "10", str(source)], capture_output=True, text=True, check=True)
     (source / "clicks-00000.json").rename(source / "first.json")
-    watched = Watched(contestant.command("latency", str(source), str(target)), folder / f"latency-{target.name}.log",
-                      {**os.environ, **contestant.environment})
+    watched = Watched(contestant.command("latency", str(source), str(target)), log, environment(contestant))
     table = contestant.table(str(target), "bronze")
     deadline = time.monotonic() + 120
     try:
         while not any(pathlib.Path(table).rglob("*.parquet")) or not list(pathlib.Path(table, "_delta_log").glob("*.json")):
             if not watched.running() or time.monotonic() > deadline:
-                raise RuntimeError(f"{contestant.name}, latency: no commit, see {folder}/latency-{target.name}.log")
+                raise RuntimeError(f"{contestant.name}, latency: no commit, see {log}")
             time.sleep(0.05)
         time.sleep(2)
         files = seconds * 5
@@ -224,18 +147,7 @@ def run_live(contestant, seconds, folder):
 # ---- the table ---------------------------------------------------------------------------------------------------------
 
 
-def print_batch(title, results):
-    print(f"\n### {title}\n")
-    print("| | runs | wall s, min | median | × DuckDB | CPU s | peak MB | output MB | rows out |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|")
-    median = {name: statistics.median(run["wall"] for run in runs) for name, runs in results.items()}
-    least = median.get(DuckdbCopy.name)
-    for name, runs in results.items():
-        ratio = f"{median[name] / least:.2f}" if least else ""
-        print(f"| {name} | {len(runs)} | {min(run['wall'] for run in runs):.2f} | {median[name]:.2f} | {ratio} "
-              f"| {statistics.median(run['cpu'] for run in runs):.2f} | {max(run['peak'] for run in runs) / 1e6:.0f} "
-              f"| {runs[-1]['bytes'] / 1e6:.1f} | {runs[-1]['rows']} |")
-    if len({runs[-1]["rows"] for runs in results.values()}) > 1:
-        print("\n**The contestants do not agree on the rows.**")
+COLUMNS = {"output MB": lambda runs, _: f"{runs[-1]['bytes'] / 1e6:.1f}", "rows out": lambda runs, _: str(runs[-1]["rows"])}
 
 
 def print_live(results, seconds, wanted):
@@ -252,65 +164,33 @@ def print_live(results, seconds, wanted):
             print(f"| {name} | {r['idle']:.4f} | {r['resident'] / 1e6:.0f} |")
 
 
-def describe(contestants, options):
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    print(f"Command: bench/run {' '.join(sys.argv[1:])}".rstrip() + f"\nMachine: {os.cpu_count()} × {model}, {memory:.0f} GiB, Linux "
-          f"{platform.release()}; load before: {os.getloadavg()[0]:.1f}")
-    for contestant in contestants:
-        print(f"{contestant.name}: {contestant.version()}")
-    for contestant in CONTESTANTS:
-        if contestant not in contestants and (reason := contestant.missing()):
-            print(f"{contestant.name}: not measured, {reason}")
-
-
 def arguments():
-    parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("workloads", nargs="*", choices=["ingest", "medallion", "tiny", "latency", "idle", []])
-    parser.add_argument("--rows", type=int, default=4000000)
-    parser.add_argument("--files", type=int, default=64)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build/bench")
-    parser.add_argument("--json", type=pathlib.Path)
-    options = parser.parse_args()
-    options.workloads = options.workloads or [*BATCH, "latency", "idle"]
-    return options
+    options = parser(__doc__, BATCH + LIVE, 4000000, "build/bench")
+    options.add_argument("--files", type=int, default=64)
+    options.add_argument("--seconds", type=int, default=60)
+    return options.parse_args()
 
 
 def main():
     options = arguments()
-    only = [SHORT.get(name, name) for name in options.only.split(",") if name]
-    contestants = [one for one in CONTESTANTS if one.missing() is None and (not only or one.name in only)]
-    options.folder = options.folder.resolve()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    lock = open(options.folder / "lock", "w")  # held until the process ends
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RuntimeError(f"another run works in {options.folder}") from None
-    describe(contestants, options)
+    contestants = prepare(options, (), CONTESTANTS)
+    wanted = options.workloads or BATCH + LIVE
     everything = {}
-    for workload in [w for w in BATCH if w in options.workloads]:
+    for workload in [w for w in BATCH if w in wanted]:
         rows, files = (10, 1) if workload == "tiny" else (options.rows, options.files)
         source, results = generate(options.folder, rows, files), {}
         for _ in range(options.runs):
             for contestant in contestants:
                 if workload in contestant.workloads:
                     results.setdefault(contestant.name, []).append(run_batch(contestant, workload, source, options.folder))
-        print_batch(f"{workload}: {rows:,} rows, {files} files, {folder_bytes(source) / 1e9:.2f} GB", results)
+        print_runs(f"{workload}: {rows:,} rows, {files} files, {folder_bytes(source) / 1e9:.2f} GB", results, DuckdbCopy.name, COLUMNS)
         everything[workload] = results
-    if {"latency", "idle"} & set(options.workloads):
+    if set(LIVE) & set(wanted):
         live = [contestant for contestant in contestants if "latency" in contestant.workloads]
         everything["live"] = {contestant.name: run_live(contestant, options.seconds, options.folder) for contestant in live}
-        print_live(everything["live"], options.seconds, options.workloads)
-    if options.json:
-        options.json.write_text(json.dumps(everything, indent=1) + "\n")
+        print_live(everything["live"], options.seconds, wanted)
+    finish(options, everything)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (RuntimeError, subprocess.CalledProcessError, FileNotFoundError) as error:
-        sys.exit(f"bench: {error}")
+    run_script(main)

@@ -5,67 +5,44 @@
 WORKLOAD is open20k, open1m, scan10m, lookup, delete1pct, merge50k or changefeed (all); workloads.py says what is asked. Contestants
 take turns. Those that change a table get a copy of their own each time; what they leave behind is counted and has to be the same.
 """
-import argparse
-import importlib.util
 import json
 import os
-import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 
+from contestants import PROGRAM, DeltaRs, Duckdb, Freshet, Peer, Spark, finish, measure, parser, prepare, run_script
 from make_tables import FIRST_UPDATE, table, wide_id
-from measure import Watched
-from run import JARS, PEERS, PROGRAM, ROOT, first_line, package
 from workloads import TABLE_WORKLOADS
 
 
-class Freshet:
-    name, plain = "freshet", False
-
-    def missing(self):
-        return None if os.access(PROGRAM, os.X_OK) else f"{PROGRAM} is not built"
-
-    def version(self):
-        return first_line(PROGRAM, "version")
+class FreshetSql(Freshet):
+    plain, workloads = False, tuple(TABLE_WORKLOADS)
 
     def command(self, workload, values):
         text = TABLE_WORKLOADS[workload].sql.format(**values, table=f"delta.`{values['path']}`", rows=f"read_parquet('{values['source']}/part.parquet')",
                                                     feed=f"table_changes('{values['path']}', {FIRST_UPDATE})")
         return [PROGRAM, "sql", "--format", "jsonl", "-c", text]
 
-    def can(self, workload):
-        return True
 
-    environment = {}
+class OfValues:
+    """A peer that is told everything as one JSON object."""
 
-
-class Peer:
-    script, modules, workloads, plain, environment = "", (), (), False, {}
-
-    def missing(self):
-        absent = [module for module in self.modules if importlib.util.find_spec(module) is None]
-        return f"no Python module {absent[0]} (script/bootstrap --tests)" if absent else None
-
-    def can(self, workload):
-        return workload in self.workloads
+    plain = False
 
     def command(self, workload, values):
-        return [sys.executable, str(PEERS / self.script), workload, json.dumps(values)]
+        return super().command(workload, json.dumps(values))
 
 
-class DuckdbParquet(Peer):
+class DuckdbParquet(OfValues, Duckdb):
     """The same files without a log: the floor of a scan."""
 
-    name, script, modules, workloads = "DuckDB read_parquet (no log)", "tables_duckdb.py", ("duckdb",), ("scan10m", "lookup")
-
-    def version(self):
-        return f"DuckDB {package('duckdb')}"
+    name, script, workloads = "DuckDB read_parquet (no log)", "tables_duckdb.py", ("scan10m", "lookup")
 
 
 class DuckdbDelta(DuckdbParquet):
-    name, workloads, environment = "DuckDB delta_scan", ("open20k", "open1m", "scan10m", "lookup"), {"DELTA_SCAN": "1"}
+    name, workloads = "DuckDB delta_scan", ("open20k", "open1m", "scan10m", "lookup")
+    environment = {**Peer.environment, "DELTA_SCAN": "1"}
 
     def missing(self):
         if absent := super().missing():
@@ -78,31 +55,17 @@ class DuckdbDelta(DuckdbParquet):
             return "its extension delta is not installed"
 
 
-class DeltaRs(Peer):
+class DeltaRsSql(OfValues, DeltaRs):
     """No deletion vectors: its tables are without."""
 
-    name, script, modules, plain = "delta-rs", "tables_deltars.py", ("deltalake", "pyarrow"), True
-    workloads = tuple(TABLE_WORKLOADS)
-
-    def version(self):
-        return f"delta-rs {package('deltalake')}, pyarrow {package('pyarrow')}"
+    name, script, plain, workloads = "delta-rs", "tables_deltars.py", True, tuple(TABLE_WORKLOADS)
 
 
-class Spark(Peer):
-    name, script, modules, workloads = "Spark local[2] + Delta", "tables_spark.py", ("pyspark",), tuple(TABLE_WORKLOADS)
-    environment = {"SPARK_JARS": ",".join(map(str, JARS)), "SPARK_LOCAL_IP": "127.0.0.1"}
-
-    def missing(self):
-        if not (absent := super().missing()) and len(JARS) == 2 and shutil.which("java"):
-            return None
-        return (absent or "no Delta jars or no Java").replace("--tests", "--spark")
-
-    def version(self):
-        return f"Spark {package('pyspark')}, {', '.join(jar.stem for jar in JARS)}"
+class SparkSql(OfValues, Spark):
+    script, workloads = "tables_spark.py", tuple(TABLE_WORKLOADS)
 
 
-CONTESTANTS = [Freshet(), DuckdbParquet(), DuckdbDelta(), DeltaRs(), Spark()]
-SHORT = {"freshet": "freshet", "duckdb": DuckdbParquet.name, "delta_scan": DuckdbDelta.name, "delta-rs": DeltaRs.name, "spark": Spark.name}
+CONTESTANTS = {"freshet": FreshetSql(), "duckdb": DuckdbParquet(), "delta_scan": DuckdbDelta(), "delta-rs": DeltaRsSql(), "spark": SparkSql()}
 
 
 def copy_of(source, target):
@@ -132,17 +95,17 @@ def run_once(contestant, workload, options):
     if what.changes:
         copy_of(path, options.folder / "copy")
         path = options.folder / "copy"
-    log = options.folder / f"{workload}-{contestant.name.split()[0].lower()}.log"
     values = {"path": str(path), "source": str(source), "id": wide_id(size), "key": size * 3 // 4 + 1, "first": FIRST_UPDATE}
-    os.sync()
-    watched = Watched(contestant.command(workload, values), log, {**os.environ, **contestant.environment})
-    code, wall, cpu, peak = watched.wait()
+    try:
+        result, log = measure(contestant, workload, contestant.command(workload, values), options.folder)
+    except RuntimeError as error:
+        return {"failed": str(error)}
     lines = log.read_text().strip().splitlines()
-    if code:
-        return {"failed": f"exit {code}, see {log}"}
-    told = json.loads(lines[-1]) if isinstance(contestant, Peer) else {"work_s": wall, "answer": [list(json.loads(line).values()) for line in lines]}
+    told = {"work_s": result["wall"], "answer": [list(json.loads(line).values()) for line in lines]}
+    if isinstance(contestant, Peer):
+        told = json.loads(lines[-1])
     answer = state_of(path) if what.changes else json.dumps(sorted(told["answer"], key=str))
-    return {"wall": wall, "work": told["work_s"], "cpu": cpu, "peak": peak, "answer": answer}
+    return {**result, "work": told["work_s"], "answer": answer}
 
 
 def print_results(workload, size, results):
@@ -162,44 +125,26 @@ def print_results(workload, size, results):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("workloads", nargs="*", choices=[*TABLE_WORKLOADS, []])
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--commits", type=int, default=20_000)
-    parser.add_argument("--files", type=int, default=1_000_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build/bench-tables")
-    parser.add_argument("--json", type=pathlib.Path)
-    return parser.parse_args()
+    options = parser(__doc__, TABLE_WORKLOADS, 10_000_000, "build/bench-tables")
+    options.add_argument("--commits", type=int, default=20_000)
+    options.add_argument("--files", type=int, default=1_000_000)
+    return options.parse_args()
 
 
 def main():
     options = arguments()
-    only = [SHORT.get(name, name) for name in options.only.split(",") if name]
-    contestants = [one for one in CONTESTANTS if one.missing() is None and (not only or one.name in only)]
-    options.folder = options.folder.resolve()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    print(f"Command: bench/run tables {' '.join(sys.argv[1:])}".rstrip() + f"\nMachine: {os.cpu_count()} CPUs; load before: {os.getloadavg()[0]:.1f}")
-    for contestant in CONTESTANTS:
-        reason = contestant.missing()
-        if contestant in contestants or (reason and not only):
-            print(f"{contestant.name}: {f'not measured, {reason}' if reason else contestant.version()}")
+    contestants = prepare(options, ("tables",), CONTESTANTS)
     everything = {}
     for workload in options.workloads or TABLE_WORKLOADS:
         results = {}
         for _ in range(options.runs):
             for contestant in contestants:
-                if contestant.can(workload):
+                if workload in contestant.workloads:
                     results.setdefault(contestant.name, []).append(run_once(contestant, workload, options))
         print_results(workload, size_of(workload, options), results)
         everything[workload] = results
-    if options.json:
-        options.json.write_text(json.dumps(everything, indent=1) + "\n")
+    finish(options, everything)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (RuntimeError, subprocess.CalledProcessError, FileNotFoundError) as error:
-        sys.exit(f"bench: {error}")
+    run_script(main)

@@ -4,7 +4,6 @@ commits reads files twice or never, and there is no stream from table to table.
     deltars_loop.py WORKLOAD IN OUT
 """
 import glob
-import os
 import sys
 import time
 
@@ -13,8 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 from deltalake import write_deltalake
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from workloads import FILES_PER_BATCH  # noqa: E402
+from workloads import FILES_PER_BATCH
 
 SCHEMA = pa.schema(
     [

@@ -7,12 +7,13 @@ import sys
 
 import duckdb
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from stateful_workloads import DUCKDB  # noqa: E402
+from stateful_workloads import DUCKDB, KEYS, MEMORY
 
 workload, source, target = sys.argv[1:4]
 db = duckdb.connect()
 db.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+if workload in KEYS:
+    db.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = '{target}/spill'")
 os.makedirs(f"{target}/out", exist_ok=True)
 query = DUCKDB[workload].format(source=f"read_parquet('{source}/*.parquet')")
 db.execute(f"COPY ({query}) TO '{target}/out/0.parquet' (FORMAT parquet, COMPRESSION snappy)")

@@ -8,8 +8,7 @@ import sys
 
 import duckdb
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from workloads import BRONZE, COLUMNS, FILES_PER_BATCH, GOLD, SILVER  # noqa: E402
+from workloads import BRONZE, COLUMNS, FILES_PER_BATCH, GOLD, SILVER
 
 workload, source, target = sys.argv[1:4]
 columns = "{" + ", ".join(f"{name}: '{kind}'" for name, kind, _ in COLUMNS) + "}"

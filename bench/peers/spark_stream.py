@@ -1,39 +1,16 @@
-"""Spark Structured Streaming with Delta on local[2], set up for a small machine: 2 shuffle partitions instead of 200, 2 partitions
-for Delta's snapshots instead of 50, no web page. With its defaults it is slower.
+"""Spark Structured Streaming with Delta (spark_session.py).
 
-    spark_stream.py WORKLOAD IN OUT        SPARK_JARS: the Delta jars, comma-separated
+    spark_stream.py WORKLOAD IN OUT
 """
-import os
 import sys
-import tempfile
 
-from pyspark.sql import SparkSession, functions as F
+from pyspark.sql import functions as F
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from workloads import COLUMNS, FILES_PER_BATCH  # noqa: E402
+from spark_session import spark_session
+from workloads import COLUMNS, FILES_PER_BATCH
 
 workload, source, target = sys.argv[1:4]
-scratch = tempfile.mkdtemp(prefix="spark-", dir=os.path.dirname(target))
-options = {
-    "spark.jars": os.environ["SPARK_JARS"],
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    "spark.driver.memory": "4g",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.databricks.delta.snapshotPartitions": "2",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.driver.host": "localhost",
-    "spark.driver.extraJavaOptions": f"-Dderby.system.home={scratch}",
-    "spark.local.dir": scratch,
-    "spark.sql.warehouse.dir": scratch + "/warehouse",
-}
-builder = SparkSession.builder.master("local[2]").appName("bench")
-for name, value in options.items():
-    builder = builder.config(name, value)
-spark = builder.getOrCreate()
-spark.sparkContext.setLogLevel("ERROR")
+spark = spark_session(target)
 
 
 def stream(frame, table):

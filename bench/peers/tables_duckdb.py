@@ -9,8 +9,7 @@ import time
 
 import duckdb
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from workloads import TABLE_WORKLOADS  # noqa: E402
+from workloads import TABLE_WORKLOADS
 
 workload, values = sys.argv[1], json.loads(sys.argv[2])
 db = duckdb.connect()
