@@ -11,6 +11,7 @@
 
 static int set_up(void **state)
 {
+    store_set_fsync(false);
     *state = log_fixture_new();
     return 0;
 }
@@ -350,7 +351,6 @@ static void test_delta_maintain__checkpoints_at_the_interval(void **state)
     DeltaSnapshot *s;
     int64_t files, bytes;
 
-    store_set_fsync(false);
     log_fixture_commit(f, 0, LOG_PROTOCOL LOG_METADATA);
     for (int i = 1; i <= 25; i++) {
         append(f, i);
@@ -363,7 +363,6 @@ static void test_delta_maintain__checkpoints_at_the_interval(void **state)
     assert_ok(delta_snapshot_totals(s, f->conn, &files, &bytes, &err));
     assert_int_equal(files, 25);
     delta_snapshot_unref(s);
-    store_set_fsync(true);
 }
 
 static void test_delta_maintain__failures_leave_the_table_alone(void **state)
@@ -375,7 +374,6 @@ static void test_delta_maintain__failures_leave_the_table_alone(void **state)
     DeltaSnapshot *s;
     int64_t files, bytes;
 
-    store_set_fsync(false);
     commit_with(f, 0, LOG_PROTOCOL, "\"delta.checkpointInterval\":\"2\"", "");
     for (int i = 1; i <= 10; i++) {
         failpoint_reset();
@@ -389,7 +387,6 @@ static void test_delta_maintain__failures_leave_the_table_alone(void **state)
         delta_snapshot_unref(s);
         assert_int_equal(count_files(f, ".checkpoint-"), 0);
     }
-    store_set_fsync(true);
 }
 
 static void make_old(LogFixture *f, const char *name)
@@ -401,26 +398,34 @@ static void make_old(LogFixture *f, const char *name)
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }
 
+#define INTERVAL_5 "\"delta.checkpointInterval\":\"5\""
+
+/* Twelve commits after the first, f<first> and so on: all old but the last, and nothing cleaned up. */
+static void old_log(LogFixture *f, const char *protocol, const char *properties, int first)
+{
+    char name[64], all[512];
+
+    snprintf(all, sizeof all, "%s,\"delta.enableExpiredLogCleanup\":\"false\"", properties);
+    commit_with(f, 0, protocol, all, "");
+    for (int i = 0; i < 12; i++) {
+        append(f, first + i);
+    }
+    for (int i = 0; i < 12; i++) {
+        snprintf(name, sizeof name, "%020d.json", i);
+        make_old(f, name);
+    }
+}
+
 static void test_delta_maintain__cleans_up_what_is_old(void **state)
 {
     LogFixture *f = *state;
     Error err = ERROR_NONE;
     int64_t first, last;
-    char name[64];
 
-    store_set_fsync(false);
-    commit_with(f, 0, LOG_PROTOCOL, "\"delta.checkpointInterval\":\"5\",\"delta.enableExpiredLogCleanup\":\"false\"",
-                "");
-    for (int i = 1; i <= 12; i++) {
-        append(f, i);
-    }
-    for (int i = 0; i <= 11; i++) {
-        snprintf(name, sizeof name, "%020d.json", i);
-        make_old(f, name);
-    }
+    old_log(f, LOG_PROTOCOL, INTERVAL_5, 1);
     make_old(f, "00000000000000000005.checkpoint.parquet");
     make_old(f, "00000000000000000010.checkpoint.parquet");
-    commit_with(f, 13, "", "\"delta.checkpointInterval\":\"5\"", "");
+    commit_with(f, 13, "", INTERVAL_5, "");
     append(f, 14);
     append(f, 15);
     /* version 10 is the boundary, but version 3 is the newest commit of a flow */
@@ -431,7 +436,6 @@ static void test_delta_maintain__cleans_up_what_is_old(void **state)
     DeltaSnapshot *s;
     assert_ok(delta_table_snapshot_at(f->table, f->conn, 11, &s, &err));
     delta_snapshot_unref(s);
-    store_set_fsync(true);
 }
 
 static void test_delta_maintain__cleans_up_to_the_checkpoint(void **state)
@@ -439,19 +443,9 @@ static void test_delta_maintain__cleans_up_to_the_checkpoint(void **state)
     LogFixture *f = *state;
     Error err = ERROR_NONE;
     int64_t first, last;
-    char name[64];
 
-    store_set_fsync(false);
-    commit_with(f, 0, LOG_PROTOCOL, "\"delta.checkpointInterval\":\"5\",\"delta.enableExpiredLogCleanup\":\"false\"",
-                "");
-    for (int i = 11; i <= 22; i++) {
-        append(f, i);
-    }
-    for (int i = 0; i <= 11; i++) {
-        snprintf(name, sizeof name, "%020d.json", i);
-        make_old(f, name);
-    }
-    commit_with(f, 13, "", "\"delta.checkpointInterval\":\"5\"", "");
+    old_log(f, LOG_PROTOCOL, INTERVAL_5, 11);
+    commit_with(f, 13, "", INTERVAL_5, "");
     append(f, 24);
     append(f, 25);
     assert_ok(delta_table_commit_range(f->table, &first, &last, &err));
@@ -462,7 +456,6 @@ static void test_delta_maintain__cleans_up_to_the_checkpoint(void **state)
     DeltaSnapshot *s;
     assert_ok(delta_table_snapshot_at(f->table, f->conn, 10, &s, &err));
     delta_snapshot_unref(s);
-    store_set_fsync(true);
 }
 
 static void test_delta_maintain__protected_history_goes_at_once(void **state)
@@ -473,19 +466,10 @@ static void test_delta_maintain__protected_history_goes_at_once(void **state)
     LogFixture *f = *state;
     Error err = ERROR_NONE;
     int64_t first, last;
-    char name[64], properties[256];
-    int next = 11;
+    char properties[256];
+    int next = 23;
 
-    store_set_fsync(false);
-    commit_with(f, 0, LOG_PROTOCOL, "\"delta.checkpointInterval\":\"5\",\"delta.enableExpiredLogCleanup\":\"false\"",
-                "");
-    for (; next <= 22; next++) {
-        append(f, next);
-    }
-    for (int i = 0; i <= 11; i++) {
-        snprintf(name, sizeof name, "%020d.json", i);
-        make_old(f, name);
-    }
+    old_log(f, LOG_PROTOCOL, INTERVAL_5, 11);
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         assert_ok(delta_table_commit_range(f->table, &first, &last, &err));
         snprintf(properties, sizeof properties,
@@ -499,7 +483,6 @@ static void test_delta_maintain__protected_history_goes_at_once(void **state)
         assert_ok(delta_table_commit_range(f->table, &first, &last, &err));
         assert_int_equal(first, CASES[i].first);
     }
-    store_set_fsync(true);
 }
 
 #define V2_PROPERTIES \
@@ -514,16 +497,8 @@ static void test_delta_maintain__sidecars_go_with_their_checkpoints(void **state
     Error err = ERROR_NONE;
     DeltaSnapshot *s;
 
-    store_set_fsync(false);
-    commit_with(f, 0, LOG_PROTOCOL_V2, V2_PROPERTIES ",\"delta.enableExpiredLogCleanup\":\"false\"", "");
-    for (int i = 11; i <= 22; i++) {
-        append(f, i);
-    }
+    old_log(f, LOG_PROTOCOL_V2, V2_PROPERTIES, 11);
     assert_int_equal(count_files(f, "00000000000000000005.checkpoint."), 1);
-    for (int i = 0; i <= 11; i++) {
-        snprintf(name, sizeof name, "%020d.json", i);
-        make_old(f, name);
-    }
     snprintf(path, sizeof path, "%s/_delta_log/_sidecars", f->dir);
     DIR *dir = opendir(path);
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
@@ -546,7 +521,6 @@ static void test_delta_maintain__sidecars_go_with_their_checkpoints(void **state
     log_fixture_reopen(f);
     assert_ok(delta_table_snapshot_at(f->table, f->conn, 12, &s, &err));
     delta_snapshot_unref(s);
-    store_set_fsync(true);
 }
 
 static void test_delta_maintain__compacts_where_checkpoints_are_rare(void **state)
@@ -556,7 +530,6 @@ static void test_delta_maintain__compacts_where_checkpoints_are_rare(void **stat
     DeltaSnapshot *s;
     int64_t version;
 
-    store_set_fsync(false);
     commit_with(f, 0, LOG_PROTOCOL, "\"delta.checkpointInterval\":\"100\",\"freshet.log.compactionInterval\":\"4\"",
                 LOG_ADD("a"));
     for (int i = 1; i <= 4; i++) {
@@ -576,7 +549,6 @@ static void test_delta_maintain__compacts_where_checkpoints_are_rare(void **stat
     assert_true(delta_snapshot_txn(s, "idle", &version));
     assert_int_equal(version, 1);
     delta_snapshot_unref(s);
-    store_set_fsync(true);
 }
 
 int main(void)
