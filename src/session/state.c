@@ -7,7 +7,7 @@
 
 const StreamOptionSpec STATE_OPTIONS[] = {
     {"step", STREAM_OPTION_LONG, NULL, NULL, 0,
-     "One step of the query, counted from 0 as `freshet check` prints them; without it all are shown."},
+     "One step of the query, counted from 0 in the order `freshet check` prints them; without it all are shown."},
     {"relation", STREAM_OPTION_TEXT, NULL, NULL, 0,
      "One of the relations in which a step keeps its rows: groups, keys, side0, ..."},
     {"batch", STREAM_OPTION_LONG, NULL, NULL, 0,

@@ -340,6 +340,11 @@ static Status again(Flow *flow, Loop *loop, Turn *turn, Error *err)
     return OK;
 }
 
+static bool finite(const Flow *flow)
+{
+    return flow->trigger.kind == TRIGGER_ONCE || flow->trigger.kind == TRIGGER_AVAILABLE_NOW;
+}
+
 /* One trigger: whatever is to be done first, then a batch if there is input. */
 static Status take_turn(Flow *flow, Loop *loop, Turn *turn, Error *err)
 {
@@ -372,14 +377,12 @@ static Status take_turn(Flow *flow, Loop *loop, Turn *turn, Error *err)
         if (flow->sink->ops->maintain) {
             flow->sink->ops->maintain(flow->sink, flow->conn);
         }
+        if (!finite(flow)) { /* else it may have been the last batch, and none would name it */
+            steps_snapshot(flow);
+        }
     }
 out:
     return rc;
-}
-
-static bool finite(const Flow *flow)
-{
-    return flow->trigger.kind == TRIGGER_ONCE || flow->trigger.kind == TRIGGER_AVAILABLE_NOW;
 }
 
 /* After a turn: true when the flow's work is done. Waits where there is something to wait for. */

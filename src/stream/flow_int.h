@@ -183,6 +183,8 @@ void steps_count(Flow *flow);
 void steps_facts(const Flow *flow, Text *out);
 /* commits/N is there. */
 void steps_settle(Flow *flow);
+/* The batch has been reported: snapshots that are due, so that the next one does not wait for them. */
+void steps_snapshot(Flow *flow);
 /* Removes the files that no batch needs any more which is kept, or that was never committed. */
 Status steps_purge(Flow *flow, Error *err);
 /* Reads the states of the batches `from`..`to` back, so that their files stay. */

@@ -565,6 +565,18 @@ void state_settle(State *state, int64_t batch)
     pack(state);
 }
 
+Status state_snapshot(State *state, DuckConn *conn, Error *err)
+{
+    Status rc = OK;
+
+    for (size_t i = 0; state->clean && i < state->n_tables; i++) {
+        TRY(state_files_snapshot(state, conn, &state->tables[i], state->batch, err));
+    }
+    sum_figures(state);
+out:
+    return rc;
+}
+
 void state_figures(const State *state, StateFigures *out)
 {
     *out = state->figures;

@@ -84,11 +84,16 @@ Status state_expire(State *state, DuckConn *conn, size_t relation, int64_t until
 Status state_delete(State *state, DuckConn *conn, size_t relation, const char *select, int64_t batch, Error *err);
 
 /* Writes what batch N changed since the last load or save, durably, and gives what the commit has to name: a new
- * reference. Snapshots are written when the files since the last one outweigh it. Failpoints around every file. */
+ * reference. Snapshots are written when the files since the last one outweigh it, and state_snapshot has not done it.
+ * Failpoints around every file. */
 Status state_save(State *state, DuckConn *conn, int64_t batch, json_t **files, Error *err);
 /* The commit is durable: the working copy is at this batch. Before that a failure makes the copy worthless, and the
  * next state_load starts from the files. */
 void state_settle(State *state, int64_t batch);
+
+/* Between two batches: writes the snapshot that is due, if any, so that no batch waits for it. The next batch's commit
+ * names it; until then, and should this fail, the files of the last commit are the state. */
+Status state_snapshot(State *state, DuckConn *conn, Error *err);
 
 /* Removes files that none of `kept` (objects of state_save, the batches that can still be gone back to) names. */
 Status state_purge(State *state, const json_t *const *kept, size_t n_kept, Error *err);

@@ -17,7 +17,7 @@
 #include "duck/parquet.h"
 #include "stream/state_int.h"
 
-enum { PATH_BYTES_MAX = 65536, CHUNK_BYTES = 8 << 20 };
+enum { PATH_BYTES_MAX = 65536, CHUNK_BYTES = 8 << 20, PREFIX_BYTES = 256 };
 static const int64_t SPOOL_BYTES_MAX = INT64_C(4) << 30;
 
 /* ---- names ---- */
@@ -395,12 +395,37 @@ static bool outweighed(const StateFiles *files)
     return n >= STATE_DELTAS_MIN && deltas >= snapshot;
 }
 
+static void name_file(const StateTable *table, const StateFile *file, char prefix[PREFIX_BYTES])
+{
+    snprintf(prefix, PREFIX_BYTES, "%s.%" PRId64 ".%s.", table->name, file->last,
+             file->level == STATE_SNAPSHOT ? "snapshot" : "delta");
+}
+
+Status state_files_snapshot(State *state, DuckConn *conn, StateTable *table, int64_t batch, Error *err)
+{
+    StateFile file = {.first = -1, .last = batch, .level = STATE_SNAPSHOT};
+    char prefix[PREFIX_BYTES];
+    Status rc = OK;
+
+    if (batch < 0 || !outweighed(&table->files)) {
+        return OK;
+    }
+    name_file(table, &file, prefix);
+    TRY(write_file(state, conn, table, prefix, file.first, &file, err));
+    drop_last(&table->files, 0);
+    if (file.name) {
+        *add_file(&table->files) = file;
+    }
+out:
+    return rc;
+}
+
 Status state_files_write(State *state, DuckConn *conn, StateTable *table, int64_t batch, Error *err)
 {
     StateFiles *files = &table->next;
     StateFile file = {.first = batch, .last = batch};
     size_t keep = 0;
-    char prefix[256];
+    char prefix[PREFIX_BYTES];
     Status rc = OK;
 
     if (files->n == 0 || outweighed(files)) { /* what the first batch wrote is all there is */
@@ -410,8 +435,7 @@ Status state_files_write(State *state, DuckConn *conn, StateTable *table, int64_
         file.level = level_of_next(files, &keep);
         file.first = keep < files->n ? files->items[keep].first : batch;
     }
-    snprintf(prefix, sizeof prefix, "%s.%" PRId64 ".%s.", table->name, batch,
-             file.level == STATE_SNAPSHOT ? "snapshot" : "delta");
+    name_file(table, &file, prefix);
     TRY(write_file(state, conn, table, prefix, file.first, &file, err));
     if (file.name || file.level != 0) {
         drop_last(files, keep);

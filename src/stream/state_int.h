@@ -104,6 +104,9 @@ void state_place_fini(StatePlace *place); /* a zeroed one is fine */
  * compared, checksums are not. The files have to stay as long as the SELECT is read. */
 Status state_files_select(const State *state, const StatePlace *place, const StateTable *table, const StateFiles *files,
                           Text *sql, Error *err);
+/* Writes a snapshot of a working copy that is what batch `batch` left, when one is due, and puts it in the place of
+ * table->files. */
+Status state_files_snapshot(State *state, DuckConn *conn, StateTable *table, int64_t batch, Error *err);
 /* Fills the empty working copy of a table from `files`, whose sizes and checksums are compared first. */
 Status state_files_load(State *state, DuckConn *conn, StateTable *table, const StateFiles *files, Error *err);
 

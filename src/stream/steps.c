@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "stream/flow_int.h"
 
 enum { PURGE_EVERY = 8 }; /* batches: a listing of the folder each */
@@ -511,6 +512,19 @@ void steps_settle(Flow *flow)
     flow->state = json_incref(flow->batch.state);
     flow->loaded = true;
     keep(flow, flow->state);
+}
+
+void steps_snapshot(Flow *flow)
+{
+    Error err = ERROR_NONE;
+
+    for (size_t i = 0; i < flow->n_steps; i++) {
+        if (state_snapshot(flow->steps[i]->state, flow->conn, &err) != OK) {
+            log_warning("flow=%s %s", flow->name, err.message); /* the next batch writes it */
+            flow->orphans = true;
+            error_clear(&err);
+        }
+    }
 }
 
 Status steps_keep(Flow *flow, int64_t from, int64_t to, Error *err)

@@ -108,3 +108,23 @@ def test_a_view_over_the_state_is_refreshed_when_it_changes(clicks, run, ask):
     run(hourly(clicks.source, "update"))
     run(text)
     assert ask("SELECT n FROM biggest") == [{"n": 3}]
+
+
+@pytest.mark.parametrize("failpoint", ["stream.state.before_file=crash@10", "stream.state.after_file=crash@10",
+                                       "stream.state.after_file=crash@11", "stream.sink.after_write=crash@10"])
+def test_a_kill_around_a_snapshot_between_batches(clicks, freshet, warehouse, tmp_path, ask, wait_until, failpoint):
+    """Nine files of state make a snapshot due; it is written when their batch has been reported, and named by the next."""
+    (tmp_path / "p.sql").write_text(f"""CREATE STREAMING TABLE t TBLPROPERTIES ('freshet.outputMode' = 'update') AS
+      SELECT user_id, count(*) AS n FROM {clicks.source.replace("format", "maxFilesPerTrigger => 1, format")} GROUP BY user_id;""")
+    for number in range(14):
+        clicks(f"{number:02}", ("2024-01-01T00:00:00", "a", number, 1), ("2024-01-01T00:00:00", "a", 0, 1))
+    first = freshet.start("run", tmp_path / "p.sql", "--warehouse", warehouse, env={"FRESHET_FAILPOINT": failpoint})
+    wait_until(lambda: not first.running)
+    state = warehouse / "_checkpoints/default/t/t/0/freshet-state/0"
+    assert len(list(state.glob("groups.8.snapshot.*"))) == (0 if "before_file" in failpoint else 1)
+    second = freshet.start("run", tmp_path / "p.sql", "--warehouse", warehouse)
+    counts = lambda: {r["user_id"]: r["n"] for r in ask("SELECT * FROM t")}  # noqa: E731
+    wait_until(lambda: len(counts()) == 14, process=second)
+    assert second.stop().code == 0
+    assert counts() == {0: 15, **{n: 1 for n in range(1, 14)}}
+    assert ask("SELECT sum(\"count(*)\")::INT AS n FROM state('t')") == [{"n": 28}]

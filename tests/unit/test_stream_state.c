@@ -319,6 +319,9 @@ static void test_stream_state__random_batches_survive_restarts(void **state)
 
     test_seed();
     for (int64_t b = 0; b < BATCHES; b++) {
+        if (random_u64() % 2) {
+            must(state_snapshot(s, conn, &err));
+        }
         json_decref(files);
         files = random_batch(s, b, &expired);
         text_clear(&sql);
@@ -378,6 +381,42 @@ static void test_stream_state__deltas_are_merged(void **state)
     state_close(s);
     json_decref(files);
     text_free(&sql);
+    arena_free(f.arena);
+    store_unref(store);
+}
+
+/* A snapshot between two batches is named by the second; until then the files of the first are the state. */
+static void test_stream_state__a_snapshot_between_batches(void **state)
+{
+    Store *store = new_store(true);
+    Fixture f = new_fixture(store, "SELECT 1 AS k, 1::BIGINT AS n", 1, NULL);
+    State *s = open_state(&f);
+    json_t *before = NULL, *after = NULL;
+    (void)state;
+
+    for (int64_t b = 0; b <= 8; b++) {
+        char change[128];
+        snprintf(change, sizeof change, "INSERT INTO @ SELECT %lld, 0, %lld", (long long)b, (long long)b);
+        json_decref(before);
+        before = run_batch(s, b, change);
+    }
+    failpoint_arm(FP_STREAM_STATE_AFTER_FILE, FAILPOINT_ERROR, 0);
+    assert_error(state_snapshot(s, conn, &err), E_FAILPOINT);
+    failpoint_reset();
+    error_clear(&err);
+    must(state_snapshot(s, conn, &err));
+    must(state_snapshot(s, conn, &err)); /* nothing is due any more */
+    after = run_batch(s, 9, "INSERT INTO @ SELECT 9, 0, 9; UPDATE @ SET n = 1, _batch = 9 WHERE k = 3");
+    const json_t *list = json_object_get(json_object_get(json_object_get(after, "relations"), "groups"), "files");
+    assert_int_equal(json_array_size(list), 2);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "last")), 8);
+    must(state_load(s, conn, before, &err)); /* as if 9 had not been committed */
+    assert_int_equal(ask(s, "count(*)"), 9);
+    must(state_load(s, conn, after, &err));
+    assert_int_equal(ask(s, "count(*) + 100 * sum(n)"), 110);
+    state_close(s);
+    json_decref(before);
+    json_decref(after);
     arena_free(f.arena);
     store_unref(store);
 }
@@ -491,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_stream_state__a_failed_batch_leaves_no_trace),
         cmocka_unit_test(test_stream_state__random_batches_survive_restarts),
         cmocka_unit_test(test_stream_state__deltas_are_merged),
+        cmocka_unit_test(test_stream_state__a_snapshot_between_batches),
         cmocka_unit_test(test_stream_state__damage_is_found),
         cmocka_unit_test(test_stream_state__another_query_is_told),
         cmocka_unit_test(test_stream_state__purge_keeps_what_is_named),
