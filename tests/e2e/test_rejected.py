@@ -110,3 +110,17 @@ def test_the_line_of_a_flow_says_why(clicks, freshet, warehouse, tmp_path):
       AS SELECT DISTINCT ON (product) product, amount FROM {clicks.source};""")
     done = freshet("run", tmp_path / "p.sql", "--warehouse", warehouse, "--available-now", "--progress", "plain", check=0)
     assert "2 dropped (1 duplicate, 1 expectation)" in done.err
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+def test_rows_are_kept_once_when_a_batch_runs_again(clicks, freshet, warehouse, tmp_path, kept, rows, stateful):
+    query = f"SELECT {'DISTINCT ON (product)' if stateful else ''} product, amount FROM {clicks.source}"
+    (tmp_path / "p.sql").write_text(f"""CREATE STREAMING TABLE t (CONSTRAINT positive EXPECT (amount > 0) ON VIOLATION DROP ROW)
+      TBLPROPERTIES ({KEEP}) AS {query};""")
+    clicks("a", at(1, "ok", 1, 1), at(1, "low", 1, -1), at(1, "low", 1, -1))
+    run = ("run", tmp_path / "p.sql", "--warehouse", warehouse, "--available-now")
+    assert freshet(*run, env={"FRESHET_FAILPOINT": "stream.sink.before_write=crash@1"}).code != 0
+    expected = [("duplicate", "low", 0), ("expectation positive", "low", 0)] if stateful else [("expectation positive", "low", 0)] * 2
+    assert kept("t") == expected  # written before the batch's own rows
+    assert freshet(*run).code == 0
+    assert kept("t") == expected and rows("SELECT product FROM t") == [("ok",)]
