@@ -49,6 +49,7 @@ static Status aggregate_run(StreamOperator *base, DuckConn *conn, const StreamOp
     Status rc = OK;
 
     base->figures = (StreamOperatorFigures){0};
+    op->raw = batch->rejected != NULL;
     if (kept) {
         TRY(groups_keep_input(op, conn, err));
     }

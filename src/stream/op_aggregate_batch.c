@@ -7,8 +7,15 @@
 
 Status groups_keep_input(Aggregate *op, DuckConn *conn, Error *err)
 {
-    return duck_execf(conn, err, "CREATE OR REPLACE TEMP TABLE %s AS SELECT * FROM (%s)", op->input,
-                      op->base.step->input);
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    text_printf(&sql, "CREATE OR REPLACE TEMP TABLE %s AS SELECT * FROM ", op->input);
+    if (op->raw) {
+        text_printf(&sql, "(%s)", op->base.step->input);
+    } else {
+        groups_append_source(op, false, &sql);
+    }
+    return op_run_text(conn, &sql, err);
 }
 
 Status groups_make_partials(Aggregate *op, DuckConn *conn, bool kept, Error *err)
@@ -124,8 +131,10 @@ static const char *side_table(const Aggregate *op, size_t side)
     return state_table(op->base.state, 1 + side);
 }
 
-/* The batch's values for a side: open rows of the input, with keys, v0.., [n], [expires]; each value once. */
-static void append_new_values(const Aggregate *op, size_t i, const StreamOperatorBatch *batch, Text *out)
+/* The batch's values for a side: open rows of the input for which `where` holds, with keys, v0.., [n], [expires]; each
+ * value once. */
+static void append_new_values(const Aggregate *op, size_t i, const StreamOperatorBatch *batch, const char *where,
+                              Text *out)
 {
     const AggregateSide *side = &op->layout->sides[i];
 
@@ -145,7 +154,7 @@ static void append_new_values(const Aggregate *op, size_t i, const StreamOperato
     aggregate_append_side_condition(op->layout, i, out);
     text_append(out, ") GROUP BY ALL)) WHERE ");
     groups_append_open(op, batch, out);
-    text_append(out, ")");
+    text_printf(out, " AND %s)", where);
 }
 
 static void append_value_match(const Aggregate *op, const AggregateSide *side, Text *out)
@@ -156,55 +165,91 @@ static void append_value_match(const Aggregate *op, const AggregateSide *side, T
     }
 }
 
-/* Values of groups that are all new need no look at the state. */
-static Status side_has_rows(Aggregate *op, DuckConn *conn, size_t side, const Touched *touched, bool *out, Error *err)
+/* What of a side lies within the bounds of the batch's groups: how many rows, and where the last of them is. */
+typedef struct SideRows {
+    int64_t n, last;
+} SideRows;
+
+static Status look_at_side(Aggregate *op, DuckConn *conn, size_t side, const Touched *touched, SideRows *out,
+                           Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
-    int64_t found;
+    int64_t numbers[2];
 
-    text_printf(&sql, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE true", side_table(op, side));
+    text_printf(&sql, "SELECT count(*), max(%s) FROM %s WHERE true", op->range ? op->range : "NULL::BIGINT",
+                side_table(op, side));
     groups_append_bounds(op, touched, "", &sql);
-    text_append(&sql, " LIMIT 1)");
-    Status rc = op_ask(conn, text_str(&sql), &found, 1, err);
+    Status rc = op_ask(conn, text_str(&sql), numbers, 2, err);
     text_free(&sql);
     if (rc == OK) {
-        *out = found > 0;
+        *out = (SideRows){.n = numbers[0], .last = numbers[1]};
     }
     return rc;
+}
+
+static void append_value_merge(const Aggregate *op, size_t i, const StreamOperatorBatch *batch, const Touched *touched,
+                               Text *sql)
+{
+    const AggregateSide *side = &op->layout->sides[i];
+
+    text_printf(sql, "MERGE INTO %s o USING ", side_table(op, i));
+    append_new_values(op, i, batch, "true", sql);
+    text_append(sql, " n ON ");
+    append_value_match(op, side, sql);
+    groups_append_bounds(op, touched, "o.", sql);
+    text_printf(sql, " WHEN MATCHED THEN UPDATE SET n = o.n + n.n, _batch = %lld WHEN NOT MATCHED THEN INSERT VALUES (",
+                (long long)batch->batch);
+    groups_append_keys(op, "n.", sql);
+    groups_append_values(side, "n.", sql);
+    text_printf(sql, ", n.n%s, %lld)", groups_leave(op) ? ", n.expires" : "", (long long)batch->batch);
+}
+
+/* The batch's values that the state has not. Those of groups behind the last it has need no look at it. */
+static void append_unseen_values(const Aggregate *op, size_t i, const StreamOperatorBatch *batch,
+                                 const Touched *touched, const SideRows *there, Text *out)
+{
+    bool splits = op->range && touched->bounded && there->last < touched->hi;
+    Text where = TEXT(4096);
+
+    if (splits) {
+        text_printf(&where, "%s <= %lld", op->range, (long long)there->last);
+    } else {
+        text_append(&where, "true");
+    }
+    text_append(out, "(SELECT * FROM ");
+    append_new_values(op, i, batch, text_str(&where), out);
+    text_printf(out, " n ANTI JOIN (SELECT * FROM %s WHERE true", side_table(op, i));
+    groups_append_bounds(op, touched, "", out);
+    text_append(out, ") o ON ");
+    append_value_match(op, &op->layout->sides[i], out);
+    if (splits) {
+        text_clear(&where);
+        text_printf(&where, "%s > %lld", op->range, (long long)there->last);
+        text_append(out, " UNION ALL SELECT * FROM ");
+        append_new_values(op, i, batch, text_str(&where), out);
+    }
+    text_append_char(out, ')');
+    text_free(&where);
 }
 
 Status groups_add_values(Aggregate *op, DuckConn *conn, size_t i, const StreamOperatorBatch *batch,
                          const Touched *touched, Error *err)
 {
-    const AggregateSide *side = &op->layout->sides[i];
     Text sql = TEXT(TEXT_SQL_MAX);
-    bool look = false;
+    SideRows there;
     Status rc = OK;
 
-    TRY(side_has_rows(op, conn, i, touched, &look, err));
-    if (look && !side->once) {
-        text_printf(&sql, "MERGE INTO %s o USING ", side_table(op, i));
-        append_new_values(op, i, batch, &sql);
-        text_append(&sql, " n ON ");
-        append_value_match(op, side, &sql);
-        groups_append_bounds(op, touched, "o.", &sql);
-        text_printf(&sql,
-                    " WHEN MATCHED THEN UPDATE SET n = o.n + n.n, _batch = %lld WHEN NOT MATCHED THEN INSERT "
-                    "VALUES (",
-                    (long long)batch->batch);
-        groups_append_keys(op, "n.", &sql);
-        groups_append_values(side, "n.", &sql);
-        text_printf(&sql, ", n.n%s, %lld)", groups_leave(op) ? ", n.expires" : "", (long long)batch->batch);
+    TRY(look_at_side(op, conn, i, touched, &there, err));
+    if (there.n > 0 && !op->layout->sides[i].once) {
+        append_value_merge(op, i, batch, touched, &sql);
     } else {
         text_printf(&sql, "INSERT INTO %s SELECT n.*, %lld FROM ", side_table(op, i), (long long)batch->batch);
-        append_new_values(op, i, batch, &sql);
-        text_append(&sql, " n");
-        if (look) {
-            text_printf(&sql, " ANTI JOIN (SELECT * FROM %s WHERE true", side_table(op, i));
-            groups_append_bounds(op, touched, "", &sql);
-            text_append(&sql, ") o ON ");
-            append_value_match(op, side, &sql);
+        if (there.n > 0) {
+            append_unseen_values(op, i, batch, touched, &there, &sql);
+        } else {
+            append_new_values(op, i, batch, "true", &sql);
         }
+        text_append(&sql, " n");
     }
     TRY(duck_exec(conn, text_str(&sql), err));
 out:

@@ -29,6 +29,7 @@ typedef struct Aggregate {
     size_t closer;                /* the key whose time closes groups; NO_KEY: rows have no `expires` */
     const char *range;            /* column of the state in whose order rows lie, roughly; NULL: none */
     char input[64], partials[64]; /* temporary tables of a batch */
+    bool raw;                     /* `input` is as the step has it, for the rejected rows; otherwise it is a source */
     int64_t evicted_us;           /* the last batch let go up to here */
 } Aggregate;
 

@@ -55,6 +55,10 @@ void groups_append_source(const Aggregate *op, bool kept, Text *out)
 {
     const SqlStep *step = op->base.step;
 
+    if (kept && !op->raw) {
+        text_append(out, op->input);
+        return;
+    }
     text_append(out, "(SELECT ");
     for (size_t i = 0; i < op->n_keys; i++) {
         text_append(out, i ? ", " : "");
