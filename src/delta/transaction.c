@@ -64,6 +64,7 @@ Status delta_transaction_begin(DeltaTable *table, DeltaSnapshot *snapshot, DuckC
     txn->wrote = map_new();
     txn->row_id_high_water = -1;
     txn->operation = "WRITE";
+    txn->user_metadata = arena_strdup(txn->arena, duck_user_metadata(conn));
     uuid_text(txn->token);
     if (snapshot == NULL) {
         begin_new_table(txn);

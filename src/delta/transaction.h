@@ -60,6 +60,8 @@ void delta_transaction_operation(DeltaTransaction *txn, const char *operation);
 void delta_transaction_parameter(DeltaTransaction *txn, const char *key, const char *json_value);
 void delta_transaction_metric(DeltaTransaction *txn, const char *key, int64_t value);
 void delta_transaction_freshet(DeltaTransaction *txn, const char *json_object); /* commitInfo.freshet */
+/* commitInfo.userMetadata; without it, that of the connection. */
+#define DELTA_USER_METADATA_SETTING "spark.databricks.delta.commitInfo.userMetadata"
 void delta_transaction_user_metadata(DeltaTransaction *txn, const char *text);
 
 /* Commits; *version is the new one. Nothing to do (no action but commitInfo) still commits. Errors: E_DELTA_CONFLICT with the class

@@ -32,6 +32,10 @@ const char *duck_library_version(void);
 Status duck_connect(Duck *duck, DuckConn **out, Error *err);
 void duck_disconnect(DuckConn *conn);
 Duck *duck_instance(DuckConn *conn);
+/* A text of the connection's user that goes with every Delta commit made through it (userMetadata); NULL or "" ends it.
+ * The text is copied. */
+void duck_set_user_metadata(DuckConn *conn, const char *text);
+const char *duck_user_metadata(const DuckConn *conn); /* borrowed; NULL = none */
 
 /* Runs one or more statements and drops the results. */
 Status duck_exec(DuckConn *conn, const char *sql, Error *err);

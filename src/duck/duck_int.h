@@ -74,6 +74,7 @@ struct Duck {
 struct DuckConn {
     Duck *duck;
     duckdb_connection handle;
+    char *user_metadata; /* NULL = none */
     int64_t error_position;
     bool probing;                /* it looks for a damaged file itself: its errors blame nobody */
     atomic_bool progress_wanted; /* set by any thread */

@@ -144,12 +144,24 @@ void duck_disconnect(DuckConn *conn)
         return;
     }
     duckdb_disconnect(&conn->handle);
+    mem_free(conn->user_metadata);
     mem_free(conn);
 }
 
 Duck *duck_instance(DuckConn *conn)
 {
     return conn->duck;
+}
+
+void duck_set_user_metadata(DuckConn *conn, const char *text)
+{
+    mem_free(conn->user_metadata);
+    conn->user_metadata = text != NULL && *text != '\0' ? mem_strdup(text) : NULL;
+}
+
+const char *duck_user_metadata(const DuckConn *conn)
+{
+    return conn->user_metadata;
 }
 
 int64_t duck_error_position(const DuckConn *conn)

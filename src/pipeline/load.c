@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "delta/transaction.h"
 #include "pipeline/pipeline_int.h"
 #include "session/relation.h"
 
@@ -132,6 +133,10 @@ static Status add_setting(Pipeline *pipeline, const char *key, const char *value
         }
         TRY(property_check(spec, value, err));
         pipeline->settings[spec->id] = arena_strdup(pipeline->arena, value);
+        goto out;
+    }
+    if (str_ieq(DELTA_USER_METADATA_SETTING, key)) {
+        pipeline->user_metadata = arena_strdup(pipeline->arena, value);
         goto out;
     }
     for (size_t i = 0; i < n; i++) {

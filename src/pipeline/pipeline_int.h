@@ -75,6 +75,7 @@ struct Pipeline {
     const char *settings[PROPERTY_COUNT]; /* SET and --set */
     const char **session_settings;        /* "SET x = y" for every connection */
     size_t n_session_settings, session_capacity;
+    const char *user_metadata; /* of all commits; NULL = none */
     int stop_pipe[2];
     atomic_int stops;        /* how often stop was asked for */
     struct PipelineRun *run; /* while pipeline_run runs; for the display */

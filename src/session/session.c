@@ -457,7 +457,8 @@ static Status set_fsync(const char *value, Error *err)
     return OK;
 }
 
-/* SET key = value: freshet.fsync and freshet.allowedPaths for the process, the others are DuckDB's (TimeZone, memory_limit, ...). */
+/* SET key = value: freshet.fsync and freshet.allowedPaths for the process, userMetadata for the commits to come, the others
+ * are DuckDB's (TimeZone, memory_limit, ...). */
 static Status run_set(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                       Error *err)
 {
@@ -471,6 +472,10 @@ static Status run_set(Session *session, const SqlText *text, const SqlStatement 
     }
     if (str_ieq(statement->set_key, "freshet.allowedPaths")) {
         TRY(delta_allowed_set(statement->set_value, err));
+        goto out;
+    }
+    if (str_ieq(statement->set_key, DELTA_USER_METADATA_SETTING)) {
+        duck_set_user_metadata(session->conn, statement->set_value);
         goto out;
     }
     if (str_istarts(statement->set_key, "freshet.") || str_istarts(statement->set_key, "pipelines.")) {

@@ -135,6 +135,7 @@ Status flow_open(const FlowSpec *spec, Flow **out, Error *err)
         goto out;
     }
     TRY(duck_connect(spec->duck, &flow->conn, err));
+    duck_set_user_metadata(flow->conn, spec->user_metadata);
     for (size_t i = 0; i < spec->n_settings; i++) {
         TRY(duck_exec(flow->conn, spec->settings[i], err));
     }

@@ -76,7 +76,8 @@ typedef struct FlowSpec {
     int retain_batches;          /* 0: 100 */
     const char *const *settings; /* statements for the flow's connection: SET TimeZone = ... */
     size_t n_settings;
-    int64_t retry_first_ms; /* first delay after a retriable error, doubled up to 10 minutes; 0: 5 s */
+    const char *user_metadata; /* of the flow's commits; NULL = none */
+    int64_t retry_first_ms;    /* first delay after a retriable error, doubled up to 10 minutes; 0: 5 s */
 } FlowSpec;
 
 /* Everything is copied; sources and sink belong to the flow once it is open (on failure they are still the caller's).
