@@ -145,6 +145,41 @@ out:
     return rc;
 }
 
+static void text_parameter(DeltaTransaction *txn, const char *key, const char *value)
+{
+    Text json = TEXT(1 << 20);
+
+    text_append_json_string(&json, value);
+    delta_transaction_parameter(txn, key, text_str(&json));
+    text_free(&json);
+}
+
+Status delta_clustering_declare(DeltaTransaction *txn, const char *const *names, size_t n, Error *err)
+{
+    DeltaPath *paths = mem_alloc((n + 1) * sizeof *paths);
+    Text list = TEXT(1 << 20);
+
+    text_append_char(&list, '[');
+    for (size_t i = 0; i < n; i++) {
+        paths[i] = (DeltaPath){&names[i], 1};
+        text_append(&list, i > 0 ? "," : "");
+        text_append_json_string(&list, names[i]);
+    }
+    text_append_char(&list, ']');
+    text_parameter(txn, "clusterBy", text_str(&list));
+    Status rc = delta_clustering_set(txn, paths, n, err);
+    text_free(&list);
+    mem_free(paths);
+    return rc;
+}
+
+void delta_clustering_describe(DeltaTransaction *txn, const char *before, const char *after)
+{
+    delta_transaction_operation(txn, "CLUSTER BY");
+    text_parameter(txn, "oldClusteringColumns", before);
+    text_parameter(txn, "newClusteringColumns", after);
+}
+
 /* ---- reading it ---- */
 
 /* The list of the domain, NULL without one; *root is the caller's. */

@@ -13,6 +13,12 @@ enum { DELTA_CLUSTERING_COLUMNS_MAX = 4 };
  * lies behind the columns that have statistics. */
 Status delta_clustering_set(DeltaTransaction *txn, const DeltaPath *columns, size_t n, Error *err);
 
+/* The same for whole columns of a table that is made, by their names; commitInfo says so (clusterBy). */
+Status delta_clustering_declare(DeltaTransaction *txn, const char *const *names, size_t n, Error *err);
+
+/* Names the commit CLUSTER BY, from one list of columns to the other. */
+void delta_clustering_describe(DeltaTransaction *txn, const char *before, const char *after);
+
 /* Appends the columns as a,b.c; nothing for a table that is not clustered. */
 void delta_clustering_names(const DeltaSnapshot *snapshot, Text *out);
 /* Is the table clustered by the column or by something inside it? */

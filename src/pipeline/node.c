@@ -14,6 +14,7 @@ Status pipeline_connect(Pipeline *pipeline, DuckConn **out, Error *err)
     DuckConn *conn = NULL;
 
     TRY(duck_connect(pipeline->duck, &conn, err));
+    duck_set_user_metadata(conn, pipeline->user_metadata);
     for (size_t i = 0; i < pipeline->n_session_settings; i++) {
         TRY(duck_exec(conn, pipeline->session_settings[i], err));
     }
@@ -79,17 +80,14 @@ static Status open_sink(Pipeline *pipeline, const Node *node, const NodeQuery *q
     DeltaTable *table = NULL;
     TargetSpec target = {0};
 
-    if (statement->n_cluster_by > 0) {
-        rc = error_set(err, E_PIPELINE_PROPERTY, "CLUSTER BY cannot be kept by this version");
-        pipeline_error_at(err, node->target->text, statement->target.span);
-        goto out;
-    }
     TRY(node_target(pipeline, node, true, &table, err));
     TRY(node_target_spec(node, conn, arena, &target, err));
     SinkDeltaSpec spec = {
         .schema = target.schema,
         .partition_columns = statement->partitioned_by,
         .n_partition_columns = statement->n_partitioned_by,
+        .cluster_columns = statement->cluster_by,
+        .n_cluster_columns = statement->n_cluster_by,
         .property_keys = target.keys,
         .property_values = target.values,
         .n_properties = target.n_properties,
@@ -463,7 +461,8 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
                      .trigger = trigger,
                      .retain_batches = retain_batches(pipeline, node),
                      .settings = pipeline->session_settings,
-                     .n_settings = pipeline->n_session_settings};
+                     .n_settings = pipeline->n_session_settings,
+                     .user_metadata = pipeline->user_metadata};
     int used = 0;
 
     TRY(pipeline_connect(pipeline, &conn, err));

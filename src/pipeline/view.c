@@ -9,6 +9,7 @@
 
 #include "base/failpoint.h"
 #include "base/json.h"
+#include "delta/clustering.h"
 #include "delta/scan.h"
 #include "pipeline/pipeline_int.h"
 #include "session/relation.h"
@@ -208,6 +209,9 @@ static Status set_table(Refresh *refresh, DeltaTransaction *txn, const DeltaSche
     }
     TRY(delta_transaction_set_schema(txn, target.schema != NULL ? target.schema : schema, err));
     TRY(delta_transaction_set_partitioning(txn, statement->partitioned_by, statement->n_partitioned_by, err));
+    if (statement->n_cluster_by > 0) {
+        TRY(delta_clustering_declare(txn, statement->cluster_by, statement->n_cluster_by, err));
+    }
     delta_transaction_set_comment(txn, NULL, statement->comment);
 out:
     delta_schema_unref(target.schema);

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "delta/clustering.h"
 #include "delta/column_default.h"
 #include "delta/write.h"
 #include "sink/sinks.h"
@@ -24,6 +25,8 @@ typedef struct DeltaSink {
     DeltaSchema *schema; /* declared; NULL: the query's */
     char **partition_columns;
     size_t n_partition_columns;
+    char **cluster_columns;
+    size_t n_cluster_columns;
     char **keys, **values;
     size_t n_properties;
     char *comment, *flow;
@@ -32,34 +35,6 @@ typedef struct DeltaSink {
 } DeltaSink;
 
 /* ---- creating and adopting ---- */
-
-static void append_name_list(Text *out, char *const *names, size_t n)
-{
-    Text list = TEXT(1 << 20);
-
-    text_append_char(&list, '[');
-    for (size_t i = 0; i < n; i++) {
-        text_append(&list, i ? "," : "");
-        text_append_json_string(&list, names[i]);
-    }
-    text_append_char(&list, ']');
-    text_append_json_string(out, text_str(&list)); /* lists are texts in operationParameters */
-    text_free(&list);
-}
-
-static void describe_create(const DeltaSink *sink, DeltaTransaction *txn)
-{
-    Text text = TEXT(1 << 20);
-
-    delta_transaction_operation(txn, "CREATE TABLE");
-    delta_transaction_parameter(txn, "isManaged", "\"false\"");
-    text_append_json_string(&text, sink->comment ? sink->comment : "");
-    delta_transaction_parameter(txn, "description", text_str(&text));
-    text_clear(&text);
-    append_name_list(&text, sink->partition_columns, sink->n_partition_columns);
-    delta_transaction_parameter(txn, "partitionBy", text_str(&text));
-    text_free(&text);
-}
 
 static Status create(DeltaSink *sink, DuckConn *conn, const DuckColumnInfo *columns, size_t n, Error *err)
 {
@@ -82,10 +57,13 @@ static Status create(DeltaSink *sink, DuckConn *conn, const DuckColumnInfo *colu
     TRY(delta_transaction_set_schema(txn, schema, err));
     TRY(delta_transaction_set_partitioning(txn, (const char *const *)sink->partition_columns, sink->n_partition_columns,
                                            err));
+    if (sink->n_cluster_columns > 0) {
+        TRY(delta_clustering_declare(txn, (const char *const *)sink->cluster_columns, sink->n_cluster_columns, err));
+    }
     if (sink->comment) {
         delta_transaction_set_comment(txn, NULL, sink->comment);
     }
-    describe_create(sink, txn);
+    delta_transaction_operation(txn, "CREATE TABLE");
     TRY(failpoint(FP_SINK_CREATE_BEFORE_COMMIT, err));
     TRY(delta_transaction_commit(txn, &version, err));
     TRY(failpoint(FP_SINK_CREATE_AFTER_COMMIT, err));
@@ -166,6 +144,42 @@ out:
     return rc;
 }
 
+/* Clustering says nothing about the files that are there: another one is a change of the table like any property. */
+static Status update_clustering(DeltaSink *sink, DuckConn *conn, Error *err)
+{
+    DeltaSnapshot *snapshot = NULL;
+    DeltaTransaction *txn = NULL;
+    DeltaPath *paths = mem_alloc((sink->n_cluster_columns + 1) * sizeof *paths);
+    Text before = TEXT(1 << 20), after = TEXT(1 << 20);
+    int64_t version = 0;
+    Status rc = OK;
+
+    if (sink->n_cluster_columns == 0) {
+        goto out;
+    }
+    TRY(delta_table_snapshot(sink->table, conn, &snapshot, err));
+    delta_clustering_names(snapshot, &before);
+    for (size_t i = 0; i < sink->n_cluster_columns; i++) {
+        paths[i] = (DeltaPath){(const char *const *)&sink->cluster_columns[i], 1};
+        text_append(&after, i ? "," : "");
+        delta_path_text(paths[i], &after);
+    }
+    if (str_ieq(text_str(&before), text_str(&after))) {
+        goto out;
+    }
+    TRY(delta_transaction_begin(sink->table, snapshot, conn, &txn, err));
+    TRY(delta_clustering_set(txn, paths, sink->n_cluster_columns, err));
+    delta_clustering_describe(txn, text_str(&before), text_str(&after));
+    TRY(delta_transaction_commit(txn, &version, err));
+out:
+    delta_transaction_free(txn);
+    delta_snapshot_unref(snapshot);
+    text_free(&before);
+    text_free(&after);
+    mem_free(paths);
+    return rc;
+}
+
 /* Fields inside a column that the query names itself do not extend the table: says so, once per plan. */
 static void warn_left_out(const DeltaSink *sink, const DeltaSchema *table, const DuckColumnInfo *columns, size_t n)
 {
@@ -215,6 +229,7 @@ static Status adopt(DeltaSink *sink, DuckConn *conn, const DuckColumnInfo *colum
                                err));
     warn_left_out(sink, delta_snapshot_schema(snapshot), columns, n);
     TRY(update_properties(sink, conn, snapshot, err));
+    TRY(update_clustering(sink, conn, err));
 out:
     if (rc != OK && err) {
         rc = error_context(err, "table %s", delta_table_uri(sink->table));
@@ -543,6 +558,7 @@ static void sink_close(StreamSink *base)
     delta_table_close(sink->table);
     delta_schema_unref(sink->schema);
     free_list(sink->partition_columns, sink->n_partition_columns);
+    free_list(sink->cluster_columns, sink->n_cluster_columns);
     free_list(sink->keys, sink->n_properties);
     free_list(sink->values, sink->n_properties);
     mem_free(sink->comment);
@@ -571,6 +587,8 @@ Status sink_delta_open(DeltaTable *table, const SinkDeltaSpec *spec, StreamSink 
     sink->schema = spec->schema ? delta_schema_ref((DeltaSchema *)spec->schema) : NULL;
     sink->partition_columns = copy_list(spec->partition_columns, spec->n_partition_columns);
     sink->n_partition_columns = spec->n_partition_columns;
+    sink->cluster_columns = copy_list(spec->cluster_columns, spec->n_cluster_columns);
+    sink->n_cluster_columns = spec->n_cluster_columns;
     sink->keys = copy_list(spec->property_keys, spec->n_properties);
     sink->values = copy_list(spec->property_values, spec->n_properties);
     sink->n_properties = spec->n_properties;

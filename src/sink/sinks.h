@@ -10,6 +10,8 @@ typedef struct SinkDeltaSpec {
     const DeltaSchema *schema; /* declared columns, or NULL: those of the query */
     const char *const *partition_columns;
     size_t n_partition_columns;
+    const char *const *cluster_columns; /* none: the table keeps its own */
+    size_t n_cluster_columns;
     const char *const *property_keys, *const *property_values; /* stored in the table */
     size_t n_properties;
     const char *comment;

@@ -306,3 +306,28 @@ def test_fsync_can_be_switched_off(freshet, warehouse, landing, tmp_path):
     assert go("run", tmp_path / "off.sql", "--available-now") == 0
     assert go("sql", "-c", "SET freshet.fsync = false; INSERT INTO t VALUES (2, 1)") == 0
     assert go("sql", "-c", "INSERT INTO t VALUES (2, 1)") == -signal.SIGABRT
+
+
+def test_clustered_targets(freshet, warehouse):
+    """CLUSTER BY of a streaming table and a view; another one is taken over with the next run."""
+    pipeline = warehouse.parent / "clustered.sql"
+    landing = warehouse.parent / "clustered"
+    landing.mkdir()
+    (landing / "1.json").write_text('{"id": 1, "a": 2}\n')
+
+    def run(columns):
+        pipeline.write_text(f"CREATE STREAMING TABLE c CLUSTER BY ({columns}) AS SELECT * FROM STREAM read_files('{landing}', format => 'json');"
+                            "CREATE MATERIALIZED VIEW m CLUSTER BY (a) AS SELECT a, count(*) AS n FROM c GROUP BY a;")
+        freshet("run", pipeline, "--available-now", "--warehouse", warehouse, check=0)
+
+    def ask(sql):
+        return [json.loads(line) for line in freshet("sql", "--warehouse", warehouse, "--format", "jsonl", "-c", sql, check=0).out.splitlines()]
+
+    run("id")
+    run("id")
+    definition = lambda name: ask(f"SHOW CREATE TABLE {name}")[0]["createtab_stmt"]
+    assert "CLUSTER BY (id)" in definition("c") and "CLUSTER BY (a)" in definition("m")
+    run("a, id")
+    assert "CLUSTER BY (a,id)" in definition("c")
+    assert [h["operation"] for h in ask("DESCRIBE HISTORY c")] == ["CLUSTER BY", "STREAMING UPDATE", "CREATE TABLE"]
+    assert ask("SELECT id, a FROM c") == [{"id": 1, "a": 2}]
