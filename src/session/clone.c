@@ -65,6 +65,7 @@ Status session_run_clone(Session *session, const SqlText *text, const SqlStateme
     }
     TableClone clone = {
         .shallow = parsed.shallow,
+        .like = parsed.like,
         .or_replace = statement->or_replace,
         .if_not_exists = statement->if_not_exists,
         .source_name = source_name(&parsed.source, arena),
@@ -73,7 +74,7 @@ Status session_run_clone(Session *session, const SqlText *text, const SqlStateme
     };
     TRY(session_new_table(session, &statement->target, parsed.location, &table, err));
     TRY(table_clone(table, session_conn(session), source, &clone, &done, err));
-    if (done.done) {
+    if (done.done && !parsed.like) {
         TRY(report(session, &done, result, err));
     }
 out:

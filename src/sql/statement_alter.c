@@ -128,6 +128,24 @@ out:
     return rc;
 }
 
+static Status replace_columns(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    if (!cursor_is_op(c, 0, '(')) {
+        return cursor_expected(c, err, "\"(\" behind REPLACE COLUMNS");
+    }
+    size_t open = c->at;
+    SqlCursor inside = take_brackets(c);
+    Status rc = new_columns(&inside, out, err);
+    out->kind = SQL_ALTER_REPLACE_COLUMNS;
+    for (size_t i = 0; rc == OK && i < out->n_paths; i++) {
+        if (out->paths[i].n > 1 || out->paths[i].first || out->paths[i].after != NULL) {
+            rc = cursor_error(c, open, c->at, err,
+                              "REPLACE COLUMNS lists whole columns, in the order they are to have");
+        }
+    }
+    return rc;
+}
+
 static Status drop_columns(SqlCursor *c, SqlAlter *out, Error *err)
 {
     out->kind = SQL_ALTER_DROP_COLUMNS;
@@ -193,13 +211,57 @@ static Status column_type(SqlCursor *c, SqlAlter *out, Error *err)
     return sql_parse_column_type(c, true, column, err);
 }
 
-static Status alter_column(SqlCursor *c, SqlAlter *out, Error *err)
+/* Behind the path in Hive's CHANGE COLUMN: the name once more, then what the column is to be. */
+static Status change_column(SqlCursor *c, SqlAlter *out, SqlPath *path, Error *err)
+{
+    Status rc = OK;
+    SqlColumn *column = arena_alloc(c->arena, sizeof *column);
+    size_t at = c->at;
+
+    out->kind = SQL_ALTER_COLUMN_CHANGE;
+    out->columns = column;
+    out->n_columns = 1;
+    TRY(cursor_name(c, SQL_WORD_RESERVED, "the name of the column once more", &column->name, err));
+    if (!str_ieq(column->name, path->parts[path->n - 1])) {
+        rc = cursor_error(c, at, c->at, err, "CHANGE COLUMN keeps the name of a column");
+        error_hint(err, "ALTER TABLE ... RENAME COLUMN %s TO %s", path->parts[path->n - 1], column->name);
+        goto out;
+    }
+    at = c->at;
+    TRY(sql_parse_column_type(c, true, column, err));
+    if (column->not_null || column->default_expression != NULL || column->generated_expression != NULL ||
+        column->identity != NULL) {
+        rc = cursor_error(c, at, c->at, err, "CHANGE COLUMN takes a type, a COMMENT and a place");
+        error_hint(err, "ALTER TABLE ... ALTER COLUMN %s SET NOT NULL; ... SET DEFAULT e", column->name);
+        goto out;
+    }
+    TRY(accept_place(c, path, err));
+out:
+    return rc;
+}
+
+/* Is it ALTER COLUMN's word, or the name in Hive's form? */
+static bool is_hive_form(const SqlCursor *c)
+{
+    static const SqlWord WORDS[] = {SQL_W_COMMENT, SQL_W_FIRST, SQL_W_AFTER, SQL_W_SET, SQL_W_DROP, SQL_W_TYPE};
+
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        if (cursor_is(c, 0, WORDS[i])) {
+            return false;
+        }
+    }
+    return !cursor_done(c);
+}
+
+static Status alter_column(SqlCursor *c, bool change, SqlAlter *out, Error *err)
 {
     Status rc = OK;
     SqlPath *path = NULL;
 
     TRY(single_path(c, out, &path, err));
-    if (cursor_accept(c, SQL_W_COMMENT)) {
+    if (change && is_hive_form(c)) {
+        TRY(change_column(c, out, path, err));
+    } else if (cursor_accept(c, SQL_W_COMMENT)) {
         out->kind = SQL_ALTER_COLUMN_COMMENT;
         TRY(cursor_string(c, "the comment as a string", &out->comment, err));
     } else if (cursor_is(c, 0, SQL_W_FIRST) || cursor_is(c, 0, SQL_W_AFTER)) {
@@ -346,9 +408,13 @@ static Status action(SqlCursor *c, SqlAlter *out, Error *err)
     if (accept_text(c, "rename")) {
         return rename_to(c, out, err);
     }
-    if (cursor_accept(c, SQL_W_ALTER) || accept_text(c, "change")) {
+    bool change = accept_text(c, "change");
+    if (change || cursor_accept(c, SQL_W_ALTER)) {
         (void)cursor_accept(c, SQL_W_COLUMN);
-        return alter_column(c, out, err);
+        return alter_column(c, change, out, err);
+    }
+    if (cursor_accept2(c, SQL_W_REPLACE, SQL_W_COLUMNS)) {
+        return replace_columns(c, out, err);
     }
     if (cursor_accept2(c, SQL_W_CLUSTER, SQL_W_BY)) {
         return cluster_by(c, out, err);
@@ -361,7 +427,7 @@ static Status action(SqlCursor *c, SqlAlter *out, Error *err)
         TRY(cursor_expect(c, SQL_W_TBLPROPERTIES, "behind UNSET", err));
         return property_keys(c, out, err);
     }
-    rc = cursor_expected(c, err, "ADD, ALTER, CLUSTER BY, DROP, RENAME, SET or UNSET");
+    rc = cursor_expected(c, err, "ADD, ALTER, CHANGE, CLUSTER BY, DROP, RENAME, REPLACE, SET or UNSET");
     error_hint(err,
                "ALTER TABLE t ADD COLUMN c INT; ... SET TBLPROPERTIES ('k' = 'v'); ... ADD CONSTRAINT c CHECK (a > 0)");
 out:
@@ -434,8 +500,13 @@ static Status clone_clauses(SqlCursor *c, SqlClone *out, Error *err)
             TRY(cursor_options(c, &out->properties, &out->n_properties, err));
         } else if (out->location == NULL && cursor_accept(c, SQL_W_LOCATION)) {
             TRY(cursor_string(c, "the location as a string", &out->location, err));
+        } else if (out->like && cursor_accept(c, SQL_W_USING)) {
+            if (!accept_text(c, "delta")) {
+                TRY(cursor_expected(c, err, "DELTA behind USING"));
+            }
         } else {
-            TRY(cursor_expected(c, err, "VERSION AS OF, TIMESTAMP AS OF, TBLPROPERTIES or LOCATION"));
+            TRY(cursor_expected(c, err, "%s, TBLPROPERTIES or LOCATION",
+                                out->like ? "USING DELTA" : "VERSION AS OF, TIMESTAMP AS OF"));
         }
     }
 out:
@@ -450,11 +521,14 @@ Status sql_clone_parse(const SqlText *text, SqlSpan span, Arena *arena, SqlClone
 
     TRY(sql_lex(text, span, &tokens, err));
     SqlCursor c = {.text = text, .tokens = tokens.items, .end = tokens.count, .arena = arena};
-    clone.shallow = cursor_accept(&c, SQL_W_SHALLOW);
-    (void)cursor_accept(&c, SQL_W_DEEP);
-    TRY(cursor_expect(&c, SQL_W_CLONE, "behind the table", err));
+    clone.like = cursor_accept(&c, SQL_W_LIKE);
+    if (!clone.like) {
+        clone.shallow = cursor_accept(&c, SQL_W_SHALLOW);
+        (void)cursor_accept(&c, SQL_W_DEEP);
+        TRY(cursor_expect(&c, SQL_W_CLONE, "behind the table", err));
+    }
     TRY(cursor_table_name(&c, false, &clone.source, err));
-    if (cursor_is(&c, 0, SQL_W_VERSION) || cursor_is(&c, 0, SQL_W_TIMESTAMP)) {
+    if (!clone.like && (cursor_is(&c, 0, SQL_W_VERSION) || cursor_is(&c, 0, SQL_W_TIMESTAMP))) {
         size_t end = c.at;
         while (end < c.end && !sql_token_is_word(&c.tokens[end], SQL_W_TBLPROPERTIES) &&
                !sql_token_is_word(&c.tokens[end], SQL_W_LOCATION)) {

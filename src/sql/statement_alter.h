@@ -13,15 +13,17 @@ typedef enum SqlAlterKind {
     SQL_ALTER_COLUMN_PLACE,      /* ALTER COLUMN path FIRST | AFTER name */
     SQL_ALTER_COLUMN_DEFAULT,    /* ALTER COLUMN path SET DEFAULT expression */
     SQL_ALTER_COLUMN_NO_DEFAULT, /* ALTER COLUMN path DROP DEFAULT */
-    SQL_ALTER_RENAME_COLUMN,     /* RENAME COLUMN path TO name */
-    SQL_ALTER_DROP_COLUMNS,      /* DROP COLUMN[S] [IF EXISTS] path, ... or in brackets */
-    SQL_ALTER_SET_PROPERTIES,    /* SET TBLPROPERTIES (key = value, ...) */
-    SQL_ALTER_UNSET_PROPERTIES,  /* UNSET TBLPROPERTIES [IF EXISTS] (key, ...) */
-    SQL_ALTER_ADD_CONSTRAINT,    /* ADD CONSTRAINT name CHECK (condition) */
-    SQL_ALTER_DROP_CONSTRAINT,   /* DROP CONSTRAINT [IF EXISTS] name */
-    SQL_ALTER_CLUSTER_BY,        /* CLUSTER BY (path, ...) | NONE */
-    SQL_ALTER_DROP_FEATURE,      /* DROP FEATURE name [TRUNCATE HISTORY] */
-    SQL_ALTER_RENAME_TABLE,      /* RENAME TO name */
+    SQL_ALTER_COLUMN_CHANGE, /* CHANGE [COLUMN] path name type [COMMENT 'text'] [FIRST | AFTER name], as Hive has it */
+    SQL_ALTER_RENAME_COLUMN, /* RENAME COLUMN path TO name */
+    SQL_ALTER_DROP_COLUMNS,  /* DROP COLUMN[S] [IF EXISTS] path, ... or in brackets */
+    SQL_ALTER_REPLACE_COLUMNS,  /* REPLACE COLUMNS (name type ..., ...) */
+    SQL_ALTER_SET_PROPERTIES,   /* SET TBLPROPERTIES (key = value, ...) */
+    SQL_ALTER_UNSET_PROPERTIES, /* UNSET TBLPROPERTIES [IF EXISTS] (key, ...) */
+    SQL_ALTER_ADD_CONSTRAINT,   /* ADD CONSTRAINT name CHECK (condition) */
+    SQL_ALTER_DROP_CONSTRAINT,  /* DROP CONSTRAINT [IF EXISTS] name */
+    SQL_ALTER_CLUSTER_BY,       /* CLUSTER BY (path, ...) | NONE */
+    SQL_ALTER_DROP_FEATURE,     /* DROP FEATURE name [TRUNCATE HISTORY] */
+    SQL_ALTER_RENAME_TABLE,     /* RENAME TO name */
 } SqlAlterKind;
 
 /* a, a.b, a.element.b: the names of a column and of fields inside it */
@@ -36,7 +38,8 @@ typedef struct SqlAlter {
     SqlAlterKind kind;
     const SqlPath *paths; /* of the columns that are added, altered, renamed, dropped or clustered by */
     size_t n_paths;
-    const SqlColumn *columns; /* ADD COLUMNS: one per path; COLUMN_TYPE: one with the new type */
+    const SqlColumn
+        *columns; /* ADD, REPLACE COLUMNS: one per path; COLUMN_TYPE, COLUMN_CHANGE: one with the new type */
     size_t n_columns;
     const char *name; /* of the constraint or feature; the new one of RENAME COLUMN */
     const char *comment, *condition, *expression;
@@ -56,9 +59,10 @@ typedef struct SqlRestore {
 } SqlRestore;
 Status sql_restore_parse(const SqlText *text, SqlSpan span, Arena *arena, SqlRestore *out, Error *err);
 
-/* {DEEP | SHALLOW} CLONE source [VERSION | TIMESTAMP AS OF x] [TBLPROPERTIES (...)] [LOCATION 'uri']; CLONE alone is deep. */
+/* {DEEP | SHALLOW} CLONE source [VERSION | TIMESTAMP AS OF x] [TBLPROPERTIES (...)] [LOCATION 'uri']; CLONE alone is deep.
+ * LIKE source [USING DELTA] [TBLPROPERTIES (...)] [LOCATION 'uri']: the same without rows. */
 typedef struct SqlClone {
-    bool shallow;
+    bool shallow, like;
     SqlName source;
     SqlRestore at; /* neither: the newest version */
     const SqlOption *properties;

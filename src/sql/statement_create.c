@@ -69,10 +69,10 @@ static Status create_temporary(SqlCursor *c, SqlStatement *out, Error *err)
     return create_relation(c, out, true, err);
 }
 
-/* CREATE TABLE name [DEEP | SHALLOW] CLONE source ... */
+/* CREATE TABLE name [DEEP | SHALLOW] CLONE source ..., or LIKE source */
 static bool is_clone(const SqlCursor *c)
 {
-    return cursor_is(c, 0, SQL_W_CLONE) ||
+    return cursor_is(c, 0, SQL_W_CLONE) || cursor_is(c, 0, SQL_W_LIKE) ||
            ((cursor_is(c, 0, SQL_W_DEEP) || cursor_is(c, 0, SQL_W_SHALLOW)) && cursor_is(c, 1, SQL_W_CLONE));
 }
 

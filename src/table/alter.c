@@ -81,7 +81,8 @@ static Status drop_constraint(Alter *a, Error *err)
     Status rc = OK;
     Text key = TEXT(1 << 16);
 
-    a->nothing = delta_snapshot_property(a->snapshot, constraint_key(a, &key)) == NULL;
+    const char *condition = delta_snapshot_property(a->snapshot, constraint_key(a, &key));
+    a->nothing = condition == NULL;
     if (a->nothing && !a->is->if_exists) {
         rc = error_set(err, E_DELTA_CONSTRAINT, "the table has no constraint \"%s\"", a->is->name);
         error_klass(err, "DELTA_CONSTRAINT_DOES_NOT_EXIST");
@@ -91,6 +92,8 @@ static Status drop_constraint(Alter *a, Error *err)
         TRY(delta_transaction_set_property(a->txn, text_str(&key), NULL, err));
         delta_transaction_operation(a->txn, "DROP CONSTRAINT");
         alter_text_parameter(a->txn, "name", a->is->name);
+        alter_text_parameter(a->txn, "expr", condition);
+        alter_text_parameter(a->txn, "existed", "true");
     }
 out:
     text_free(&key);
@@ -129,6 +132,9 @@ static Status set_properties(Alter *a, Error *err)
     text_append_char(&list, unset ? ']' : '}');
     delta_transaction_operation(a->txn, unset ? "UNSET TBLPROPERTIES" : "SET TBLPROPERTIES");
     alter_text_parameter(a->txn, "properties", text_str(&list));
+    if (unset) {
+        delta_transaction_parameter(a->txn, "ifExists", "true"); /* in Spark's commits it always is */
+    }
 out:
     text_free(&list);
     return rc;
@@ -148,9 +154,7 @@ static Status cluster_by(Alter *a, Error *err)
         delta_path_text(a->is->paths[i], &after);
     }
     a->nothing = strcmp(text_str(&before), text_str(&after)) == 0;
-    delta_transaction_operation(a->txn, "CLUSTER BY");
-    alter_text_parameter(a->txn, "oldClusteringColumns", text_str(&before));
-    alter_text_parameter(a->txn, "newClusteringColumns", text_str(&after));
+    delta_clustering_describe(a->txn, text_str(&before), text_str(&after));
 out:
     text_free(&before);
     text_free(&after);
@@ -168,6 +172,8 @@ static Status apply(Alter *a, Error *err)
     case TABLE_ALTER_COLUMN_PLACE: return alter_column_place(a, err);
     case TABLE_ALTER_COLUMN_DEFAULT:
     case TABLE_ALTER_COLUMN_NO_DEFAULT: return alter_column_default(a, err);
+    case TABLE_ALTER_COLUMN_CHANGE: return alter_column_change(a, err);
+    case TABLE_ALTER_REPLACE_COLUMNS: return alter_replace_columns(a, err);
     case TABLE_ALTER_RENAME_COLUMN: return alter_rename_column(a, err);
     case TABLE_ALTER_DROP_COLUMNS: return alter_drop_columns(a, err);
     case TABLE_ALTER_PROPERTIES: return set_properties(a, err);

@@ -15,8 +15,10 @@ typedef enum TableAlterKind {
     TABLE_ALTER_COLUMN_PLACE,
     TABLE_ALTER_COLUMN_DEFAULT,
     TABLE_ALTER_COLUMN_NO_DEFAULT,
+    TABLE_ALTER_COLUMN_CHANGE,
     TABLE_ALTER_RENAME_COLUMN,
     TABLE_ALTER_DROP_COLUMNS,
+    TABLE_ALTER_REPLACE_COLUMNS,
     TABLE_ALTER_PROPERTIES,
     TABLE_ALTER_ADD_CONSTRAINT,
     TABLE_ALTER_DROP_CONSTRAINT,
@@ -26,10 +28,12 @@ typedef enum TableAlterKind {
 typedef struct TableAlter {
     TableAlterKind kind;
     const DeltaPath *paths;   /* of the columns; CLUSTER_BY: none ends it */
-    const DeltaPlace *places; /* ADD_COLUMNS, COLUMN_PLACE: one per path */
+    const DeltaPlace *places; /* ADD_COLUMNS, COLUMN_PLACE, COLUMN_CHANGE: one per path */
     size_t n_paths;
-    const DeltaSchema *columns; /* ADD_COLUMNS: one per path; COLUMN_TYPE: one column with the new type */
-    const char *name;           /* of the constraint; the new one of RENAME_COLUMN */
+    const DeltaSchema
+        *columns;     /* ADD_COLUMNS, REPLACE_COLUMNS: one per path; COLUMN_TYPE, COLUMN_CHANGE: one column with
+                                   the new type */
+    const char *name; /* of the constraint; the new one of RENAME_COLUMN */
     const char *comment, *condition, *expression; /* the latter two as written, in Spark's SQL */
     const TableProperty *properties;              /* value NULL: unset */
     size_t n_properties;

@@ -20,13 +20,15 @@ static const char *path_text(Alter *a, DeltaPath path)
     return copy;
 }
 
-/* {"name":"a.b","type":...,"nullable":...,"metadata":{}} as commitInfo has it */
+/* {"name":"a.b","type":...,"nullable":...,"metadata":{}} as commitInfo has it, without the types it had before */
 static void describe_field(Alter *a, DeltaPath path, const DeltaField *field, Text *out)
 {
+    DeltaField shown = *field;
+    (void)delta_field_with(a->arena, field, "delta.typeChanges", NULL, &shown, NULL);
     DeltaSchemaBuilder *builder = delta_schema_builder_new(NULL);
     Text json = TEXT(64 << 20);
 
-    delta_schema_builder_add(builder, path_text(a, path), field->type, field->nullable, field->metadata);
+    delta_schema_builder_add(builder, path_text(a, path), shown.type, shown.nullable, shown.metadata);
     DeltaSchema *schema = delta_schema_builder_finish(builder);
     delta_schema_json(schema, &json);
     /* {"type":"struct","fields":[<it>]} */
@@ -138,6 +140,25 @@ out:
 
 /* ---- adding ---- */
 
+static Status check_new_column(Alter *a, const DeltaField *field, const char *name, Error *err)
+{
+    Status rc = OK;
+
+    if (!field->nullable) {
+        rc = error_set(err, E_DELTA_NOT_NULL,
+                       "a new column is NULL in all rows that are there: \"%s\" cannot be NOT NULL", name);
+    } else if (delta_column_default(a->arena, field) != NULL) {
+        rc = error_set(err, E_DELTA_SCHEMA, "a column with a default cannot be added: \"%s\"", name);
+        error_klass(err, "WRONG_COLUMN_DEFAULTS_FOR_DELTA_ALTER_TABLE_ADD_COLUMN_NOT_SUPPORTED");
+        error_hint(err, "add the column without, then ALTER COLUMN %s SET DEFAULT", name);
+    } else if (delta_generation_expression(a->arena, field) != NULL || delta_is_identity(field)) {
+        rc = error_set(err, E_DELTA_SCHEMA, "a table gets generated columns when it is made: \"%s\" cannot be added",
+                       name);
+        error_hint(err, "CREATE OR REPLACE TABLE t (...) makes the table anew");
+    }
+    return rc;
+}
+
 static Status add_column(Alter *a, size_t i, DeltaSchema **schema, bool *added, Error *err)
 {
     Status rc = OK;
@@ -145,33 +166,22 @@ static Status add_column(Alter *a, size_t i, DeltaSchema **schema, bool *added, 
     DeltaPath path = a->is->paths[i];
     DeltaField field = a->is->columns->fields[i];
     DeltaSchema *grown = NULL;
-    const char *name = path_text(a, path);
 
     *added = !(a->is->if_not_exists && delta_schema_field(*schema, path, &there, NULL) == OK);
     if (!*added) {
         goto out;
     }
-    if (!field.nullable) {
-        TRY(error_set(err, E_DELTA_NOT_NULL,
-                      "a new column is NULL in all rows that are there: \"%s\" cannot be NOT NULL", name));
-    }
-    if (delta_column_default(a->arena, &field) != NULL) {
-        rc = error_set(err, E_DELTA_SCHEMA, "a column with a default cannot be added: \"%s\"", name);
-        error_klass(err, "WRONG_COLUMN_DEFAULTS_FOR_DELTA_ALTER_TABLE_ADD_COLUMN_NOT_SUPPORTED");
-        error_hint(err, "add the column without, then ALTER COLUMN %s SET DEFAULT", name);
-        goto out;
-    }
-    if (delta_generation_expression(a->arena, &field) != NULL || delta_is_identity(&field)) {
-        rc = error_set(err, E_DELTA_SCHEMA, "a table gets generated columns when it is made: \"%s\" cannot be added",
-                       name);
-        error_hint(err, "CREATE OR REPLACE TABLE t (...) makes the table anew");
-        goto out;
-    }
+    TRY(check_new_column(a, &field, path_text(a, path), err));
     TRY(delta_schema_insert(*schema, path, &field, a->is->places[i], &grown, err));
     delta_schema_unref(*schema);
     *schema = grown;
 out:
     return rc;
+}
+
+static const char *place_text(Alter *a, const DeltaPlace *place)
+{
+    return place->first ? "FIRST" : arena_printf(a->arena, "AFTER %s", place->after);
 }
 
 /* {"column":{...},"position":"AFTER x"} */
@@ -183,7 +193,7 @@ static void describe_added(Alter *a, size_t i, Text *list)
     describe_field(a, a->is->paths[i], &a->is->columns->fields[i], list);
     if (place->first || place->after != NULL) {
         text_append(list, ",\"position\":");
-        text_append_json_string(list, place->first ? "FIRST" : arena_printf(a->arena, "AFTER %s", place->after));
+        text_append_json_string(list, place_text(a, place));
     }
     text_append_char(list, '}');
 }
@@ -392,7 +402,7 @@ Status alter_column_place(Alter *a, Error *err)
 
     TRY(delta_schema_move(a->schema, a->is->paths[0], *place, &schema, err));
     TRY(changed_column(a, a->is->paths[0], schema, err));
-    alter_text_parameter(a->txn, "position", place->first ? "FIRST" : arena_printf(a->arena, "AFTER %s", place->after));
+    alter_text_parameter(a->txn, "position", place_text(a, place));
 out:
     return rc;
 }
@@ -444,38 +454,189 @@ static size_t nearest_field(const DeltaSchema *schema, DeltaPath path)
     return nearest;
 }
 
-Status alter_column_type(Alter *a, Error *err)
+/* The schema with the column's new type; *nearest: the field that is changed by it. */
+static Status widen_column(Alter *a, DeltaPath path, const DeltaType *type, DeltaPath *nearest, DeltaSchema **out,
+                           bool *changed, Error *err)
 {
     Status rc = OK;
-    DeltaPath path = a->is->paths[0];
     const char *enabled = delta_snapshot_property(a->snapshot, "delta.enableTypeWidening");
     const DeltaField *field = NULL, *wanted = NULL;
     DeltaSchema *target = NULL;
     DeltaField widened;
-    bool changed = false;
 
     TRY(delta_schema_field(a->schema, path, &field, err));
     DeltaField as_wished = *field;
-    as_wished.type = a->is->columns->fields[0].type;
+    as_wished.type = type;
     TRY(delta_schema_put(a->schema, path, &as_wished, &target, err));
-    DeltaPath nearest = {path.parts, nearest_field(a->schema, path)};
-    TRY(delta_schema_field(a->schema, nearest, &field, err));
-    TRY(delta_schema_field(target, nearest, &wanted, err));
-    TRY(delta_widen(a->arena, field, wanted->type, path_text(a, path), &widened, &changed, err));
-    a->nothing = !changed;
-    if (!changed) {
-        goto out;
-    }
-    if (enabled == NULL || !str_ieq(enabled, "true")) {
+    *nearest = (DeltaPath){path.parts, nearest_field(a->schema, path)};
+    TRY(delta_schema_field(a->schema, *nearest, &field, err));
+    TRY(delta_schema_field(target, *nearest, &wanted, err));
+    TRY(delta_widen(a->arena, field, wanted->type, path_text(a, path), &widened, changed, err));
+    if (*changed && (enabled == NULL || !str_ieq(enabled, "true"))) {
         rc = error_set(err, E_DELTA_SCHEMA, "column \"%s\" can get a wider type only with type widening",
                        path_text(a, path));
         error_hint(err, "ALTER TABLE ... SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')");
         goto out;
     }
-    TRY(check_dependents(a, nearest, "given another type", err));
-    TRY(put_column(a, nearest, &widened, err));
+    TRY(*changed ? check_dependents(a, *nearest, "given another type", err) : OK);
+    TRY(delta_schema_put(a->schema, *nearest, &widened, out, err));
 out:
     delta_schema_unref(target);
+    return rc;
+}
+
+Status alter_column_type(Alter *a, Error *err)
+{
+    Status rc = OK;
+    DeltaSchema *schema = NULL;
+    DeltaPath nearest;
+    bool changed = false;
+
+    TRY(widen_column(a, a->is->paths[0], a->is->columns->fields[0].type, &nearest, &schema, &changed, err));
+    a->nothing = !changed;
+    if (changed) {
+        rc = changed_column(a, nearest, schema, err);
+        schema = NULL;
+    }
+out:
+    delta_schema_unref(schema);
+    return rc;
+}
+
+/* Type, comment and place in one commit. */
+Status alter_column_change(Alter *a, Error *err)
+{
+    Status rc = OK;
+    DeltaPath path = a->is->paths[0], nearest;
+    const DeltaPlace *place = &a->is->places[0];
+    bool moves = place->first || place->after != NULL, changed = false;
+    const DeltaField *field = NULL;
+    DeltaField commented;
+    DeltaSchema *schema = NULL, *next = NULL;
+
+    TRY(widen_column(a, path, a->is->columns->fields[0].type, &nearest, &schema, &changed, err));
+    if (a->is->comment != NULL) {
+        TRY(delta_schema_field(schema, path, &field, err));
+        TRY(delta_field_with(a->arena, field, "comment", json_string(a->is->comment), &commented, err));
+        TRY(delta_schema_put(schema, path, &commented, &next, err));
+        delta_schema_unref(schema);
+        schema = next;
+    }
+    if (moves) {
+        TRY(delta_schema_move(schema, path, *place, &next, err));
+        delta_schema_unref(schema);
+        schema = next;
+    }
+    a->nothing = !changed && a->is->comment == NULL && !moves;
+    if (!a->nothing) {
+        rc = changed_column(a, path, schema, err);
+        schema = NULL;
+    }
+    if (rc == OK && moves) {
+        alter_text_parameter(a->txn, "position", place_text(a, place));
+    }
+out:
+    delta_schema_unref(schema);
+    return rc;
+}
+
+/* ---- all columns anew ---- */
+
+static const char *comment_of(Alter *a, const DeltaField *field)
+{
+    const char *comment = NULL;
+    json_t *metadata = NULL;
+
+    if (json_parse_object(field->metadata, strlen(field->metadata), &(JsonSource){.name = field->name}, &metadata,
+                          NULL) == OK) {
+        (void)json_opt_string(metadata, "comment", &comment, NULL);
+        comment = arena_strdup(a->arena, comment);
+    }
+    json_decref(metadata);
+    return comment;
+}
+
+/* A column as the list wants it: what it is called and stored as stays, the rest follows the list. */
+static Status replace_column(Alter *a, const DeltaField *wanted, DeltaSchemaBuilder *builder, Error *err)
+{
+    Status rc = OK;
+    const DeltaField *field = delta_schema_find(a->schema, wanted->name);
+    DeltaSchema *schema = NULL;
+    DeltaPath path = {&wanted->name, 1}, nearest;
+    DeltaField made = *wanted;
+    bool changed = false;
+
+    if (field == NULL) {
+        TRY(check_new_column(a, wanted, wanted->name, err));
+    } else if (field->nullable && !wanted->nullable) {
+        rc = error_set(err, E_DELTA_NOT_NULL, "column \"%s\" becomes NOT NULL only by ALTER COLUMN ... SET NOT NULL",
+                       field->name);
+        goto out;
+    } else {
+        const char *comment = comment_of(a, wanted);
+        TRY(widen_column(a, path, wanted->type, &nearest, &schema, &changed, err));
+        made = *delta_schema_find(schema, wanted->name);
+        if (comment != NULL) {
+            TRY(delta_field_with(a->arena, &made, "comment", json_string(comment), &made, err));
+        }
+        made.nullable = wanted->nullable;
+    }
+    delta_schema_builder_add(builder, made.name, made.type, made.nullable, made.metadata);
+out:
+    delta_schema_unref(schema);
+    return rc;
+}
+
+/* Columns that the list leaves out are dropped. */
+static Status check_left_out(Alter *a, Error *err)
+{
+    Status rc = OK;
+
+    for (size_t i = 0; i < a->schema->n_fields; i++) {
+        const DeltaField *field = &a->schema->fields[i];
+        DeltaPath path = {&field->name, 1};
+        if (delta_is_identity(field)) {
+            rc = error_set(err, E_DELTA_SCHEMA, "the columns of a table with an identity column cannot be replaced");
+            error_klass(err, "DELTA_IDENTITY_COLUMNS_REPLACE_COLUMN_NOT_SUPPORTED");
+            goto out;
+        }
+        if (delta_schema_find(a->is->columns, field->name) == NULL) {
+            TRY(need_mapping(a, "dropping", "DELTA_UNSUPPORTED_DROP_COLUMN", err));
+            TRY(check_droppable(a, path, err));
+            TRY(follow_stats_columns(a, path, NULL, err));
+        }
+    }
+out:
+    return rc;
+}
+
+Status alter_replace_columns(Alter *a, Error *err)
+{
+    Status rc = OK;
+    DeltaSchemaBuilder *builder = delta_schema_builder_new(NULL);
+    DeltaSchema *schema = NULL;
+    Text list = TEXT(64 << 20);
+
+    TRY(check_left_out(a, err));
+    text_append_char(&list, '[');
+    for (size_t i = 0; i < a->is->n_paths; i++) {
+        TRY(replace_column(a, &a->is->columns->fields[i], builder, err));
+        text_append(&list, i > 0 ? "," : "");
+        describe_field(a, a->is->paths[i], &a->is->columns->fields[i], &list);
+    }
+    text_append_char(&list, ']');
+    schema = delta_schema_builder_finish(builder);
+    builder = NULL;
+    TRY(delta_transaction_set_schema(a->txn, schema, err));
+    TRY(follow_partitioning(a, NULL, NULL, err));
+    delta_transaction_operation(a->txn, "REPLACE COLUMNS");
+    alter_text_parameter(a->txn, "columns", text_str(&list));
+out:
+    if (builder != NULL) {
+        schema = delta_schema_builder_finish(builder);
+    }
+    delta_schema_unref(schema);
+    text_free(&list);
     return rc;
 }
 

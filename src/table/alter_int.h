@@ -27,6 +27,8 @@ Status alter_column_comment(Alter *a, Error *err);
 Status alter_column_place(Alter *a, Error *err);
 Status alter_column_default(Alter *a, Error *err);
 Status alter_column_type(Alter *a, Error *err);
+Status alter_column_change(Alter *a, Error *err);
+Status alter_replace_columns(Alter *a, Error *err);
 Status alter_column_nullable(Alter *a, bool nullable, Error *err);
 
 #endif

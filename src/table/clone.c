@@ -70,7 +70,8 @@ out:
     return rc;
 }
 
-/* Copies to a hidden name, which becomes the file's when it is whole. */
+/* Copies to a name of its own, which becomes the file's when it is whole. The name is none that Delta hides, so that
+ * VACUUM takes away what a crash leaves. */
 static Status copy_file(const Clone *c, const char *from, const char *key, Error *err)
 {
     Status rc = OK;
@@ -84,7 +85,7 @@ static Status copy_file(const Clone *c, const char *from, const char *key, Error
     TRY(store_local_path(delta_table_store(c->table), key, &to, err));
     uuid_text(id);
     text_append_n(&aside, text_str(&to), (size_t)(strrchr(text_str(&to), '/') - text_str(&to)) + 1);
-    text_printf(&aside, "._clone_%s", id);
+    text_printf(&aside, "clone-%s.part", id);
     if ((in = file_open(from, O_RDONLY, 0)) < 0) {
         rc = error_errno(err, "the source needs %s", from);
         error_hint(err, "VACUUM has removed files that only older versions need");
@@ -324,6 +325,10 @@ static void describe(Clone *c, const DeltaSnapshot *source)
 {
     Text json = TEXT(PATH_MAX_BYTES);
 
+    if (c->is->like) {
+        delta_transaction_operation(c->txn, "CREATE TABLE");
+        return;
+    }
     delta_transaction_operation(c->txn, "CLONE");
     text_append_json_string(&json, c->is->source_name);
     delta_transaction_parameter(c->txn, "source", text_str(&json));
@@ -356,7 +361,9 @@ static Status clone_into(Clone *c, DuckConn *conn, DeltaSnapshot *source, DeltaS
         delta_transaction_read_table(c->txn);
         TRY(delta_snapshot_each_file(target, conn, visit_target, c, err));
     }
-    TRY(delta_snapshot_each_file(source, conn, visit_source, c, err));
+    if (!c->is->like) {
+        TRY(delta_snapshot_each_file(source, conn, visit_source, c, err));
+    }
     if (target != NULL) {
         TRY(delta_snapshot_each_file(target, conn, visit_leftover, c, err));
     }

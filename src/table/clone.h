@@ -10,6 +10,7 @@
 
 typedef struct TableClone {
     bool shallow, or_replace, if_not_exists;
+    bool like;               /* CREATE TABLE ... LIKE: no rows */
     const char *source_name; /* as the statement names it, for commitInfo */
     const TableProperty *properties;
     size_t n_properties;

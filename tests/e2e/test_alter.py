@@ -88,3 +88,57 @@ def test_convert(sql, rows, warehouse, read_delta):
     assert "already" in sql(f"CONVERT TO DELTA parquet.`{plain}`", check=1).err
     (warehouse / "empty").mkdir()
     assert "no Parquet file" in sql(f"CONVERT TO DELTA parquet.`{warehouse / 'empty'}`", check=1).err
+
+
+def test_change_column_as_hive_has_it(sql, rows):
+    sql("CREATE TABLE t (a INT, b STRING, c INT) TBLPROPERTIES ('delta.enableTypeWidening' = 'true'); INSERT INTO t VALUES (1, 'x', 2)")
+    sql("ALTER TABLE t CHANGE COLUMN a a BIGINT COMMENT 'wide' AFTER b; ALTER TABLE t CHANGE c c INT FIRST; INSERT INTO t VALUES (3, 'y', 5000000000)")
+    assert rows("SELECT * FROM t ORDER BY c") == [{"c": 2, "b": "x", "a": 1}, {"c": 3, "b": "y", "a": 5000000000}]
+    assert {"col_name": "a", "data_type": "bigint", "comment": "wide"} in rows("DESCRIBE TABLE t")
+    assert [h["operation"] for h in rows("DESCRIBE HISTORY t LIMIT 3")] == ["WRITE", "CHANGE COLUMN", "CHANGE COLUMN"]
+    sql("ALTER TABLE t CHANGE COLUMN c c INT")  # as it is
+    assert rows("DESCRIBE HISTORY t LIMIT 1")[0]["operation"] == "WRITE"
+    assert "RENAME COLUMN" in sql("ALTER TABLE t CHANGE COLUMN a other BIGINT", check=1).err
+    assert "cannot become" in sql("ALTER TABLE t CHANGE COLUMN a a INT", check=1).err
+    assert "SET NOT NULL" in sql("ALTER TABLE t CHANGE COLUMN a a BIGINT NOT NULL", check=1).err
+
+
+def test_replace_columns(sql, rows):
+    sql("CREATE TABLE t (a INT NOT NULL, b STRING COMMENT 'kept', p INT) PARTITIONED BY (p); INSERT INTO t VALUES (1, 'x', 0)")
+    assert "column mapping" in sql("ALTER TABLE t REPLACE COLUMNS (a INT, p INT)", check=1).err
+    sql("ALTER TABLE t REPLACE COLUMNS (p INT, b STRING, z DOUBLE COMMENT 'new', a INT); INSERT INTO t VALUES (1, 'y', 0.5, NULL)")
+    assert rows("SELECT * FROM t ORDER BY p") == [{"p": 0, "b": "x", "z": None, "a": 1}, {"p": 1, "b": "y", "z": 0.5, "a": None}]
+    assert {"col_name": "b", "data_type": "string", "comment": "kept"} in rows("DESCRIBE TABLE t")
+    sql("ALTER TABLE t SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name'); ALTER TABLE t REPLACE COLUMNS (a INT, p INT)")
+    assert rows("SELECT * FROM t ORDER BY p") == [{"a": 1, "p": 0}, {"a": None, "p": 1}]
+    for columns in ("a INT", "a BIGINT, p INT", "a INT NOT NULL, p INT", "a INT, p INT, q INT NOT NULL", "a INT, p INT, s.x INT"):
+        assert "FR-" in sql(f"ALTER TABLE t REPLACE COLUMNS ({columns})", check=1).err, columns
+
+
+def test_create_table_like(sql, rows, warehouse):
+    sql("CREATE TABLE t (id BIGINT NOT NULL, v STRING DEFAULT 'd' COMMENT 'c') CLUSTER BY (id) COMMENT 'text' TBLPROPERTIES ('delta.columnMapping.mode' = 'name', team = 'x')")
+    sql("ALTER TABLE t ADD CONSTRAINT positive CHECK (id > 0); INSERT INTO t VALUES (1, 'a'); DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (2, 'b')")
+    sql(f"CREATE TABLE u LIKE t; CREATE TABLE IF NOT EXISTS u LIKE t; CREATE TABLE s.w LIKE t USING DELTA TBLPROPERTIES (team = 'y') LOCATION '{warehouse / 'place'}'")
+    assert rows("SELECT * FROM u") == [] and rows("DESCRIBE HISTORY u")[0]["operation"] == "CREATE TABLE"
+    ddl = rows("SHOW CREATE TABLE t")[0]["createtab_stmt"]
+    assert rows("SHOW CREATE TABLE u")[0]["createtab_stmt"] == ddl.replace("TABLE t", "TABLE u").replace(str(warehouse / "default/t"), str(warehouse / "default/u"))
+    assert {"key": "team", "value": "y"} in rows("SHOW TBLPROPERTIES s.w") and (warehouse / "place/_delta_log").exists()
+    sql("INSERT INTO u (id) VALUES (1)")
+    assert rows("SELECT * FROM u") == [{"id": 1, "v": "d"}]
+    assert "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES" in sql("INSERT INTO u (id) VALUES (-1)", check=1).err
+    assert "DELTA_TABLE_ALREADY_EXISTS" in sql("CREATE TABLE u LIKE t", check=1).err
+    assert "expected" in sql("CREATE TABLE x LIKE t USING parquet", check=1).err
+
+
+def test_user_metadata_of_any_commit(sql, rows, freshet, warehouse):
+    """Spark's setting: every commit of the session has it, an INSERT's own option wins."""
+    key = "spark.databricks.delta.commitInfo.userMetadata"
+    sql(f"SET {key} = 'a ticket'; CREATE TABLE t (a INT); INSERT INTO t VALUES (1); UPDATE t SET a = 2; ALTER TABLE t ADD COLUMN b INT; "
+        f"INSERT INTO t WITH (userMetadata = 'own') VALUES (1, 1); SET {key} = ''; DELETE FROM t; CREATE TABLE c SHALLOW CLONE t")
+    assert [h["userMetadata"] for h in rows("DESCRIBE HISTORY t")] == [None, "own", *["a ticket"] * 4]
+    assert rows("DESCRIBE HISTORY c")[0]["userMetadata"] is None
+    pipeline = warehouse.parent / "p.sql"
+    pipeline.write_text(f"SET {key} = 'of a flow'; CREATE STREAMING TABLE s AS SELECT * FROM STREAM t WITH (ignoreDeletes = true); CREATE MATERIALIZED VIEW v AS SELECT count(*) AS n FROM t;")
+    freshet("run", pipeline, "--available-now", "--warehouse", warehouse, check=0)
+    for table in "sv":
+        assert {h["userMetadata"] for h in rows(f"DESCRIBE HISTORY {table}")} == {"of a flow"}

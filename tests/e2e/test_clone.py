@@ -122,3 +122,13 @@ def test_spark_clones(source, rows, spark, warehouse):
     path, ours = warehouse / "theirs", warehouse / "default/src"
     spark.sql(f"CREATE TABLE delta.`{path}` SHALLOW CLONE delta.`{ours}`")
     assert rows(TOTAL.format(f"delta.`{path}`")) == EXPECTED
+
+
+def test_what_a_killed_clone_leaves(source, sql, rows, freshet, warehouse):
+    """A half-copied file has no name that VACUUM would pass over, and the next attempt gets through."""
+    done = freshet("sql", "--warehouse", warehouse, "-c", "CREATE TABLE c DEEP CLONE src", env={"FRESHET_FAILPOINT": "table.clone.after_copy=crash@1"})
+    assert done.code != 0
+    left = [p.name for p in (warehouse / "default/c").rglob("*") if p.is_file()]
+    assert left and not any(name.startswith((".", "_")) or name.endswith(".parquet") for name in left)
+    sql("CREATE TABLE c DEEP CLONE src")
+    assert rows(TOTAL.format("c")) == EXPECTED
