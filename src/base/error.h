@@ -65,7 +65,7 @@ typedef struct Error {
     unsigned flags;               /* ErrorFlag */
     char message[ERROR_TEXT_MAX]; /* context first: "reading table X: commit 7: ..." */
     char hint[ERROR_HINT_MAX];
-    char klass[64]; /* overrides ERROR_DEFS[id].klass when not empty */
+    char klass[80]; /* overrides ERROR_DEFS[id].klass when not empty */
     ErrorPlace place;
 } Error;
 

@@ -100,6 +100,21 @@ static void file_key(const DeltaLogFile *file, char *key, size_t n)
     }
 }
 
+Status delta_log_is_older(DeltaTable *table, int64_t version, int64_t before_ms, bool *out, Error *err)
+{
+    Status rc = OK;
+    DeltaListing *listing = NULL;
+
+    TRY(delta_listing_read(table->store, 0, &listing, err));
+    *out = true;
+    for (size_t i = 0; i < listing->n; i++) {
+        *out = *out && (listing->files[i].name.version >= version || listing->files[i].mtime_ms < before_ms);
+    }
+out:
+    delta_listing_free(listing);
+    return rc;
+}
+
 Status delta_log_truncate(DeltaTable *table, DuckConn *conn, const DeltaSnapshot *snapshot, int64_t before_ms,
                           Error *err)
 {

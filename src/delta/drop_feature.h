@@ -18,6 +18,8 @@ Status delta_transaction_end_mapping(DeltaTransaction *txn, Error *err);
 /* Removes a property that only writers set. */
 void delta_transaction_unset_own(DeltaTransaction *txn, const char *key);
 
+/* Is all that the log has of versions below this one older than the time? */
+Status delta_log_is_older(DeltaTable *table, int64_t version, int64_t before_ms, bool *out, Error *err);
 /* Deletes what is older than the time and than the newest checkpoint from the log, oldest first. Older versions can no
  * longer be read, and snapshots that were taken before may not be: take a new one. */
 Status delta_log_truncate(DeltaTable *table, DuckConn *conn, const DeltaSnapshot *snapshot, int64_t before_ms,

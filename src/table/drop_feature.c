@@ -280,6 +280,8 @@ static bool uses_v2_checkpoints(const DeltaAction *action)
     return action->kind == DELTA_ACTION_CHECKPOINT_METADATA || action->kind == DELTA_ACTION_SIDECAR;
 }
 
+static const char PROTECTION[] = "checkpointProtection";
+
 typedef struct Droppable {
     const char *name;
     Status (*prepare)(Drop *d, Error *err);
@@ -300,6 +302,7 @@ static const Droppable DROPPABLE[] = {
     {"clustering", end_clustering, NULL, false},
     {"rowTracking", end_row_tracking, NULL, false},
     {"domainMetadata", end_domains, NULL, true},
+    {PROTECTION, NULL, NULL, false}, /* see drop_protection */
 };
 enum { N_DROPPABLE = sizeof DROPPABLE / sizeof *DROPPABLE };
 
@@ -354,27 +357,36 @@ out:
     return rc;
 }
 
-static Status drop_name(Drop *d, bool protect, Error *err)
+static Status drop_name(Drop *d, bool protect, bool truncate, Error *err)
 {
     Status rc = OK;
 
+    delta_transaction_parameter(d->txn, "truncateHistory", truncate ? "true" : "false");
     TRY(delta_transaction_drop_feature(d->txn, d->feature, protect, err));
     TRY(commit(d, "DROP FEATURE", err));
 out:
     return rc;
 }
 
-/* Only as far as the feature's own versions reach: the log behind the retention goes, the rest must be free of it. */
-static Status truncate_history(Drop *d, const Droppable *how, Error *err)
+/* TRUNCATE HISTORY may take what is older. */
+static int64_t truncates_before_ms(const Drop *d)
 {
-    Status rc = OK;
     const char *retention = property(d, "delta.dropFeatureTruncateHistory.retentionDuration");
-    int64_t us = INT64_C(24) * 3600 * 1000000, first = 0, last = 0, found = -1;
+    int64_t us = INT64_C(24) * 3600 * 1000000;
 
     if (retention != NULL) {
         (void)str_parse_interval(retention, &us);
     }
-    TRY(delta_log_truncate(d->table, d->conn, d->snapshot, clock_now_ms() - us / 1000 + (us == 0), err));
+    return clock_now_ms() - us / 1000 + (us == 0);
+}
+
+/* Only as far as the feature's own versions reach: the log behind the retention goes, the rest must be free of it. */
+static Status truncate_history(Drop *d, const Droppable *how, Error *err)
+{
+    Status rc = OK;
+    int64_t first = 0, last = 0, found = -1;
+
+    TRY(delta_log_truncate(d->table, d->conn, d->snapshot, truncates_before_ms(d), err));
     TRY(delta_table_commit_range(d->table, &first, &last, err));
     for (int64_t version = first; version <= last && found < 0; version++) {
         DeltaCommit *commit = NULL;
@@ -407,8 +419,43 @@ static Status drop_reader_feature(Drop *d, const Droppable *how, bool truncate, 
         TRY(truncate_history(d, how, err));
         TRY(drop_begin(d, err));
     }
-    TRY(drop_name(d, !truncate, err));
+    TRY(drop_name(d, !truncate, truncate, err));
     TRY(barrier(d, err));
+out:
+    return rc;
+}
+
+/* checkpointProtection goes when the versions it protects are gone, and these go all at once: of a part of them readers
+ * could no longer tell what they need. */
+static Status drop_protection(Drop *d, bool truncate, Error *err)
+{
+    static const char PROTECTED[] = "delta.requireCheckpointProtectionBeforeVersion";
+    Status rc = OK;
+    int64_t version = 0, before_ms = truncates_before_ms(d);
+    bool old = false;
+
+    if (!truncate) {
+        rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "'%s' goes only together with the history that it protects",
+                       d->feature);
+        error_klass(err, "DELTA_FEATURE_CAN_ONLY_DROP_CHECKPOINT_PROTECTION_WITH_HISTORY_TRUNCATION");
+        error_hint(err, "ALTER TABLE ... DROP FEATURE %s TRUNCATE HISTORY", d->feature);
+        goto out;
+    }
+    (void)str_parse_i64(property(d, PROTECTED) != NULL ? property(d, PROTECTED) : "0", &version);
+    TRY(delta_log_is_older(d->table, version, before_ms, &old, err));
+    if (!old) {
+        rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "versions before %lld are protected and not old enough to go",
+                       (long long)version);
+        error_klass(err, "DELTA_FEATURE_DROP_CHECKPOINT_PROTECTION_WAIT_FOR_RETENTION_PERIOD");
+        error_hint(err, "run the statement again when they are older than "
+                        "delta.dropFeatureTruncateHistory.retentionDuration");
+        goto out;
+    }
+    TRY(barrier(d, err));
+    TRY(delta_log_truncate(d->table, d->conn, d->snapshot, before_ms, err));
+    TRY(drop_begin(d, err));
+    unset_own(d, PROTECTED);
+    TRY(drop_name(d, false, true, err));
 out:
     return rc;
 }
@@ -445,6 +492,10 @@ Status table_drop_feature(DeltaTable *table, DuckConn *conn, const char *feature
     TRY(drop_begin(&d, err));
     TRY(find_feature(d.snapshot, feature, &how, err));
     TRY(delta_transaction_may_drop(d.txn, feature, err));
+    if (strcmp(feature, PROTECTION) == 0) {
+        rc = drop_protection(&d, truncate, err);
+        goto out;
+    }
     if (truncate && how->in_history == NULL) {
         rc = error_set(err, E_DELTA_PROTOCOL_WRITE,
                        "'%s' leaves nothing in the history: TRUNCATE HISTORY is not needed", feature);
@@ -456,7 +507,7 @@ Status table_drop_feature(DeltaTable *table, DuckConn *conn, const char *feature
         TRY(commit(&d, d.files > 0 ? "REORG" : "UNSET TBLPROPERTIES", err));
         TRY(drop_begin(&d, err));
     }
-    rc = how->in_history != NULL ? drop_reader_feature(&d, how, truncate, err) : drop_name(&d, false, err);
+    rc = how->in_history != NULL ? drop_reader_feature(&d, how, truncate, err) : drop_name(&d, false, false, err);
 out:
     drop_fini(&d);
     arena_free(d.arena);

@@ -90,3 +90,18 @@ def test_features_of_readers__spark(feature, sql, rows, spark, warehouse):
     assert [tuple(r) for r in spark.sql(f"SELECT count(*), sum(a) FROM delta.`{path}`").collect()] == [(10, 64)]
     spark.sql(f"INSERT INTO delta.`{path}` VALUES (100, 'spark', 1)")
     assert rows(TOTAL) == [{"n": 11, "s": 164}]
+
+
+def test_checkpoint_protection(sql, rows, detail):
+    """It goes with the versions that it protects, all at once."""
+    sql("CREATE TABLE t (a INT) TBLPROPERTIES ('delta.enableDeletionVectors' = 'true'); INSERT INTO t VALUES (1), (2); DELETE FROM t WHERE a = 1")
+    sql("ALTER TABLE t DROP FEATURE deletionVectors")
+    assert "checkpointProtection" in detail("t")["tableFeatures"]
+    assert "WITH_HISTORY_TRUNCATION" in sql("ALTER TABLE t DROP FEATURE checkpointProtection", check=1).err
+    assert "WAIT_FOR_RETENTION_PERIOD" in sql("ALTER TABLE t DROP FEATURE checkpointProtection TRUNCATE HISTORY", check=1).err
+    assert rows("SELECT a FROM t VERSION AS OF 1 ORDER BY a") == [{"a": 1}, {"a": 2}]
+    sql("ALTER TABLE t SET TBLPROPERTIES ('delta.dropFeatureTruncateHistory.retentionDuration' = 'interval 0 hours')")
+    sql("ALTER TABLE t DROP FEATURE checkpointProtection TRUNCATE HISTORY; INSERT INTO t VALUES (3)")
+    assert not any("heckpointProtection" in key for key in [*detail("t")["tableFeatures"], *detail("t")["properties"]])
+    assert rows("SELECT a FROM t ORDER BY a") == [{"a": 2}, {"a": 3}]
+    assert "FR-" in sql("SELECT a FROM t VERSION AS OF 1", check=1).err
