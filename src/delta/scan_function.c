@@ -247,6 +247,26 @@ static Status call_variant(const DuckScalarArgs *args, Error *err)
     return rc;
 }
 
+/* freshet_whole(metadata, value): the value, once it is sure that readers take it as a variant */
+static Status call_whole(const DuckScalarArgs *args, Error *err)
+{
+    const DuckString *metadata = args->inputs[0].data, *values = args->inputs[1].data;
+
+    for (size_t i = 0; i < args->rows; i++) {
+        if (duck_column_is_null(args->output, i)) {
+            continue;
+        }
+        const char *names = duck_string_data(&metadata[i]), *value = duck_string_data(&values[i]);
+        size_t n_names = duck_string_length(&metadata[i]), n_value = duck_string_length(&values[i]);
+        Status rc = delta_variant_check((const uint8_t *)names, n_names, (const uint8_t *)value, n_value, err);
+        if (rc != OK) {
+            return rc;
+        }
+        duck_column_set_string(args->output, i, value, n_value);
+    }
+    return OK;
+}
+
 typedef struct Int128 { /* DuckDB's HUGEINT */
     uint64_t lower;
     int64_t upper;
@@ -295,6 +315,7 @@ Status delta_scan_register(Duck *duck, Error *err)
     static const char *const BASE_TYPES[] = {"UBIGINT", "UINTEGER", "UBIGINT"};
     static const char *const PLAIN_TYPES[] = {"UBIGINT", "UBIGINT"};
     static const char *const VARIANT_TYPES[] = {"UBIGINT", "UBIGINT", "BLOB", "BLOB"};
+    static const char *const WHOLE_TYPES[] = {"BLOB", "BLOB"};
     static const char *const NARROW_TYPES[] = {"HUGEINT", "INTEGER", "VARCHAR"};
     static const DuckScalar FUNCTIONS[] = {
         {.name = "freshet_const",
@@ -318,6 +339,7 @@ Status delta_scan_register(Duck *duck, Error *err)
          .n_parameters = 4,
          .returns = "BLOB",
          .call = call_variant},
+        {.name = "freshet_whole", .parameters = WHOLE_TYPES, .n_parameters = 2, .returns = "BLOB", .call = call_whole},
         {.name = "freshet_narrow",
          .parameters = NARROW_TYPES,
          .n_parameters = 3,

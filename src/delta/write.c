@@ -193,10 +193,12 @@ static Status stored_sql(const Write *w, const DeltaType *type, const char *expr
         return stored_struct(w, type, expression, depth, out, err);
     }
     if (type->id == DELTA_VARIANT) {
-        text_printf(out,
-                    "CASE WHEN %s IS NULL THEN NULL ELSE CAST(variant_to_parquet_variant(variant_normalize(%s)) AS "
-                    "STRUCT(metadata BLOB, \"value\" BLOB)) END",
-                    expression, expression);
+        text_printf(
+            out,
+            "CASE WHEN %s IS NULL THEN NULL ELSE list_transform([CAST(variant_to_parquet_variant(variant_normalize("
+            "%s)) AS STRUCT(metadata BLOB, \"value\" BLOB))], lambda freshet_v: struct_pack(metadata := "
+            "freshet_v.metadata, \"value\" := freshet_whole(freshet_v.metadata, freshet_v.\"value\")))[1] END",
+            expression, expression);
         return OK;
     }
     for (size_t i = 0; i < type->n_fields; i++) {

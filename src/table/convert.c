@@ -5,8 +5,10 @@
 #include <strings.h>
 
 #include "delta/partition.h"
+#include "delta/variant.h"
 #include "duck/parquet.h"
 #include "duck/type.h"
+#include "table/rows.h"
 
 typedef struct Found {
     const char *key;
@@ -76,6 +78,28 @@ out:
 
 /* ---- the schema ---- */
 
+/* Typed parts of variants, which DuckDB writes by itself, need a feature of their own. */
+static Status name_shredding(Convert *c, const DeltaSchema *schema, Error *err)
+{
+    Status rc = OK;
+    int64_t typed = 0;
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    if (!delta_schema_has_variant(schema)) {
+        goto out;
+    }
+    text_append(&sql, "SELECT count(*) FROM parquet_schema(");
+    text_append(&sql, text_str(&c->list));
+    text_append(&sql, ") WHERE name = 'typed_value'");
+    TRY(table_rows_number(c->conn, text_str(&sql), &typed, err));
+    if (typed > 0) {
+        TRY(delta_transaction_set_property(c->txn, "delta.feature.variantShredding", "supported", err));
+    }
+out:
+    text_free(&sql);
+    return rc;
+}
+
 /* All columns of all files, then the partition columns. */
 static Status set_schema(Convert *c, Error *err)
 {
@@ -101,6 +125,7 @@ static Status set_schema(Convert *c, Error *err)
     }
     schema = delta_schema_builder_finish(builder);
     TRY(delta_transaction_set_schema(c->txn, schema, err));
+    TRY(name_shredding(c, schema, err));
     TRY(delta_transaction_set_partitioning(c->txn, names, n_partitions, err));
 out:
     delta_schema_unref(stored);
@@ -203,6 +228,23 @@ out:
     return rc;
 }
 
+/* "[\"p\"]", a list as Spark writes it */
+static void partition_parameter(Convert *c)
+{
+    Text list = TEXT(1 << 20), json = TEXT(2 << 20);
+
+    text_append_char(&list, '[');
+    for (size_t i = 0; c->partitions != NULL && i < c->partitions->n_fields; i++) {
+        text_append(&list, i > 0 ? "," : "");
+        text_append_json_string(&list, c->partitions->fields[i].name);
+    }
+    text_append_char(&list, ']');
+    text_append_json_string(&json, text_str(&list));
+    delta_transaction_parameter(c->txn, "partitionedBy", text_str(&json));
+    text_free(&list);
+    text_free(&json);
+}
+
 Status table_convert(DeltaTable *table, DuckConn *conn, const DeltaSchema *partitions, int64_t *files, Error *err)
 {
     Status rc = OK;
@@ -220,7 +262,9 @@ Status table_convert(DeltaTable *table, DuckConn *conn, const DeltaSchema *parti
     TRY(set_schema(&c, err));
     TRY(add_files(&c, err));
     delta_transaction_operation(c.txn, "CONVERT");
-    delta_transaction_parameter(c.txn, "numFiles", arena_printf(c.arena, "\"%zu\"", c.n));
+    delta_transaction_parameter(c.txn, "numFiles", arena_printf(c.arena, "%zu", c.n));
+    delta_transaction_parameter(c.txn, "collectStats", "true");
+    partition_parameter(&c);
     delta_transaction_parameter(c.txn, "sourceFormat", "\"parquet\"");
     delta_transaction_metric(c.txn, "numConvertedFiles", (int64_t)c.n);
     TRY(delta_transaction_commit(c.txn, &version, err));

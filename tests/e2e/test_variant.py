@@ -131,3 +131,23 @@ def test_spark_writes_every_form(table, spark, rows):
         assert json.loads(got[1011 + 100 * n][0]) == SPARK_VALUES[11] and json.loads(got[1016 + 100 * n][0]) == SPARK_VALUES[16]
         assert got[1014 + 100 * n] == [None, True] and got[1012 + 100 * n] == ["5", False]
         assert "2024-01-02 03:04:05.678901" in got[1017 + 100 * n][0] and "12345678901234567890.5" in got[1017 + 100 * n][0]
+
+
+def test_converted_variants(freshet, rows, warehouse):
+    """Files of DuckDB's own, which keeps typed parts: the table names the feature for that."""
+    place = warehouse / "converted"
+    place.mkdir()
+    freshet("sql", "-c", f"COPY (SELECT i AS id, {{'k': i}}::VARIANT AS v FROM range(100) r(i)) TO '{place}/x.parquet'; "
+            f"CONVERT TO DELTA parquet.`{place}`", check=0)
+    protocol = next(json.loads(line)["protocol"] for line in (place / "_delta_log" / f"{0:020d}.json").read_text().splitlines() if '"protocol"' in line)
+    assert set(protocol["readerFeatures"]) == {"variantType", "variantShredding"}
+    assert rows(f"SELECT sum(variant_extract(v, 'k')::INT)::INT AS s FROM delta.`{place}`") == [{"s": 4950}]
+
+
+@pytest.mark.parametrize("depth", [1100, 20_000, 200_000])
+def test_nested_too_deep(freshet, warehouse, depth):
+    text = warehouse.parent / "deep.json"
+    text.write_text("[" * depth + "]" * depth)
+    done = freshet("sql", "--warehouse", warehouse, "-c", f"CREATE TABLE d (v VARIANT); INSERT INTO d SELECT content::JSON::VARIANT FROM read_text('{text}')")
+    assert done.code == 1 and "nested more than 1000 levels" in done.err
+    freshet("sql", "--warehouse", warehouse, "-c", "INSERT INTO d SELECT (repeat('[', 900) || repeat(']', 900))::JSON::VARIANT; SELECT length(v::VARCHAR) FROM d", check=0)
