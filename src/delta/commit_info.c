@@ -65,7 +65,7 @@ static void complete_write(DeltaTransaction *txn)
     metric_if_absent(txn, "numFiles", sums.files);
     metric_if_absent(txn, "numOutputRows", sums.rows);
     metric_if_absent(txn, "numOutputBytes", sums.bytes);
-    if (sums.removed_files > 0) {
+    if (sums.removed_files > 0 || (txn->snapshot != NULL && strcmp(txn->operation, "WRITE") != 0)) {
         metric_if_absent(txn, "numRemovedFiles", sums.removed_files);
         metric_if_absent(txn, "numRemovedBytes", sums.removed_bytes);
     }
@@ -86,11 +86,21 @@ static void complete_create(DeltaTransaction *txn)
     const DeltaMetadata *m = &txn->metadata;
     Text text = TEXT(JSON_BYTES_MAX);
 
+    text_append_char(&text, '[');
+    for (size_t i = 0; i < m->n_partition_columns; i++) {
+        text_append(&text, i > 0 ? "," : "");
+        text_append_json_string(&text, m->partition_columns[i]);
+    }
+    text_append_char(&text, ']');
+    parameter_json(txn, "partitionBy", &text);
+    text_clear(&text);
+    parameter_if_absent(txn, "isManaged", "\"false\"");
     parameter_if_absent(txn, "clusterBy", "\"[]\"");
-    if (m->description != NULL) {
+    bool described = m->description != NULL && *m->description != '\0';
+    if (described) {
         text_append_json_string(&text, m->description);
     }
-    parameter_if_absent(txn, "description", m->description != NULL ? text_str(&text) : "null");
+    parameter_if_absent(txn, "description", described ? text_str(&text) : "null");
     text_clear(&text);
     text_append_char(&text, '{');
     for (size_t i = 0; i < m->n_configuration; i++) {
@@ -106,7 +116,7 @@ static void complete_create(DeltaTransaction *txn)
 
 void delta_transaction_complete_info(DeltaTransaction *txn)
 {
-    bool creates = str_starts(txn->operation, "CREATE ") || str_starts(txn->operation, "REPLACE ");
+    bool creates = str_starts(txn->operation, "CREATE ") || str_starts(txn->operation, "REPLACE TABLE");
 
     if (creates) {
         complete_create(txn);

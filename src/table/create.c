@@ -59,23 +59,13 @@ out:
 static Status set_clustering(DeltaTransaction *txn, const DeltaSnapshot *snapshot, const TableSpec *spec, Error *err)
 {
     Status rc = OK;
-    DeltaPath paths[DELTA_CLUSTERING_COLUMNS_MAX];
     Text before = TEXT(1 << 20);
 
     if (snapshot != NULL) {
         delta_clustering_names(snapshot, &before);
     }
-    if (spec->n_cluster_columns > DELTA_CLUSTERING_COLUMNS_MAX) {
-        rc = error_set(err, E_DELTA_SCHEMA, "a table can be clustered by at most %d columns",
-                       DELTA_CLUSTERING_COLUMNS_MAX);
-        error_klass(err, "DELTA_CLUSTER_BY_INVALID_NUM_COLUMNS");
-        goto out;
-    }
-    for (size_t i = 0; i < spec->n_cluster_columns; i++) {
-        paths[i] = (DeltaPath){&spec->cluster_columns[i], 1};
-    }
     if (spec->n_cluster_columns > 0 || (before.length > 0 && spec->n_partition_columns == 0)) {
-        TRY(delta_clustering_set(txn, paths, spec->n_cluster_columns, err));
+        TRY(delta_clustering_declare(txn, spec->cluster_columns, spec->n_cluster_columns, err));
     }
 out:
     text_free(&before);
@@ -95,25 +85,6 @@ static Status spec_schema(const TableSpec *spec, DuckConn *conn, DeltaSchema **o
 out:
     arena_free(arena);
     return rc;
-}
-
-static void describe_operation(DeltaTransaction *txn, const TableSpec *spec, bool exists)
-{
-    Text columns = TEXT(1 << 20);
-
-    delta_transaction_operation(txn, operation_name(spec, exists));
-    text_append_char(&columns, '[');
-    for (size_t i = 0; i < spec->n_partition_columns; i++) {
-        text_append(&columns, i == 0 ? "" : ",");
-        text_append_json_string(&columns, spec->partition_columns[i]);
-    }
-    text_append_char(&columns, ']');
-    Text quoted = TEXT(1 << 20);
-    text_append_json_string(&quoted, text_str(&columns)); /* a list stands as a string of JSON, as Spark writes it */
-    delta_transaction_parameter(txn, "partitionBy", text_str(&quoted));
-    delta_transaction_parameter(txn, "isManaged", "\"false\"");
-    text_free(&columns);
-    text_free(&quoted);
 }
 
 /* Schema, partitioning, properties and rows of the spec as one transaction over `snapshot` (NULL: a new table). */
@@ -142,7 +113,7 @@ static Status write_table(DeltaTable *table, DeltaSnapshot *snapshot, DuckConn *
     TRY(delta_transaction_set_partitioning(txn, spec->partition_columns, spec->n_partition_columns, err));
     TRY(set_clustering(txn, snapshot, spec, err));
     delta_transaction_set_comment(txn, NULL, spec->comment);
-    describe_operation(txn, spec, snapshot != NULL);
+    delta_transaction_operation(txn, operation_name(spec, snapshot != NULL));
     if (spec->query != NULL) {
         TRY(delta_write_query(txn, conn, spec->query, NULL, &written, err));
         delta_transaction_metric(txn, "numFiles", written.files);

@@ -79,7 +79,7 @@ Status table_delete(DeltaTable *table, DuckConn *conn, const TableCondition *whe
         TRY(table_delete_mark(w, where, &n, &changes, err));
     }
     TRY(table_rewrite_apply(w, NULL, changes.length > 0 ? text_str(&changes) : NULL, err));
-    table_predicate_parameter(w->txn, where->text);
+    table_predicate_parameter(w->txn, where->text != NULL ? where->text : "true");
     delete_metrics(w, n);
     TRY(table_rewrite_commit(w, "DELETE", err));
     *deleted = n;

@@ -69,18 +69,17 @@ static Status partition_condition(TableRewrite *w, TableCondition *out, Error *e
 }
 
 /* Marks what goes. `changes`: what the feed has to be told, where copied rows would hide it. */
-static Status mark_rows(TableRewrite *w, const TableCondition *where, Text *changes, Error *err)
+static Status mark_rows(TableRewrite *w, const TableCondition *where, int64_t *gone, Text *changes, Error *err)
 {
     Status rc = OK;
     bool decided = false;
-    int64_t gone = 0;
 
     TRY(table_rewrite_scan(w, where->predicates, where->n_predicates, err));
-    TRY(table_rewrite_mark_files(w, where, &decided, &gone, err));
+    TRY(table_rewrite_mark_files(w, where, &decided, gone, err));
     if (decided) {
         goto out;
     }
-    TRY(table_delete_mark(w, where, &gone, changes, err));
+    TRY(table_delete_mark(w, where, gone, changes, err));
     if (changes->length > 0) {
         text_append(changes, " UNION ALL SELECT *, 'insert' FROM freshet_new");
     }
@@ -88,11 +87,16 @@ out:
     return rc;
 }
 
-static void describe(TableRewrite *w, const TableInsert *insert, const TableCondition *where)
+static void describe(TableRewrite *w, const TableInsert *insert, const TableCondition *where, int64_t gone)
 {
+    Text predicate = TEXT(2 << 20);
+
     delta_transaction_parameter(w->txn, "mode", "\"Overwrite\"");
     if (where != NULL) {
-        table_predicate_parameter(w->txn, where->text);
+        text_append_json_string(&predicate, where->text);
+        delta_transaction_parameter(w->txn, "predicate", text_str(&predicate));
+        table_rewrite_metric(w, "numCopiedRows", w->rows_copied);
+        table_rewrite_metric(w, "numAddedChangeFiles", w->change_files);
     } else {
         delta_transaction_parameter(w->txn, "isDynamicPartitionOverwrite", "\"true\"");
     }
@@ -103,6 +107,10 @@ static void describe(TableRewrite *w, const TableInsert *insert, const TableCond
     table_rewrite_metric(w, "numOutputRows", w->rows_written + w->rows_copied);
     table_rewrite_metric(w, "numOutputBytes", w->bytes_added);
     table_rewrite_metric(w, "numRemovedFiles", w->files_removed);
+    if (where != NULL && gone >= 0) {
+        table_rewrite_metric(w, "numDeletedRows", gone);
+    }
+    text_free(&predicate);
 }
 
 Status table_replace(DeltaTable *table, DuckConn *conn, const TableInsert *insert, const TableCondition *where,
@@ -112,7 +120,7 @@ Status table_replace(DeltaTable *table, DuckConn *conn, const TableInsert *inser
     TableRewrite *w = NULL;
     TableCondition partitions = {0};
     Text changes = TEXT(1 << 16), rows_sql = TEXT(1 << 10);
-    int64_t n = 0;
+    int64_t n = 0, gone = 0;
 
     TRY(table_rewrite_open(table, conn, &w, err));
     if (insert->txn_app_id != NULL) {
@@ -128,13 +136,13 @@ Status table_replace(DeltaTable *table, DuckConn *conn, const TableInsert *inser
     } else {
         TRY(partition_condition(w, &partitions, err));
     }
-    TRY(mark_rows(w, where != NULL ? where : &partitions, &changes, err));
+    TRY(mark_rows(w, where != NULL ? where : &partitions, &gone, &changes, err));
     text_append(&rows_sql, "SELECT *");
     table_rewrite_ids(w, true, &rows_sql);
     text_append(&rows_sql, " FROM freshet_new");
     TRY(table_rewrite_apply(w, n > 0 ? text_str(&rows_sql) : NULL, changes.length > 0 ? text_str(&changes) : NULL,
                             err));
-    describe(w, insert, where);
+    describe(w, insert, where, gone);
     TRY(table_rewrite_commit(w, "WRITE", err));
     *rows = n;
 out:

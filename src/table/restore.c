@@ -190,12 +190,12 @@ static void describe(Restore *r, int64_t version, const char *timestamp)
 
     delta_transaction_operation(r->txn, "RESTORE");
     if (timestamp == NULL) {
-        text_printf(&json, "\"%lld\"", (long long)version);
-        delta_transaction_parameter(r->txn, "version", text_str(&json));
+        text_printf(&json, "%lld", (long long)version);
     } else {
         text_append_json_string(&json, timestamp);
-        delta_transaction_parameter(r->txn, "timestamp", text_str(&json));
     }
+    delta_transaction_parameter(r->txn, "version", timestamp == NULL ? text_str(&json) : "null");
+    delta_transaction_parameter(r->txn, "timestamp", timestamp != NULL ? text_str(&json) : "null");
     delta_transaction_metric(r->txn, "tableSizeAfterRestore", r->done.bytes_after);
     delta_transaction_metric(r->txn, "numOfFilesAfterRestore", r->done.files_after);
     delta_transaction_metric(r->txn, "numRemovedFiles", r->done.files_removed);

@@ -76,6 +76,8 @@ out:
 static void update_metrics(TableRewrite *w, int64_t updated)
 {
     table_rewrite_file_metrics(w);
+    /* Spark counts files that get a deletion vector here, although not for DELETE */
+    table_rewrite_metric(w, "numRemovedFiles", w->files_removed + w->vectors_added + w->vectors_updated);
     table_rewrite_metric(w, "numUpdatedRows", updated);
     table_rewrite_metric(w, "numCopiedRows", w->rows_copied);
 }
