@@ -4,8 +4,8 @@ For each of several random tables (types, partitions, deletion vectors, change f
 statements and, after every one, a question for the table's rows. The model runs the same statements with SQL that shares nothing
 with freshet's: MERGE is spelled out as joins. The change feed is read once at the end and compared commit by commit; an
 independent reader and the log lint see the final table. The same statements of some tables, in Spark's words, also go through Spark on a
-table of its own: the model is right where both agree with it. DML_SEED picks the seed, DML_TABLES the number of tables,
-DML_SPARK=all sends all of them through Spark.
+table of its own: the model is right where both agree with it. Spark's table always keeps a change feed, so that one question at the end tells
+what every statement did. DML_SEED picks the seed, DML_TABLES the number of tables, FRESHET_SPARK=all sends all of them through Spark.
 """
 import collections
 import importlib.util
@@ -24,7 +24,7 @@ TYPES = {"STRING": "VARCHAR", "INT": "INTEGER", "BIGINT": "BIGINT", "DOUBLE": "D
          "BOOLEAN": "BOOLEAN", "TIMESTAMPTZ": "TIMESTAMPTZ", "TIMESTAMP": "TIMESTAMP"}
 STRUCT = "STRUCT<a: INT, b: STRING>"
 TYPES[STRUCT] = "STRUCT(a INTEGER, b VARCHAR)"
-SPARK_TABLES, SPARK_STATEMENTS = (TABLES, STATEMENTS) if os.environ.get("DML_SPARK") == "all" else (3, 20)
+SPARK_TABLES, SPARK_STATEMENTS = (TABLES, STATEMENTS) if os.environ.get("FRESHET_SPARK") == "all" else (3, 20)
 
 
 class Table:
@@ -379,21 +379,17 @@ def test_random_statements__spark(spark, warehouse, number):
     table, script, rows, first_changes, steps = random_table(number, SPARK_STATEMENTS)
     own = OnSpark(spark, warehouse / "spark", table)
     for text in script:
-        own.run(text.replace("TBLPROPERTIES", "USING DELTA TBLPROPERTIES") if text.startswith("CREATE") else text)
-    for step, (text, runs, rows, _) in enumerate(steps):
+        own.run(text.replace("TBLPROPERTIES", "USING DELTA TBLPROPERTIES").replace("DataFeed' = 'false'", "DataFeed' = 'true'"))
+    for text, runs, rows, _ in steps:
         if runs:
             own.run(text)
         else:
             with pytest.raises(Exception, match="DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE"):
                 own.run(text)
-        if not table.feed:
-            found = collections.Counter(own.rows(spark.read.format("delta").load(str(own.path))))
-            assert found == rows, f"step {step}: {text}\nSpark only: {found - rows}\nmodel only: {rows - found}"
-    if table.feed:
-        frame = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 1).load(str(own.path))
-        feed = collections.defaultdict(collections.Counter)
-        for *row, version in own.rows(frame, ["_change_type", "_commit_version"]):
-            feed[version][tuple(row)] += 1
-        compare_feed(feed, [first_changes] + [s[3] for s in steps if s[1]], "Spark")
+    frame = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 1).load(str(own.path))
+    feed = collections.defaultdict(collections.Counter)
+    for *row, version in own.rows(frame, ["_change_type", "_commit_version"]):
+        feed[version][tuple(row)] += 1
+    compare_feed(feed, [first_changes] + [s[3] for s in steps if s[1]], "Spark")
     found = collections.Counter(own.rows(spark.read.format("delta").load(str(own.path))))
     assert found == rows, f"at the end\nSpark only: {found - rows}\nmodel only: {rows - found}"
