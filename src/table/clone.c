@@ -333,9 +333,8 @@ static void describe(Clone *c, const DeltaSnapshot *source)
     text_append_json_string(&json, c->is->source_name);
     delta_transaction_parameter(c->txn, "source", text_str(&json));
     text_clear(&json);
-    text_printf(&json, "\"%lld\"", (long long)delta_snapshot_version(source));
+    text_printf(&json, "%lld", (long long)delta_snapshot_version(source));
     delta_transaction_parameter(c->txn, "sourceVersion", text_str(&json));
-    delta_transaction_parameter(c->txn, "isShallow", c->is->shallow ? "\"true\"" : "\"false\"");
     delta_transaction_metric(c->txn, "sourceTableSize", c->done.source_bytes);
     delta_transaction_metric(c->txn, "sourceNumOfFiles", c->done.source_files);
     delta_transaction_metric(c->txn, "numRemovedFiles", c->done.files_removed);
