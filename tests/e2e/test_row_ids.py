@@ -1,4 +1,5 @@
 """The ids of rows on request: `_metadata.row_id` and `_metadata.row_commit_version` of tables with row tracking. Spark judges at the end."""
+import json
 
 import pytest
 

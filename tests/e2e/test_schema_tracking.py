@@ -7,22 +7,6 @@ EVOLUTION, BLOCKED = "DELTA_STREAMING_METADATA_EVOLUTION", "DELTA_STREAMING_CANN
 
 
 @pytest.fixture
-def sql(freshet, warehouse):
-    def run(statements, *flags, check=0):
-        return freshet("sql", "--warehouse", warehouse, *flags, "-c", statements, check=check)
-
-    return run
-
-
-@pytest.fixture
-def rows(sql):
-    def run(statements):
-        return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
-
-    return run
-
-
-@pytest.fixture
 def stream(freshet, warehouse, tmp_path):
     """Runs the flow from t to c with these options to its end."""
 
@@ -44,7 +28,7 @@ def entries(checkpoint, place="schema"):
     (folder,) = (checkpoint / place).iterdir()
     assert folder.name.startswith("_schema_log_")
     found = []
-    for n, path in enumerate(sorted(folder.iterdir(), key=lambda path: int(path.name))):
+    for n, path in enumerate(sorted(folder.glob("[0-9]*"), key=lambda path: int(path.name))):
         first, text = path.read_text().split("\n", 1)
         entry = json.loads(text)
         assert path.name == str(n) and first == "v1" and folder.name.startswith("_schema_log_" + entry["tableId"])
@@ -55,7 +39,7 @@ def entries(checkpoint, place="schema"):
 def positions(checkpoint):
     """(version, index) of every batch's end."""
     found = []
-    for path in sorted((checkpoint / "offsets").iterdir(), key=lambda path: int(path.name)):
+    for path in sorted((checkpoint / "offsets").glob("[0-9]*"), key=lambda path: int(path.name)):
         offset = json.loads(path.read_text().splitlines()[2])
         assert offset["sourceVersion"] == (3 if offset["index"] < -1 else 1)
         found.append((offset["reservoirVersion"], offset["index"]))
@@ -203,3 +187,29 @@ def test_locations(sql, rows, stream, checkpoint, warehouse, freshet, tmp_path):
         result = freshet("run", file, "--warehouse", warehouse, "--available-now", "--progress", "none", check=code)
         assert code == 0 or "DELTA_STREAMING_SCHEMA_LOCATION_CONFLICT" in result.err
     assert rows("SELECT * FROM d") == [{"id": 1}, {"id": 1}]
+
+
+def test_log_and_checkpoint_are_delta_s__spark(sql, rows, stream, checkpoint, spark, warehouse):
+    """Each goes on where the other has stopped, before and behind a change."""
+    source, target = (f"{warehouse}/default/{name}" for name in "tc")
+
+    def theirs():
+        spark.conf.set("spark.databricks.delta.streaming.allowSourceColumnRename", "always")
+        read = spark.readStream.format("delta").option("schemaTrackingLocation", f"{checkpoint}/schema").load(source)
+        write = read.writeStream.format("delta").option("checkpointLocation", f"file:{checkpoint}").option("mergeSchema", "true")
+        write.trigger(availableNow=True).start(target).awaitTermination()
+
+    options = "schemaTrackingLocation = 'schema', allowSourceColumnRename = 'always'"
+    sql(f"CREATE TABLE t (id INT, a INT, p INT) PARTITIONED BY (p) {MAPPED}; INSERT INTO t VALUES (1, 10, 0)")
+    stream(options)
+    sql("INSERT INTO t VALUES (2, 20, 0); ALTER TABLE t RENAME COLUMN a TO b; INSERT INTO t VALUES (3, 30, 1)")
+    assert EVOLUTION in stream(options, code=1).err
+    theirs()
+    assert rows("SELECT * FROM c WHERE id = 3") == [{"id": 3, "a": None, "p": 1, "b": 30}]
+    sql("INSERT INTO t VALUES (4, 40, 1); ALTER TABLE t RENAME COLUMN b TO d; INSERT INTO t VALUES (5, 50, 0)")
+    with pytest.raises(Exception, match=EVOLUTION):
+        theirs()
+    assert [(v, c) for v, c, _ in entries(checkpoint)] == [(1, ["id", "a", "p"]), (3, ["id", "b", "p"]), (6, ["id", "d", "p"])]
+    stream(options)
+    assert rows("SELECT id, b, d FROM c WHERE id > 2 ORDER BY id") == [
+        {"id": 3, "b": 30, "d": None}, {"id": 4, "b": 40, "d": None}, {"id": 5, "b": None, "d": 50}]
