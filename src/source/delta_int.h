@@ -170,6 +170,8 @@ Status delta_tracking_load(const DeltaSource *source, DeltaTracked **out, Error 
 Status delta_tracking_begin(DeltaSource *source, DuckConn *conn, int64_t version, Error *err);
 /* Is the table at a version, where the stream goes on, read as the newest entry says? Yes when that cannot be known. */
 bool delta_tracking_fits(const DeltaSource *source, DuckConn *conn, int64_t version);
+/* Has `new` every column of `old`, at any depth, with its name? Types may differ. */
+bool delta_tracking_keeps_columns(const DeltaSchema *old, const DeltaSchema *new);
 /* Does the commit change how the table is read? */
 bool delta_tracking_differs(const DeltaTracked *tracked, const DeltaCommit *commit);
 /* Appends the entry for the change in this commit. */

@@ -441,6 +441,13 @@ static Losses losses_between(const DeltaSchema *old, const DeltaSchema *new)
     return losses;
 }
 
+bool delta_tracking_keeps_columns(const DeltaSchema *old, const DeltaSchema *new)
+{
+    Losses losses = losses_between(old, new);
+
+    return !losses.renamed && !losses.dropped;
+}
+
 /* Does the user's word cover the change in this version? */
 static bool is_allowed(const char *option, int64_t version)
 {

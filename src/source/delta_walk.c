@@ -154,11 +154,20 @@ static Status schema_error(const DeltaSource *source, int64_t version, bool rest
         error_klass(err, "DELTA_SCHEMA_CHANGED_WITH_STARTING_OPTIONS");
     }
     if (restart_helps) {
-        error_hint(err, "nothing is lost: start again, and the stream goes on with the new columns");
+        error_hint(err, "nothing is lost: start again, and the stream goes on with the new schema");
     } else {
         error_hint(err, "the flow cannot go on over this change; start it anew with --full-refresh");
     }
     return error_status(err);
+}
+
+/* Are wider types all that a reader of the new schema would find changed? */
+static bool is_widened(const DeltaSource *source, const DeltaMetadata *metadata, const DeltaSchema *schema)
+{
+    const char *value = delta_pair_get(metadata->configuration, metadata->n_configuration, "delta.enableTypeWidening");
+    bool on = false;
+
+    return value && str_parse_bool(value, &on) && on && delta_tracking_keeps_columns(source->schema, schema);
 }
 
 static Status check_table(const DeltaSource *source, int64_t version, const DeltaMetadata *metadata, Error *err)
@@ -188,12 +197,13 @@ static Status judge_metadata(const DeltaSource *source, int64_t version, const D
     if (delta_schema_check_read(source->schema, schema, &difference) == OK) {
         goto out;
     }
-    bool additive = version > source->init_version && delta_schema_is_additive(source->schema, schema);
+    bool newer = version > source->init_version, additive = newer && delta_schema_is_additive(source->schema, schema);
     if (additive && source->written_by_pipeline) {
         verdict->schema_changed = true;
         goto out;
     }
-    rc = schema_error(source, version, additive, difference.message, err);
+    rc = schema_error(source, version, additive || (newer && is_widened(source, metadata, schema)), difference.message,
+                      err);
 out:
     delta_schema_unref(schema);
     return rc;

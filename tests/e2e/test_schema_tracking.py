@@ -82,6 +82,21 @@ def test_a_change_in_the_middle(sql, rows, stream, checkpoint, kind):
     assert [r["id"] for r in rows("SELECT id FROM c ORDER BY id")] == [1, 2, 3, 4, 5]
 
 
+def test_a_wider_type_without_a_log(sql, rows, freshet, warehouse, tmp_path, wait_until):
+    """A running stream stops, and the next start goes on: nothing has to be read with another schema than it has."""
+    sql(f"CREATE TABLE t (id INT, a INT) {MAPPED}; INSERT INTO t VALUES (1, 10)")
+    file = tmp_path / "pipeline.sql"
+    file.write_text("CREATE STREAMING TABLE c AS SELECT * FROM STREAM t;")
+    run = freshet.start("run", file, "--warehouse", warehouse, "--progress", "none")
+    commit = warehouse / "default/c/_delta_log" / f"{1:020d}.json"
+    wait_until(commit.exists, what="the first row", process=run)
+    sql("ALTER TABLE t ALTER COLUMN a TYPE BIGINT; INSERT INTO t VALUES (2, 20)")
+    stopped = run.wait(60)
+    assert stopped.code == 1 and "DELTA_SCHEMA_CHANGED_WITH_VERSION" in stopped.err and "start again" in stopped.err
+    freshet("run", file, "--warehouse", warehouse, "--available-now", "--progress", "none", check=0)
+    assert rows("SELECT * FROM c ORDER BY id") == [{"id": 1, "a": 10}, {"id": 2, "a": 20}]
+
+
 def test_additions_need_no_word(sql, rows, stream, checkpoint):
     """New columns, properties and protocols are barriers, too; commits without rows behind them are taken in one."""
     sql(f"CREATE TABLE t (id INT) {MAPPED}; INSERT INTO t VALUES (1)")
