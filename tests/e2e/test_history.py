@@ -113,7 +113,7 @@ def test_history_next_to_spark(freshet, warehouse, spark, case):
     def placed(statement, folder):
         return statement.replace("{t}", f"delta.`{folder / 't'}`").replace("{u}", f"delta.`{folder / 'u'}`").replace("{p}", str(folder / "p"))
 
-    freshet("sql", "-c", "; ".join(placed(our_words(s), ours) for s in statements), check=0)
+    freshet("sql", "-c", "; ".join(placed(our_words(s), ours) for s in statements), env={"FRESHET_ALLOWED_PATHS": warehouse}, check=0)
     try:
         for statement in statements:
             spark.sql(placed(spark_words(statement), theirs))
