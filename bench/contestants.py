@@ -166,7 +166,10 @@ def fresh_target(contestant, folder):
 def count_rows(contestant, target, table):
     """Rows of one of its tables, as freshet reads it: contestants that did the same work have the same number."""
     path = contestant.table(str(target), table)
-    relation = f"read_parquet('{path}/*.parquet')" if isinstance(contestant, Duckdb) else f"delta.`{path}`"
+    return rows_in(f"read_parquet('{path}/*.parquet')" if isinstance(contestant, Duckdb) else f"delta.`{path}`")
+
+
+def rows_in(relation):
     done = subprocess.run([PROGRAM, "sql", "--format", "csv", "-c", f"SELECT count(*) AS n FROM {relation}"], capture_output=True, text=True,
                           check=True)
     return int(done.stdout.split()[-1])

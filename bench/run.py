@@ -112,7 +112,7 @@ def run_live(contestant, seconds, folder):
     target, source = fresh_target(contestant, folder), folder / "out/landing"
     log = folder / f"latency-{short_name(contestant)}.log"
     generator = [GENERATE, "--live", "--seed", "99"]
-    first = subprocess.run([*generator, "--files", "1", "--rows", "10", str(source)], capture_output=True, text=True, check=True)
+    subprocess.run([*generator, "--files", "1", "--rows", "10", str(source)], capture_output=True, text=True, check=True)
     (source / "clicks-00000.json").rename(source / "first.json")
     watched = Watched(contestant.command("latency", str(source), str(target)), log, environment(contestant))
     table = contestant.table(str(target), "bronze")

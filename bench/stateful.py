@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 import run
-from contestants import PROGRAM, Duckdb, Spark, count_rows, finish, fresh_target, measure, parser, prepare, print_runs, run_script
+from contestants import PROGRAM, Duckdb, Spark, count_rows, finish, fresh_target, measure, parser, prepare, print_runs, rows_in, run_script
 from stateful_workloads import FRESHET, KEYS, MEMORY, WORKLOADS
 
 
@@ -32,6 +32,7 @@ class SparkState(run.ToFolder, Spark):
     workloads, script = WORKLOADS, "spark_stateful.py"
 
 
+FILES_OF_KEYS = 40
 CONTESTANTS = {"freshet": FreshetState(), "duckdb": DuckdbBatch(), "spark": SparkState()}
 
 
@@ -110,8 +111,8 @@ def main():
     contestants = prepare(options, ("stateful",), CONTESTANTS)
     everything = {}
     for workload in options.workloads or WORKLOADS:
-        rows = options.keys if workload in KEYS else options.rows
-        table = keys(options.folder, rows, 10) if workload in KEYS else clicks(options.folder, rows, options.files)
+        table = keys(options.folder, options.keys, FILES_OF_KEYS) if workload in KEYS else clicks(options.folder, options.rows, options.files)
+        rows = rows_in(f"delta.`{table}`")
         results = {}
         for _ in range(options.runs):
             for contestant in contestants:

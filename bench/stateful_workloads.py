@@ -11,7 +11,8 @@ The input is a Delta table, one file a commit, FILES_PER_BATCH files a batch. Wi
 minutes late and the watermark waits 15, so nobody drops any. DuckDB answers once, over the whole table, what the streams have output at
 its end.
 """
-FILES_PER_BATCH = 4
+from workloads import FILES_PER_BATCH
+
 DELAY = "15 minutes"
 WORKLOADS = ("windows", "dedupe", "sliding", "join", "keys", "restart")
 KEYS = ("keys", "restart")  # their table has a key and a number, --keys rows of it

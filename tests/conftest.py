@@ -3,6 +3,8 @@
     freshet      runs the program: freshet("sql", "-c", "SELECT 1").out, freshet.start("run", "p.sql") for one that goes on
     sql, rows    statements through `freshet sql` on the warehouse: the result of the command; the rows as dicts
     warehouse    an empty folder; every Delta table that is found in it when the test ends has to pass the log lint
+    clicks       drops files with clicks; clicks.source is the stream over them
+    run          runs a pipeline over what is there and gives its progress objects; answers: rows as tuples
     read_delta   rows of a table as an independent reader (delta-rs) sees them
     lint         checks one table now
     spark        a SparkSession with Delta
@@ -246,6 +248,49 @@ def rows(sql):
         return [json.loads(line) for line in sql(statements, "--format", "jsonl").out.splitlines()]
 
     return run
+
+
+CLICKS = "ts TIMESTAMP, product STRING, user_id BIGINT, amount DECIMAL(10,2)"
+
+
+@pytest.fixture
+def clicks(tmp_path):
+    folder = tmp_path / "clicks"
+    folder.mkdir()
+
+    def drop(name, *records):
+        aside = tmp_path / f".{name}"
+        aside.write_text("".join(json.dumps(dict(zip(("ts", "product", "user_id", "amount"), r))) + "\n" for r in records))
+        aside.rename(folder / f"{name}.json")
+
+    drop.source = f"STREAM read_files('{folder}', format => 'json', schema => '{CLICKS}')"
+    return drop
+
+
+@pytest.fixture
+def run(freshet, warehouse, tmp_path):
+    """Runs the pipeline over what is there; gives the progress objects."""
+
+    def go(text, *flags, check=0):
+        file = tmp_path / "pipeline.sql"
+        file.write_text(text)
+        done = freshet("run", file, "--warehouse", warehouse, "--available-now", "--progress", "json", *flags, check=check)
+        go.err = done.err
+        return [json.loads(line) for line in done.out.splitlines()]
+
+    return go
+
+
+@pytest.fixture
+def answers(freshet, warehouse):
+    """Answers as tuples; DESCRIBE as objects."""
+
+    def ask(query):
+        done = freshet("sql", "--warehouse", warehouse, "--format", "jsonl", "-c", query, check=0)
+        objects = [json.loads(line) for line in done.out.splitlines()]
+        return objects if query.startswith("DESCRIBE") else [tuple(o.values()) for o in objects]
+
+    return ask
 
 
 def sort_key(row):

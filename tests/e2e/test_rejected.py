@@ -3,8 +3,6 @@ import json
 
 import pytest
 
-from test_stateful import clicks, rows, run  # noqa: F401  (fixtures)
-
 KEEP = "'freshet.keepRejected' = 'true'"
 REASONS = ["late", "no event time", "far ahead", "duplicate", "evicted", "expectation"]
 
@@ -18,6 +16,11 @@ def aside(progress):
     assert all(list(p["rowsSetAside"]) == REASONS for p in progress)
     counts = {reason: sum(p["rowsSetAside"][reason] for p in progress) for reason in REASONS}
     return {reason: n for reason, n in counts.items() if n}
+
+
+@pytest.fixture
+def rows(answers):
+    return answers
 
 
 @pytest.fixture

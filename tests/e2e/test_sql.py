@@ -1,4 +1,5 @@
 """freshet sql: statements on Delta tables, questions, formats, errors one can act on."""
+import json
 
 import pytest
 

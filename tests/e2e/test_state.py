@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from test_stateful import FIRST, SECOND, THIRD, clicks, hourly, run  # noqa: F401  (fixtures)
+from test_stateful import FIRST, SECOND, THIRD, hourly
 
 
 @pytest.fixture

@@ -1,47 +1,10 @@
 """Streams that remember: windows in three output modes, late rows, DISTINCT, restarts, batches without data."""
-import json
-
 import pytest
 
-SCHEMA = "ts TIMESTAMP, product STRING, user_id BIGINT, amount DECIMAL(10,2)"
-
 
 @pytest.fixture
-def clicks(tmp_path):
-    folder = tmp_path / "clicks"
-    folder.mkdir()
-
-    def drop(name, *records):
-        aside = tmp_path / f".{name}"
-        aside.write_text("".join(json.dumps(dict(zip(("ts", "product", "user_id", "amount"), r))) + "\n" for r in records))
-        aside.rename(folder / f"{name}.json")
-
-    drop.source = f"STREAM read_files('{folder}', format => 'json', schema => '{SCHEMA}')"
-    return drop
-
-
-@pytest.fixture
-def run(freshet, warehouse, tmp_path):
-    """Runs the pipeline over what is there; gives the progress objects."""
-
-    def go(text, *flags, check=0):
-        file = tmp_path / "pipeline.sql"
-        file.write_text(text)
-        done = freshet("run", file, "--warehouse", warehouse, "--available-now", "--progress", "json", *flags, check=check)
-        go.err = done.err
-        return [json.loads(line) for line in done.out.splitlines()]
-
-    return go
-
-
-@pytest.fixture
-def rows(freshet, warehouse):
-    def ask(query):
-        done = freshet("sql", "--warehouse", warehouse, "--format", "jsonl", "-c", query, check=0)
-        objects = [json.loads(line) for line in done.out.splitlines()]
-        return objects if query.startswith("DESCRIBE") else [tuple(o.values()) for o in objects]
-
-    return ask
+def rows(answers):
+    return answers
 
 
 def newest(rows, table):

@@ -179,7 +179,6 @@ def distinct_case(seed):
     rows = draw_rows(rng, rng.randint(1, 60), 30)
     delay = rng.choice([1, 10]) * MINUTE
     shape = rng.choice(["rows", "on", "time"])
-    watermark, where = "", ""
     if shape == "rows":
         query, answer = "SELECT DISTINCT k, c FROM STREAM {source}", "SELECT DISTINCT k, c FROM src"
     elif shape == "on":
