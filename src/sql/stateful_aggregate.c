@@ -434,7 +434,7 @@ static const SqlStep *unbounded_join(const Planner *p)
  * both. */
 static const char *unbounded_hint(Planner *p, const SqlStep *join)
 {
-    const SqlJoinSide *side = join->sides, *other = join->sides;
+    const SqlJoinSide *side = join->sides;
     for (size_t i = 0; i < join->n_sides; i++) {
         if (!join->sides[i].event_time) {
             return arena_printf(p->plan->arena,
@@ -444,7 +444,7 @@ static const char *unbounded_hint(Planner *p, const SqlStep *join)
         }
         side = side->bounded ? &join->sides[i] : side;
     }
-    other = side == join->sides ? join->sides + 1 : join->sides;
+    const SqlJoinSide *other = side == join->sides ? join->sides + 1 : join->sides;
     if (join->n_sides == 2 && other->bounded) {
         return arena_printf(p->plan->arena,
                             "bound the times the other way too: AND %s.%s <= %s.%s + INTERVAL '1 hour' in ON",
