@@ -131,8 +131,8 @@ static const char *side_table(const Aggregate *op, size_t side)
     return state_table(op->base.state, 1 + side);
 }
 
-/* The batch's values for a side: open rows of the input for which `where` holds, with keys, v0.., [n], [expires]; each
- * value once. */
+/* The batch's values for a side: open rows of the input, with keys, v0.., [n], [expires]; each value once. `where`: only
+ * of rows for which it holds; NULL: of all. It may name `expires`, and is asked before rows are grouped. */
 static void append_new_values(const Aggregate *op, size_t i, const StreamOperatorBatch *batch, const char *where,
                               Text *out)
 {
@@ -149,12 +149,20 @@ static void append_new_values(const Aggregate *op, size_t i, const StreamOperato
     text_append(out, ", ");
     aggregate_append_side_values(op->layout, i, out);
     text_append(out, " FROM ");
+    if (where) {
+        text_append(out, "(SELECT * FROM (SELECT *");
+        groups_append_expires(op, out);
+        text_append(out, " FROM ");
+    }
     groups_append_source(op, true, out);
+    if (where) {
+        text_printf(out, ") WHERE %s)", where);
+    }
     text_append(out, " WHERE ");
     aggregate_append_side_condition(op->layout, i, out);
     text_append(out, ") GROUP BY ALL)) WHERE ");
     groups_append_open(op, batch, out);
-    text_printf(out, " AND %s)", where);
+    text_append_char(out, ')');
 }
 
 static void append_value_match(const Aggregate *op, const AggregateSide *side, Text *out)
@@ -193,7 +201,7 @@ static void append_value_merge(const Aggregate *op, size_t i, const StreamOperat
     const AggregateSide *side = &op->layout->sides[i];
 
     text_printf(sql, "MERGE INTO %s o USING ", side_table(op, i));
-    append_new_values(op, i, batch, "true", sql);
+    append_new_values(op, i, batch, NULL, sql);
     text_append(sql, " n ON ");
     append_value_match(op, side, sql);
     groups_append_bounds(op, touched, "o.", sql);
@@ -204,32 +212,42 @@ static void append_value_merge(const Aggregate *op, size_t i, const StreamOperat
     text_printf(sql, ", n.n%s, %lld)", groups_leave(op) ? ", n.expires" : "", (long long)batch->batch);
 }
 
-/* The batch's values that the state has not. Those of groups behind the last it has need no look at it. */
-static void append_unseen_values(const Aggregate *op, size_t i, const StreamOperatorBatch *batch,
-                                 const Touched *touched, const SideRows *there, Text *out)
+static void append_insert(const Aggregate *op, size_t i, const StreamOperatorBatch *batch, const char *where, Text *out)
+{
+    text_printf(out, "INSERT INTO %s SELECT n.*, %lld FROM ", side_table(op, i), (long long)batch->batch);
+    append_new_values(op, i, batch, where, out);
+    text_append(out, " n");
+}
+
+/* Adds the batch's values that the state has not. Those of groups behind the last it has need no look at it; they go in
+ * by a statement of their own. */
+static Status add_unseen(const Aggregate *op, DuckConn *conn, size_t i, const StreamOperatorBatch *batch,
+                         const Touched *touched, const SideRows *there, Error *err)
 {
     bool splits = op->range && touched->bounded && there->last < touched->hi;
-    Text where = TEXT(4096);
+    Text sql = TEXT(TEXT_SQL_MAX), where = TEXT(4096);
+    Status rc = OK;
 
     if (splits) {
         text_printf(&where, "%s <= %lld", op->range, (long long)there->last);
-    } else {
-        text_append(&where, "true");
     }
-    text_append(out, "(SELECT * FROM ");
-    append_new_values(op, i, batch, text_str(&where), out);
-    text_printf(out, " n ANTI JOIN (SELECT * FROM %s WHERE true", side_table(op, i));
-    groups_append_bounds(op, touched, "", out);
-    text_append(out, ") o ON ");
-    append_value_match(op, &op->layout->sides[i], out);
+    append_insert(op, i, batch, splits ? text_str(&where) : NULL, &sql);
+    text_printf(&sql, " ANTI JOIN (SELECT * FROM %s WHERE true", side_table(op, i));
+    groups_append_bounds(op, touched, "", &sql);
+    text_append(&sql, ") o ON ");
+    append_value_match(op, &op->layout->sides[i], &sql);
+    TRY(duck_exec(conn, text_str(&sql), err));
     if (splits) {
+        text_clear(&sql);
         text_clear(&where);
         text_printf(&where, "%s > %lld", op->range, (long long)there->last);
-        text_append(out, " UNION ALL SELECT * FROM ");
-        append_new_values(op, i, batch, text_str(&where), out);
+        append_insert(op, i, batch, text_str(&where), &sql);
+        TRY(duck_exec(conn, text_str(&sql), err));
     }
-    text_append_char(out, ')');
+out:
+    text_free(&sql);
     text_free(&where);
+    return rc;
 }
 
 Status groups_add_values(Aggregate *op, DuckConn *conn, size_t i, const StreamOperatorBatch *batch,
@@ -240,16 +258,14 @@ Status groups_add_values(Aggregate *op, DuckConn *conn, size_t i, const StreamOp
     Status rc = OK;
 
     TRY(look_at_side(op, conn, i, touched, &there, err));
-    if (there.n > 0 && !op->layout->sides[i].once) {
+    if (there.n > 0 && op->layout->sides[i].once) {
+        rc = add_unseen(op, conn, i, batch, touched, &there, err);
+        goto out;
+    }
+    if (there.n > 0) {
         append_value_merge(op, i, batch, touched, &sql);
     } else {
-        text_printf(&sql, "INSERT INTO %s SELECT n.*, %lld FROM ", side_table(op, i), (long long)batch->batch);
-        if (there.n > 0) {
-            append_unseen_values(op, i, batch, touched, &there, &sql);
-        } else {
-            append_new_values(op, i, batch, "true", &sql);
-        }
-        text_append(&sql, " n");
+        append_insert(op, i, batch, NULL, &sql);
     }
     TRY(duck_exec(conn, text_str(&sql), err));
 out:

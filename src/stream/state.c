@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "stream/state_int.h"
 
-enum { METADATA_BYTES_MAX = 16 << 20, PACK_VALUES_MIN = 8 << 20 };
+enum { METADATA_BYTES_MAX = 16 << 20, PACK_VALUES_MIN = 16 << 20 };
 
 /* ---- open ---- */
 
