@@ -360,7 +360,10 @@ class OnSpark:
         replace = re.match(r"INSERT INTO \w+ REPLACE WHERE (.*?) (SELECT \* FROM \(VALUES .*)", text)
         if replace:  # the statement takes only what Spark's sources know as filters
             condition, query = map(spark_words, replace.groups())
-            self.session.sql(query).write.format("delta").mode("overwrite").option("replaceWhere", condition).save(str(self.path))
+            schema = self.session.read.format("delta").load(str(self.path)).schema  # a statement would cast, this does not
+            frame = self.session.sql(query).toDF(*schema.names)
+            frame = frame.select([frame[field.name].cast(field.dataType) for field in schema])
+            frame.write.format("delta").mode("overwrite").option("replaceWhere", condition).save(str(self.path))
         else:
             self.session.sql(spark_words(re.sub(rf"\b{self.table.name}\b", f"delta.`{self.path}`", text)))
 
@@ -379,7 +382,8 @@ def test_random_statements__spark(spark, warehouse, number):
     table, script, rows, first_changes, steps = random_table(number, SPARK_STATEMENTS)
     own = OnSpark(spark, warehouse / "spark", table)
     for text in script:
-        own.run(text.replace("TBLPROPERTIES", "USING DELTA TBLPROPERTIES").replace("DataFeed' = 'false'", "DataFeed' = 'true'"))
+        clause = "PARTITIONED BY" if "PARTITIONED BY" in text else "TBLPROPERTIES"
+        own.run(text.replace(clause, f"USING DELTA {clause}").replace("DataFeed' = 'false'", "DataFeed' = 'true'"))
     for text, runs, rows, _ in steps:
         if runs:
             own.run(text)
