@@ -7,7 +7,7 @@ static const SqlToken END_TOKEN = {.kind = SQL_TOKEN_END};
 
 const SqlToken *cursor_peek(const SqlCursor *c, size_t ahead)
 {
-    return c->end - c->at > ahead ? &c->tokens[c->at + ahead] : &END_TOKEN;
+    return c->at < c->end && c->end - c->at > ahead ? &c->tokens[c->at + ahead] : &END_TOKEN;
 }
 
 bool cursor_done(const SqlCursor *c)

@@ -156,8 +156,8 @@ static bool is_with_clause(const SqlCursor *c)
         return false;
     }
     ahead.at++;
-    while (cursor_is_op(&ahead, 0, '(') || cursor_is(&ahead, 0, SQL_W_USING)) {
-        ahead.at = cursor_is(&ahead, 0, SQL_W_USING) ? ahead.at + 2 : ahead.tokens[ahead.at].match + 1;
+    while (cursor_is_op(&ahead, 0, '(') || cursor_accept(&ahead, SQL_W_USING)) {
+        cursor_skip(&ahead);
     }
     if (!cursor_accept(&ahead, SQL_W_AS)) {
         return false;
