@@ -25,7 +25,7 @@ foreach(source IN LISTS _unit)
   target_include_directories(${name} PRIVATE tests/unit)
   target_link_libraries(${name} PRIVATE $<TARGET_NAME_IF_EXISTS:test_shared> freshet_objects ${CMOCKA_LIBRARY})
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS unit ENVIRONMENT "${FRESHET_TEST_ENVIRONMENT}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS unit ENVIRONMENT "${FRESHET_TEST_ENVIRONMENT}")
 endforeach()
 
 file(GLOB _fuzz CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)

@@ -28,6 +28,7 @@ typedef struct NodeRun {
     bool starved; /* a node above it, at any distance, has failed */
     NodeQuery *query;
     Flow *flow;      /* NULL for views */
+    DuckConn *conn;  /* of a materialized view while its thread runs, under the lock */
     FlowStatus view; /* of a materialized view, under the lock */
     pthread_t thread;
     bool joined_needed;
@@ -242,6 +243,11 @@ static Status view_loop(NodeRun *node, DuckConn *conn)
         int64_t started = clock_now_us(), mono = clock_mono_us();
         view_state(node, "refreshing", NULL);
         rc = refresh_with_retries(node, conn, force, &last, &result);
+        if (rc == ERR_INTERRUPTED && pipeline_abandoned(run->pipeline)) {
+            error_clear(err);
+            rc = OK;
+            goto out;
+        }
         if (rc != OK && (node->error.id != E_PIPELINE_WAITING || once)) {
             goto out;
         }
@@ -262,6 +268,14 @@ out:
     return rc;
 }
 
+/* Whom stop_nodes is to interrupt; NULL = nobody any more. */
+static void view_conn(NodeRun *node, DuckConn *conn)
+{
+    pthread_mutex_lock(&node->run->lock);
+    node->conn = conn;
+    pthread_mutex_unlock(&node->run->lock);
+}
+
 static void *view_thread(void *context)
 {
     NodeRun *node = context;
@@ -269,7 +283,9 @@ static void *view_thread(void *context)
     Status rc = pipeline_connect(node->run->pipeline, &conn, &node->error);
 
     if (rc == OK) {
+        view_conn(node, conn);
         rc = view_loop(node, conn);
+        view_conn(node, NULL);
         duck_disconnect(conn);
     }
     view_state(node, "stopped", NULL);
@@ -555,6 +571,11 @@ static void stop_nodes(PipelineRun *run, bool abandon)
     pthread_mutex_lock(&run->lock);
     run->stopping = true;
     pthread_cond_broadcast(&run->wake);
+    for (size_t i = 0; i < run->n_nodes; i++) {
+        if (abandon && run->nodes[i].conn != NULL) {
+            duck_interrupt(run->nodes[i].conn);
+        }
+    }
     pthread_mutex_unlock(&run->lock);
     for (size_t i = 0; i < run->n_nodes; i++) {
         if (run->nodes[i].flow != NULL) {
@@ -563,10 +584,13 @@ static void stop_nodes(PipelineRun *run, bool abandon)
     }
 }
 
-/* Starts, waits, stops; returns when every node has ended. */
+/* Starts, waits, stops; returns when every node has ended. Who abandons says so until all have heard it: an interrupt
+ * that comes between two statements is lost. */
 static void supervise(PipelineRun *run)
 {
+    enum { ABANDON_EVERY_MS = 50 };
     bool *told = mem_alloc(run->n_nodes + 1);
+    bool abandon = false;
     size_t useful = 0;
 
     while (start_ready(run, &useful) > 0) {
@@ -578,7 +602,7 @@ static void supervise(PipelineRun *run)
         if (useful == 0) {
             stop_nodes(run, false);
         }
-        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+        if (poll(fds, 2, abandon ? ABANDON_EVERY_MS : -1) < 0 && errno != EINTR) {
             break;
         }
         if (fds[0].revents & POLLIN) {
@@ -592,7 +616,10 @@ static void supervise(PipelineRun *run)
             char drop[16];
             while (read(run->pipeline->stop_pipe[0], drop, sizeof drop) > 0) {
             }
-            stop_nodes(run, atomic_load(&run->pipeline->stops) > 1);
+            abandon = pipeline_abandoned(run->pipeline);
+            stop_nodes(run, abandon);
+        } else if (abandon) {
+            stop_nodes(run, true);
         }
     }
     for (size_t i = 0; i < run->n_nodes; i++) {
