@@ -210,6 +210,16 @@ void text_append_json_string(Text *t, const char *s)
     text_append_json_string_n(t, s, strlen(s));
 }
 
+void text_append_json_strings(Text *t, const char *const *strings, size_t n)
+{
+    text_append_char(t, '[');
+    for (size_t i = 0; i < n; i++) {
+        text_append(t, i > 0 ? "," : "");
+        text_append_json_string(t, strings[i]);
+    }
+    text_append_char(t, ']');
+}
+
 static bool uri_plain(unsigned char c)
 {
     return (c < 0x80 && isalnum(c)) || (c != '\0' && strchr("-_.~/=,+&$@:;!()*'", c));

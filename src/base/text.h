@@ -34,6 +34,8 @@ void text_append_sql_name(Text *t, const char *s);
 /* A JSON string literal with quotes. */
 void text_append_json_string(Text *t, const char *s);
 void text_append_json_string_n(Text *t, const char *s, size_t n);
+/* A JSON array of them. */
+void text_append_json_strings(Text *t, const char *const *strings, size_t n);
 
 /* URI encoding of a path for the Delta log: everything but unreserved characters, '/' and the sub-delims Spark leaves
  * (=, ',', '+', '&', '$', '@', ':', ';', '!', '(', ')', '*', '\'', '~') becomes %XX.  */

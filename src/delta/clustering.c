@@ -145,28 +145,16 @@ out:
     return rc;
 }
 
-static void text_parameter(DeltaTransaction *txn, const char *key, const char *value)
-{
-    Text json = TEXT(1 << 20);
-
-    text_append_json_string(&json, value);
-    delta_transaction_parameter(txn, key, text_str(&json));
-    text_free(&json);
-}
-
 Status delta_clustering_declare(DeltaTransaction *txn, const char *const *names, size_t n, Error *err)
 {
     DeltaPath *paths = mem_alloc((n + 1) * sizeof *paths);
     Text list = TEXT(1 << 20);
 
-    text_append_char(&list, '[');
     for (size_t i = 0; i < n; i++) {
         paths[i] = (DeltaPath){&names[i], 1};
-        text_append(&list, i > 0 ? "," : "");
-        text_append_json_string(&list, names[i]);
     }
-    text_append_char(&list, ']');
-    text_parameter(txn, "clusterBy", text_str(&list));
+    text_append_json_strings(&list, names, n);
+    delta_transaction_parameter_text(txn, "clusterBy", text_str(&list));
     Status rc = delta_clustering_set(txn, paths, n, err);
     text_free(&list);
     mem_free(paths);
@@ -176,8 +164,8 @@ Status delta_clustering_declare(DeltaTransaction *txn, const char *const *names,
 void delta_clustering_describe(DeltaTransaction *txn, const char *before, const char *after)
 {
     delta_transaction_operation(txn, "CLUSTER BY");
-    text_parameter(txn, "oldClusteringColumns", before);
-    text_parameter(txn, "newClusteringColumns", after);
+    delta_transaction_parameter_text(txn, "oldClusteringColumns", before);
+    delta_transaction_parameter_text(txn, "newClusteringColumns", after);
 }
 
 /* ---- reading it ---- */

@@ -11,8 +11,6 @@
 #include "delta/table_int.h"
 #include "delta/transaction_int.h"
 
-enum { JSON_BYTES_MAX = 16 << 20 };
-
 /* ---- what follows from the actions ---- */
 
 static bool has(const DeltaPairList *pairs, const char *key)
@@ -71,37 +69,27 @@ static void complete_write(DeltaTransaction *txn)
     }
 }
 
-/* A text that holds JSON, as a JSON string: how Spark writes lists and objects among the parameters. */
-static void parameter_json(DeltaTransaction *txn, const char *key, const Text *json)
+static void text_if_absent(DeltaTransaction *txn, const char *key, const char *value)
 {
-    Text quoted = TEXT(JSON_BYTES_MAX * 2);
-
-    text_append_json_string(&quoted, text_str(json));
-    parameter_if_absent(txn, key, text_str(&quoted));
-    text_free(&quoted);
+    if (!has(&txn->parameters, key)) {
+        delta_transaction_parameter_text(txn, key, value);
+    }
 }
 
 static void complete_create(DeltaTransaction *txn)
 {
     const DeltaMetadata *m = &txn->metadata;
-    Text text = TEXT(JSON_BYTES_MAX);
+    Text text = TEXT(PARAMETER_BYTES_MAX);
 
-    text_append_char(&text, '[');
-    for (size_t i = 0; i < m->n_partition_columns; i++) {
-        text_append(&text, i > 0 ? "," : "");
-        text_append_json_string(&text, m->partition_columns[i]);
-    }
-    text_append_char(&text, ']');
-    parameter_json(txn, "partitionBy", &text);
+    text_append_json_strings(&text, (const char *const *)m->partition_columns, m->n_partition_columns);
+    text_if_absent(txn, "partitionBy", text_str(&text));
     text_clear(&text);
-    parameter_if_absent(txn, "isManaged", "\"false\"");
-    parameter_if_absent(txn, "clusterBy", "\"[]\"");
-    bool described = m->description != NULL && *m->description != '\0';
-    if (described) {
-        text_append_json_string(&text, m->description);
+    text_if_absent(txn, "isManaged", "false");
+    text_if_absent(txn, "clusterBy", "[]");
+    if (m->description != NULL && *m->description != '\0') {
+        text_if_absent(txn, "description", m->description);
     }
-    parameter_if_absent(txn, "description", described ? text_str(&text) : "null");
-    text_clear(&text);
+    parameter_if_absent(txn, "description", "null");
     text_append_char(&text, '{');
     for (size_t i = 0; i < m->n_configuration; i++) {
         text_append(&text, i > 0 ? "," : "");
@@ -110,7 +98,7 @@ static void complete_create(DeltaTransaction *txn)
         text_append_json_string(&text, m->configuration[i].value);
     }
     text_append_char(&text, '}');
-    parameter_json(txn, "properties", &text);
+    text_if_absent(txn, "properties", text_str(&text));
     text_free(&text);
 }
 
@@ -122,7 +110,7 @@ void delta_transaction_complete_info(DeltaTransaction *txn)
         complete_create(txn);
     }
     if (strcmp(txn->operation, "WRITE") == 0) {
-        parameter_if_absent(txn, "partitionBy", "\"[]\"");
+        text_if_absent(txn, "partitionBy", "[]");
         complete_write(txn);
     } else if (creates && str_ends(txn->operation, " AS SELECT")) {
         complete_write(txn);

@@ -102,7 +102,7 @@ typedef Status (*DeltaHistoryCallback)(void *context, int64_t version, int64_t t
 Status delta_table_history(DeltaTable *table, int64_t limit, DeltaHistoryCallback callback, void *context, Error *err);
 
 /* Absolute local path (or later: readable place) of a file named in the log; refuses paths that leave the table (reference 31.1),
- * but for absolute ones into another Delta table, which shallow clones have. */
+ * but for absolute ones that delta/allowed.h admits, as shallow clones have them. */
 Status delta_file_location(const DeltaTable *table, const char *log_path, Text *out, Error *err);
 
 #endif

@@ -593,6 +593,15 @@ void delta_transaction_parameter(DeltaTransaction *txn, const char *key, const c
     pair_add(txn, &txn->parameters, key, json_value);
 }
 
+void delta_transaction_parameter_text(DeltaTransaction *txn, const char *key, const char *value)
+{
+    Text json = TEXT(PARAMETER_BYTES_MAX);
+
+    text_append_json_string(&json, value);
+    delta_transaction_parameter(txn, key, text_str(&json));
+    text_free(&json);
+}
+
 void delta_transaction_metric(DeltaTransaction *txn, const char *key, int64_t value)
 {
     pair_add(txn, &txn->metrics, key, arena_printf(txn->arena, "%lld", (long long)value));

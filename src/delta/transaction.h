@@ -55,9 +55,11 @@ DeltaSnapshot *delta_transaction_snapshot(
     const DeltaTransaction *txn); /* what it began on, NULL for a new table; borrowed */
 const DeltaProtocol *delta_transaction_protocol(const DeltaTransaction *txn);
 
-/* commitInfo: operation ("WRITE", "STREAMING UPDATE", ...), parameters (values are JSON texts), metrics, freshet's own object. */
+/* commitInfo: operation ("WRITE", "STREAMING UPDATE", ...), parameters, metrics, freshet's own object. A parameter's value
+ * is a JSON text; as _text it becomes a JSON string, which for Spark lists and objects are too. */
 void delta_transaction_operation(DeltaTransaction *txn, const char *operation);
 void delta_transaction_parameter(DeltaTransaction *txn, const char *key, const char *json_value);
+void delta_transaction_parameter_text(DeltaTransaction *txn, const char *key, const char *value);
 void delta_transaction_metric(DeltaTransaction *txn, const char *key, int64_t value);
 void delta_transaction_freshet(DeltaTransaction *txn, const char *json_object); /* commitInfo.freshet */
 /* commitInfo.userMetadata; without it, that of the connection. */

@@ -6,6 +6,9 @@
 #include "base/map.h"
 #include "delta/transaction.h"
 
+/* One parameter of commitInfo: it may quote a statement of SQL_TEXT_MAX. */
+enum { PARAMETER_BYTES_MAX = 64 << 20 };
+
 typedef struct DeltaActionList {
     DeltaAction *items;
     size_t n, capacity;

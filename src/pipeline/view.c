@@ -238,7 +238,7 @@ static Status commit_answer(Refresh *refresh, DeltaTable *table, DeltaSnapshot *
     }
     TRY(delta_write_query(txn, refresh->conn, "SELECT * FROM freshet_answer", NULL, &written, err));
     delta_transaction_operation(txn, "WRITE");
-    delta_transaction_parameter(txn, "mode", "\"Overwrite\"");
+    delta_transaction_parameter_text(txn, "mode", "Overwrite");
     text_append(&json, "{\"view\":");
     text_append_json_string(&json, refresh->node->name);
     text_append(&json, ",\"inputs\":");

@@ -112,7 +112,7 @@ static Status check_declared(const DeltaSink *sink, const DeltaSchema *table, Er
 static Status update_properties(DeltaSink *sink, DuckConn *conn, DeltaSnapshot *snapshot, Error *err)
 {
     DeltaTransaction *txn = NULL;
-    Text list = TEXT(1 << 20), json = TEXT(1 << 20);
+    Text list = TEXT(1 << 20);
     int64_t version = 0;
     Status rc = OK;
 
@@ -132,15 +132,13 @@ static Status update_properties(DeltaSink *sink, DuckConn *conn, DeltaSnapshot *
     }
     if (txn) {
         text_append_char(&list, '}');
-        text_append_json_string(&json, text_str(&list));
         delta_transaction_operation(txn, "SET TBLPROPERTIES");
-        delta_transaction_parameter(txn, "properties", text_str(&json));
+        delta_transaction_parameter_text(txn, "properties", text_str(&list));
         TRY(delta_transaction_commit(txn, &version, err));
     }
 out:
     delta_transaction_free(txn);
     text_free(&list);
-    text_free(&json);
     return rc;
 }
 
@@ -399,22 +397,19 @@ typedef struct BatchFigures {
 static void describe_batch(DeltaTransaction *txn, const StreamSinkBatch *batch, const BatchFigures *figures)
 {
     static const char *const MODES[] = {
-        [SQL_OUTPUT_APPEND] = "\"Append\"", [SQL_OUTPUT_UPDATE] = "\"Update\"", [SQL_OUTPUT_COMPLETE] = "\"Complete\""};
-    Text id = TEXT(1024);
+        [SQL_OUTPUT_APPEND] = "Append", [SQL_OUTPUT_UPDATE] = "Update", [SQL_OUTPUT_COMPLETE] = "Complete"};
     char epoch[32];
 
-    text_append_json_string(&id, batch->query_id);
-    snprintf(epoch, sizeof epoch, "\"%" PRId64 "\"", batch->batch);
+    snprintf(epoch, sizeof epoch, "%" PRId64, batch->batch);
     delta_transaction_operation(txn, "STREAMING UPDATE");
-    delta_transaction_parameter(txn, "outputMode", MODES[batch->mode]);
-    delta_transaction_parameter(txn, "queryId", text_str(&id));
-    delta_transaction_parameter(txn, "epochId", epoch);
+    delta_transaction_parameter_text(txn, "outputMode", MODES[batch->mode]);
+    delta_transaction_parameter_text(txn, "queryId", batch->query_id);
+    delta_transaction_parameter_text(txn, "epochId", epoch);
     delta_transaction_metric(txn, "numRemovedFiles", figures->files_removed);
     delta_transaction_metric(txn, "numOutputRows", figures->rows);
     delta_transaction_metric(txn, "numOutputBytes", figures->bytes);
     delta_transaction_metric(txn, "numAddedFiles", figures->files);
     delta_transaction_freshet(txn, batch->freshet_json);
-    text_free(&id);
 }
 
 static Status append_rows(DeltaSink *sink, DuckConn *conn, DeltaTransaction *txn, const StreamSinkBatch *batch,

@@ -6,15 +6,6 @@
 #include "table/alter_int.h"
 #include "table/rows.h"
 
-void alter_text_parameter(DeltaTransaction *txn, const char *key, const char *value)
-{
-    Text json = TEXT(1 << 20);
-
-    text_append_json_string(&json, value);
-    delta_transaction_parameter(txn, key, text_str(&json));
-    text_free(&json);
-}
-
 /* ---- constraints ---- */
 
 Status alter_count_violations(Alter *a, const char *condition, int64_t *n, Error *err)
@@ -68,8 +59,8 @@ static Status add_constraint(Alter *a, Error *err)
     }
     TRY(delta_transaction_set_property(a->txn, text_str(&key), a->is->condition, err));
     delta_transaction_operation(a->txn, "ADD CONSTRAINT");
-    alter_text_parameter(a->txn, "name", a->is->name);
-    alter_text_parameter(a->txn, "expr", a->is->condition);
+    delta_transaction_parameter_text(a->txn, "name", a->is->name);
+    delta_transaction_parameter_text(a->txn, "expr", a->is->condition);
 out:
     text_free(&key);
     text_free(&condition);
@@ -91,9 +82,9 @@ static Status drop_constraint(Alter *a, Error *err)
     if (!a->nothing) {
         TRY(delta_transaction_set_property(a->txn, text_str(&key), NULL, err));
         delta_transaction_operation(a->txn, "DROP CONSTRAINT");
-        alter_text_parameter(a->txn, "name", a->is->name);
-        alter_text_parameter(a->txn, "expr", condition);
-        alter_text_parameter(a->txn, "existed", "true");
+        delta_transaction_parameter_text(a->txn, "name", a->is->name);
+        delta_transaction_parameter_text(a->txn, "expr", condition);
+        delta_transaction_parameter_text(a->txn, "existed", "true");
     }
 out:
     text_free(&key);
@@ -131,7 +122,7 @@ static Status set_properties(Alter *a, Error *err)
     }
     text_append_char(&list, unset ? ']' : '}');
     delta_transaction_operation(a->txn, unset ? "UNSET TBLPROPERTIES" : "SET TBLPROPERTIES");
-    alter_text_parameter(a->txn, "properties", text_str(&list));
+    delta_transaction_parameter_text(a->txn, "properties", text_str(&list));
     if (unset) {
         delta_transaction_parameter(a->txn, "ifExists", "true"); /* in Spark's commits it always is */
     }

@@ -49,7 +49,7 @@ static Status changed_column(Alter *a, DeltaPath path, DeltaSchema *schema, Erro
     TRY(delta_transaction_set_schema(a->txn, schema, err));
     describe_field(a, path, field, &json);
     delta_transaction_operation(a->txn, "CHANGE COLUMN");
-    alter_text_parameter(a->txn, "column", text_str(&json));
+    delta_transaction_parameter_text(a->txn, "column", text_str(&json));
 out:
     text_free(&json);
     delta_schema_unref(schema);
@@ -217,7 +217,7 @@ Status alter_add_columns(Alter *a, Error *err)
     text_append_char(&list, ']');
     if (!a->nothing) {
         delta_transaction_operation(a->txn, "ADD COLUMNS");
-        alter_text_parameter(a->txn, "columns", text_str(&list));
+        delta_transaction_parameter_text(a->txn, "columns", text_str(&list));
         TRY(delta_transaction_set_schema(a->txn, schema, err));
     }
 out:
@@ -307,8 +307,8 @@ Status alter_rename_column(Alter *a, Error *err)
     TRY(follow_partitioning(a, path.n == 1 ? path.parts[0] : NULL, a->is->name, err));
     TRY(follow_stats_columns(a, path, path_text(a, renamed), err));
     delta_transaction_operation(a->txn, "RENAME COLUMN");
-    alter_text_parameter(a->txn, "oldColumnPath", path_text(a, path));
-    alter_text_parameter(a->txn, "newColumnPath", path_text(a, renamed));
+    delta_transaction_parameter_text(a->txn, "oldColumnPath", path_text(a, path));
+    delta_transaction_parameter_text(a->txn, "newColumnPath", path_text(a, renamed));
 out:
     delta_schema_unref(schema);
     return rc;
@@ -371,7 +371,7 @@ Status alter_drop_columns(Alter *a, Error *err)
         TRY(delta_transaction_set_schema(a->txn, schema, err));
         TRY(follow_partitioning(a, NULL, NULL, err));
         delta_transaction_operation(a->txn, "DROP COLUMNS");
-        alter_text_parameter(a->txn, "columns", text_str(&list));
+        delta_transaction_parameter_text(a->txn, "columns", text_str(&list));
     }
 out:
     delta_schema_unref(schema);
@@ -402,7 +402,7 @@ Status alter_column_place(Alter *a, Error *err)
 
     TRY(delta_schema_move(a->schema, a->is->paths[0], *place, &schema, err));
     TRY(changed_column(a, a->is->paths[0], schema, err));
-    alter_text_parameter(a->txn, "position", place_text(a, place));
+    delta_transaction_parameter_text(a->txn, "position", place_text(a, place));
 out:
     return rc;
 }
@@ -533,7 +533,7 @@ Status alter_column_change(Alter *a, Error *err)
         schema = NULL;
     }
     if (rc == OK && moves) {
-        alter_text_parameter(a->txn, "position", place_text(a, place));
+        delta_transaction_parameter_text(a->txn, "position", place_text(a, place));
     }
 out:
     delta_schema_unref(schema);
@@ -630,7 +630,7 @@ Status alter_replace_columns(Alter *a, Error *err)
     TRY(delta_transaction_set_schema(a->txn, schema, err));
     TRY(follow_partitioning(a, NULL, NULL, err));
     delta_transaction_operation(a->txn, "REPLACE COLUMNS");
-    alter_text_parameter(a->txn, "columns", text_str(&list));
+    delta_transaction_parameter_text(a->txn, "columns", text_str(&list));
 out:
     if (builder != NULL) {
         schema = delta_schema_builder_finish(builder);

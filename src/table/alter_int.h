@@ -14,8 +14,6 @@ typedef struct Alter {
     bool nothing;              /* IF [NOT] EXISTS, or all is as wished already: no commit */
 } Alter;
 
-/* A parameter of commitInfo that is a text. */
-void alter_text_parameter(DeltaTransaction *txn, const char *key, const char *value);
 /* Counts rows for which the condition is not true. The transaction has then read the table. */
 Status alter_count_violations(Alter *a, const char *condition, int64_t *n, Error *err);
 

@@ -323,25 +323,22 @@ static Status visit_leftover(void *context, const DeltaFile *file, Error *err)
 
 static void describe(Clone *c, const DeltaSnapshot *source)
 {
-    Text json = TEXT(PATH_MAX_BYTES);
+    char version[32];
 
     if (c->is->like) {
         delta_transaction_operation(c->txn, "CREATE TABLE");
         return;
     }
     delta_transaction_operation(c->txn, "CLONE");
-    text_append_json_string(&json, c->is->source_name);
-    delta_transaction_parameter(c->txn, "source", text_str(&json));
-    text_clear(&json);
-    text_printf(&json, "%lld", (long long)delta_snapshot_version(source));
-    delta_transaction_parameter(c->txn, "sourceVersion", text_str(&json));
+    snprintf(version, sizeof version, "%lld", (long long)delta_snapshot_version(source));
+    delta_transaction_parameter_text(c->txn, "source", c->is->source_name);
+    delta_transaction_parameter(c->txn, "sourceVersion", version);
     delta_transaction_metric(c->txn, "sourceTableSize", c->done.source_bytes);
     delta_transaction_metric(c->txn, "sourceNumOfFiles", c->done.source_files);
     delta_transaction_metric(c->txn, "numRemovedFiles", c->done.files_removed);
     delta_transaction_metric(c->txn, "numCopiedFiles", c->done.files_copied);
     delta_transaction_metric(c->txn, "removedFilesSize", c->done.bytes_removed);
     delta_transaction_metric(c->txn, "copiedFilesSize", c->done.bytes_copied);
-    text_free(&json);
 }
 
 /* ---- all of it ---- */

@@ -231,18 +231,17 @@ out:
 /* "[\"p\"]", a list as Spark writes it */
 static void partition_parameter(Convert *c)
 {
-    Text list = TEXT(1 << 20), json = TEXT(2 << 20);
+    size_t n = c->partitions != NULL ? c->partitions->n_fields : 0;
+    const char **names = mem_alloc((n + 1) * sizeof *names);
+    Text list = TEXT(1 << 20);
 
-    text_append_char(&list, '[');
-    for (size_t i = 0; c->partitions != NULL && i < c->partitions->n_fields; i++) {
-        text_append(&list, i > 0 ? "," : "");
-        text_append_json_string(&list, c->partitions->fields[i].name);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = c->partitions->fields[i].name;
     }
-    text_append_char(&list, ']');
-    text_append_json_string(&json, text_str(&list));
-    delta_transaction_parameter(c->txn, "partitionedBy", text_str(&json));
+    text_append_json_strings(&list, names, n);
+    delta_transaction_parameter_text(c->txn, "partitionedBy", text_str(&list));
     text_free(&list);
-    text_free(&json);
+    mem_free(names);
 }
 
 Status table_convert(DeltaTable *table, DuckConn *conn, const DeltaSchema *partitions, int64_t *files, Error *err)
@@ -265,7 +264,7 @@ Status table_convert(DeltaTable *table, DuckConn *conn, const DeltaSchema *parti
     delta_transaction_parameter(c.txn, "numFiles", arena_printf(c.arena, "%zu", c.n));
     delta_transaction_parameter(c.txn, "collectStats", "true");
     partition_parameter(&c);
-    delta_transaction_parameter(c.txn, "sourceFormat", "\"parquet\"");
+    delta_transaction_parameter_text(c.txn, "sourceFormat", "parquet");
     delta_transaction_metric(c.txn, "numConvertedFiles", (int64_t)c.n);
     TRY(delta_transaction_commit(c.txn, &version, err));
     *files = (int64_t)c.n;

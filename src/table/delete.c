@@ -4,17 +4,11 @@
 
 void table_predicate_parameter(DeltaTransaction *txn, const char *condition)
 {
-    Text list = TEXT(1 << 20), json = TEXT(2 << 20);
+    Text list = TEXT(1 << 20);
 
-    text_append_char(&list, '[');
-    if (condition != NULL) {
-        text_append_json_string(&list, condition);
-    }
-    text_append_char(&list, ']');
-    text_append_json_string(&json, text_str(&list));
-    delta_transaction_parameter(txn, "predicate", text_str(&json));
+    text_append_json_strings(&list, &condition, condition != NULL);
+    delta_transaction_parameter_text(txn, "predicate", text_str(&list));
     text_free(&list);
-    text_free(&json);
 }
 
 /* "FROM (candidates) AS alias WHERE (condition)" */

@@ -332,15 +332,12 @@ out:
 static Status commit(Drop *d, const char *operation, Error *err)
 {
     int64_t version = 0;
-    Text name = TEXT(4096);
 
-    text_append_json_string(&name, d->feature);
     delta_transaction_operation(d->txn, operation);
-    delta_transaction_parameter(d->txn, "featureName", text_str(&name));
+    delta_transaction_parameter_text(d->txn, "featureName", d->feature);
     if (d->files > 0) {
         delta_transaction_metric(d->txn, "numRemovedFiles", d->files);
     }
-    text_free(&name);
     return delta_transaction_commit(d->txn, &version, err);
 }
 

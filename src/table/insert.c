@@ -45,7 +45,7 @@ Status table_insert_query(DuckConn *conn, const TableInsert *insert, const Delta
 static void describe_operation(DeltaTransaction *txn, const TableInsert *insert)
 {
     delta_transaction_operation(txn, "WRITE");
-    delta_transaction_parameter(txn, "mode", insert->overwrite ? "\"Overwrite\"" : "\"Append\"");
+    delta_transaction_parameter_text(txn, "mode", insert->overwrite ? "Overwrite" : "Append");
     if (insert->user_metadata != NULL) {
         delta_transaction_user_metadata(txn, insert->user_metadata);
     }

@@ -509,7 +509,7 @@ static void clauses_parameter(const Merge *m, TableMergeWhen when, const char *k
 {
     static const char *const ACTIONS[] = {
         [TABLE_MERGE_UPDATE] = "update", [TABLE_MERGE_DELETE] = "delete", [TABLE_MERGE_INSERT] = "insert"};
-    Text list = TEXT(1 << 20), json = TEXT(2 << 20);
+    Text list = TEXT(1 << 20);
 
     text_append_char(&list, '[');
     for (size_t k = 0; k < m->is->n_clauses; k++) {
@@ -526,10 +526,8 @@ static void clauses_parameter(const Merge *m, TableMergeWhen when, const char *k
         text_printf(&list, "\"actionType\":\"%s\"}", ACTIONS[clause->action]);
     }
     text_append_char(&list, ']');
-    text_append_json_string(&json, text_str(&list));
-    delta_transaction_parameter(m->w->txn, key, text_str(&json));
+    delta_transaction_parameter_text(m->w->txn, key, text_str(&list));
     text_free(&list);
-    text_free(&json);
 }
 
 static int64_t rows_of(const Merge *m, TableMergeWhen when, TableMergeAction action)

@@ -89,16 +89,13 @@ out:
 
 static void describe(TableRewrite *w, const TableInsert *insert, const TableCondition *where, int64_t gone)
 {
-    Text predicate = TEXT(2 << 20);
-
-    delta_transaction_parameter(w->txn, "mode", "\"Overwrite\"");
+    delta_transaction_parameter_text(w->txn, "mode", "Overwrite");
     if (where != NULL) {
-        text_append_json_string(&predicate, where->text);
-        delta_transaction_parameter(w->txn, "predicate", text_str(&predicate));
+        delta_transaction_parameter_text(w->txn, "predicate", where->text);
         table_rewrite_metric(w, "numCopiedRows", w->rows_copied);
         table_rewrite_metric(w, "numAddedChangeFiles", w->change_files);
     } else {
-        delta_transaction_parameter(w->txn, "isDynamicPartitionOverwrite", "\"true\"");
+        delta_transaction_parameter_text(w->txn, "isDynamicPartitionOverwrite", "true");
     }
     if (insert->user_metadata != NULL) {
         delta_transaction_user_metadata(w->txn, insert->user_metadata);
@@ -110,7 +107,6 @@ static void describe(TableRewrite *w, const TableInsert *insert, const TableCond
     if (where != NULL && gone >= 0) {
         table_rewrite_metric(w, "numDeletedRows", gone);
     }
-    text_free(&predicate);
 }
 
 Status table_replace(DeltaTable *table, DuckConn *conn, const TableInsert *insert, const TableCondition *where,

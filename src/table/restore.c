@@ -186,23 +186,22 @@ out:
 
 static void describe(Restore *r, int64_t version, const char *timestamp)
 {
-    Text json = TEXT(1 << 16);
+    char number[32];
 
+    snprintf(number, sizeof number, "%lld", (long long)version);
     delta_transaction_operation(r->txn, "RESTORE");
-    if (timestamp == NULL) {
-        text_printf(&json, "%lld", (long long)version);
+    delta_transaction_parameter(r->txn, "version", timestamp == NULL ? number : "null");
+    if (timestamp != NULL) {
+        delta_transaction_parameter_text(r->txn, "timestamp", timestamp);
     } else {
-        text_append_json_string(&json, timestamp);
+        delta_transaction_parameter(r->txn, "timestamp", "null");
     }
-    delta_transaction_parameter(r->txn, "version", timestamp == NULL ? text_str(&json) : "null");
-    delta_transaction_parameter(r->txn, "timestamp", timestamp != NULL ? text_str(&json) : "null");
     delta_transaction_metric(r->txn, "tableSizeAfterRestore", r->done.bytes_after);
     delta_transaction_metric(r->txn, "numOfFilesAfterRestore", r->done.files_after);
     delta_transaction_metric(r->txn, "numRemovedFiles", r->done.files_removed);
     delta_transaction_metric(r->txn, "numRestoredFiles", r->done.files_restored);
     delta_transaction_metric(r->txn, "removedFilesSize", r->done.bytes_removed);
     delta_transaction_metric(r->txn, "restoredFilesSize", r->done.bytes_restored);
-    text_free(&json);
 }
 
 Status table_restore(DeltaTable *table, DuckConn *conn, int64_t version, const char *timestamp, TableRestore *result,

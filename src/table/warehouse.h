@@ -1,8 +1,8 @@
 /* A warehouse: a folder whose tables have names, and the small registry beside them.
  *
  *   <warehouse>/<schema>/<table>/                        a Delta table; `b` alone is <warehouse>/default/b
- *   <warehouse>/_freshet/tables/<schema>.<table>.json    where a table is: {"version":1,"location":"...","tableId":...}
- *   <warehouse>/_freshet/flows/<schema>.<table>.<flow>.json {"version":1,"flow":...,"checkpoint":"...","sources":[...]}
+ *   <warehouse>/_freshet/tables/<schema>.<table>.json    where a table is: {"version":1,"location":"..."}
+ *   <warehouse>/_freshet/flows/<schema>.<table>.<flow>.json {"version":1,"flow":"...","checkpoint":"..."}
  *   <warehouse>/_checkpoints/<schema>/<table>/<flow>/<n>/     a flow's checkpoint; the highest n counts
  *
  * Names match without case, folders are lower case. Registry files are written before first use, put-if-absent; places in

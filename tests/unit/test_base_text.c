@@ -98,6 +98,10 @@ static void test_base_text__json_strings(void **state)
     Text t = TEXT(1000);
     text_append_json_string_n(&t, "a\0b", 3);
     assert_string_equal(t.data, "\"a\\u0000b\"");
+    text_clear(&t);
+    text_append_json_strings(&t, (const char *[]){"a", "\"", ""}, 3);
+    text_append_json_strings(&t, NULL, 0);
+    assert_string_equal(text_str(&t), "[\"a\",\"\\\"\",\"\"][]");
     text_free(&t);
 }
 

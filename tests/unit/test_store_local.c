@@ -201,9 +201,37 @@ static void test_store_memory__limits_and_sharing(void **state)
     store_unref(other);
 }
 
+/* A place written into a file of a folder is found again when the folder has moved, if it lay in the folder. */
+static void test_store_place__moves_with_its_folder(void **state)
+{
+    static const struct {
+        const char *place, *written, *read_elsewhere;
+    } CASES[] = {
+        {"/data/wh/default/t", "default/t", "/new/default/t"},
+        {"/data/wh", "/data/wh", "/data/wh"}, /* the folder itself */
+        {"/data/wh/", "/data/wh/", "/data/wh/"},
+        {"/data/wh2/t", "/data/wh2/t", "/data/wh2/t"}, /* the same beginning, another folder */
+        {"/other/t", "/other/t", "/other/t"},
+        {"memory://wh/t", "memory://wh/t", "memory://wh/t"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        Text same = TEXT(1024), moved = TEXT(1024);
+        const char *written = store_place_write(CASES[i].place, "/data/wh");
+        assert_string_equal(written, CASES[i].written);
+        store_place_read(written, "/data/wh", &same);
+        store_place_read(written, "/new", &moved);
+        assert_string_equal(text_str(&same), CASES[i].place);
+        assert_string_equal(text_str(&moved), CASES[i].read_elsewhere);
+        text_free(&same);
+        text_free(&moved);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_store_place__moves_with_its_folder),
         LOCAL(test_store_local__failed_write_leaves_nothing),
         LOCAL(test_store_local__crash_before_and_after_publishing),
         LOCAL(test_store_local__uris),
