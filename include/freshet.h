@@ -4,9 +4,9 @@
  *                -> freshet_pipeline_open    a pipeline of SQL flows, as `freshet run` reads it
  *                     -> freshet_pipeline_run | _explain | _stop
  *
- * Functions return 0, or a positive number after filling in the error, which may be NULL. Texts are UTF-8. An engine may
- * be used by one thread at a time, each of its pipelines by another; freshet_pipeline_stop may be called by any thread.
- * Handles are freed in the reverse order of their making.
+ * Functions return 0, or a positive number after filling in the error, which may be NULL. Texts are UTF-8. An engine
+ * may be used by one thread at a time, each of its pipelines by another; freshet_pipeline_stop may be called by any
+ * thread. Handles are freed in the reverse order of their making.
  */
 #ifndef FRESHET_H
 #define FRESHET_H
@@ -24,7 +24,7 @@ extern "C" {
 /* "0.1.0"; lives for ever. */
 const char *freshet_version(void);
 
-/* What went wrong. `code` is stable, docs/errors.md explains it; `line` is 0 where no text of the caller is to blame. */
+/* What went wrong. `code` is stable (docs/errors.md); `line` is 0 where no text of the caller is to blame. */
 typedef struct freshet_error {
     char code[16];      /* "FR-BIND-001" */
     char message[4096]; /* starts in lower case, no full stop */
@@ -78,8 +78,8 @@ int freshet_pipeline_run(freshet_pipeline *pipeline, freshet_run_mode mode, fres
 /* Finishes the current batches; a second call abandons them (they run again next time). Any thread. */
 void freshet_pipeline_stop(freshet_pipeline *pipeline);
 
-/* What `freshet check` says, as text in `buffer` (cut to fit, NUL at the end). `buffer` is filled in even if a flow does
- * not bind. */
+/* What `freshet check` says, as text in `buffer` (cut to fit, NUL at the end). `buffer` is filled in even if a flow
+ * does not bind. */
 int freshet_pipeline_explain(freshet_pipeline *pipeline, char *buffer, size_t size, freshet_error *error);
 
 /* ---- for tests of what is built on freshet ---- */

@@ -29,14 +29,18 @@ typedef enum FailpointAction {
     FAILPOINT_FAIL
 } FailpointAction;
 
+/* The place is passed: does what it is armed with. E_USAGE when FRESHET_FAILPOINT cannot be read. */
 Status failpoint(FailpointId id, Error *err);
 const char *failpoint_name(FailpointId id);
-const char *failpoint_text(FailpointId id);
-/* Arms one from inside the process (tests); hit as above. failpoint_reset() disarms all and clears the counts. */
+const char *failpoint_text(FailpointId id); /* for the manual */
+
+/* Arms one from inside the process (tests); `hit` as above. */
 void failpoint_arm(FailpointId id, FailpointAction action, int hit);
-void failpoint_reset(void);
 /* The same by name ("error", "off", ...), its hits counted from now on. False when there is no such place or action. */
 bool failpoint_arm_named(const char *name, const char *action, int hit);
+/* Disarms all and clears the counts. */
+void failpoint_reset(void);
+/* How often the place has been passed. */
 int failpoint_hits(FailpointId id);
 
 #endif

@@ -1,4 +1,4 @@
-/* Text: a growing byte buffer with a maximum, SQL and URI quoting, small helpers.  */
+/* Text: a growing byte buffer with a maximum, quoting for SQL, JSON and URIs, and small helpers. */
 #ifndef FRESHET_BASE_TEXT_H
 #define FRESHET_BASE_TEXT_H
 
@@ -38,28 +38,28 @@ void text_append_json_string_n(Text *t, const char *s, size_t n);
 void text_append_json_strings(Text *t, const char *const *strings, size_t n);
 
 /* URI encoding of a path for the Delta log: everything but unreserved characters, '/' and the sub-delims Spark leaves
- * (=, ',', '+', '&', '$', '@', ':', ';', '!', '(', ')', '*', '\'', '~') becomes %XX.  */
+ * (=, ',', '+', '&', '$', '@', ':', ';', '!', '(', ')', '*', '\'', '~') becomes %XX. */
 void text_append_uri(Text *t, const char *path);
 /* Decodes %XX once. Returns false on a malformed escape or an encoded NUL. */
 bool text_append_uri_decoded(Text *t, const char *uri);
 
-/* True when `s` starts/ends with the given text; the i-forms ignore ASCII case. */
+/* Does `s` start or end with the given text; are both the same? The i-forms ignore ASCII case. */
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 bool str_istarts(const char *s, const char *prefix);
 bool str_ieq(const char *a, const char *b);
-int str_icmp(const char *a, const char *b);
+int str_icmp(const char *a, const char *b);        /* as strcmp */
 void str_lower(char *s);                           /* ASCII, in place */
 bool str_parse_i64(const char *s, int64_t *out);   /* whole string, decimal */
 bool str_parse_double(const char *s, double *out); /* whole string */
 bool str_parse_bool(const char *s, bool *out);     /* true/false in any case */
-/* "10m", "1g", "1024", "64kb" -> bytes */
+/* "10m", "1g", "1024", "64 kb" -> bytes; a kb is 1024 bytes, as Spark reads it */
 bool str_parse_bytes(const char *s, int64_t *out);
 /* "30 seconds", "interval 7 days", "5 minutes 10 seconds", "100 ms" -> microseconds; months and years are refused */
 bool str_parse_interval(const char *s, int64_t *us);
-/* 1,234,567 for people */
+/* 1,234,567, for people */
 void text_append_count(Text *t, int64_t n);
-/* 1.2 GB for people (SI) */
+/* 1.2 GB, for people; a GB is 10^9 bytes here */
 void text_append_bytes(Text *t, double bytes);
 /* Checks UTF-8; returns the offset of the first bad byte or n. */
 size_t utf8_valid(const char *s, size_t n);

@@ -47,7 +47,7 @@ size_t cli_values(const CliArguments *arguments, const char *flag, const char *c
 
 /* ---- what it says ---- */
 
-/* "error: pipeline.sql:14:22: ..." with excerpt, hint and code, on stderr (language, section 4). */
+/* "error: pipeline.sql:14:22: ..." with excerpt, hint and code, on stderr. */
 void cli_error(const Error *err);
 void cli_error_text(const Error *err, bool colour, Text *out);
 /* Usage error: says it, points to --help, gives CLI_USAGE. */

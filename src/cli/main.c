@@ -5,8 +5,8 @@
 
 enum { STACK_BYTES = 128 << 20 };
 
-/* DuckDB goes down nested values by calling itself, a few hundred bytes a level. Values that no table takes have to get as
- * far as the check that says so; of the stacks, only what is used takes memory. */
+/* DuckDB goes down nested values by calling itself, a few hundred bytes a level. Values that no table takes have to get
+ * as far as the check that says so; of the stacks, only what is used takes memory. */
 static void enlarge_stacks(void)
 {
     struct rlimit limit;

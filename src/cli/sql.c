@@ -22,8 +22,8 @@ typedef struct SqlRun {
     FILE *out;
 } SqlRun;
 
-/* Ctrl-C stops the running statement, not the prompt: a thread of its own waits for the signal, because DuckDB may not be
- * called from a handler. */
+/* Ctrl-C stops the running statement, not the prompt: a thread of its own waits for the signal, because DuckDB may not
+ * be called from a handler. */
 static void *wait_for_interrupts(void *conn)
 {
     sigset_t set;

@@ -108,7 +108,8 @@ typedef struct DeltaAction {
     };
 } DeltaAction;
 
-/* One line of a commit (without the line end). `where` names file and line for errors. Unknown keys and fields are skipped. */
+/* One line of a commit (without the line end). `where` names file and line for errors. Unknown keys and fields are
+ * skipped. */
 Status delta_action_parse(const char *line, size_t n, const char *where, Arena *arena, DeltaAction *out, Error *err);
 /* Appends the action as one line with its '\n'. */
 void delta_action_write(const DeltaAction *action, Text *out);

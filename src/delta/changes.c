@@ -1,5 +1,5 @@
-/* Three kinds of files, each one scan; what a commit says about all rows of a file stands as constants of the file, the way
- * partition values do:
+/* Three kinds of files, each one scan; what a commit says about all rows of a file stands as constants of the file, the
+ * way partition values do:
  *
  *   whole      a file that was added or removed        _change_type, version and time are constants
  *   cdc        a change file                           _change_type is a column of the file
@@ -173,7 +173,7 @@ Status delta_changes_add_file(DeltaChanges *changes, const DeltaFile *file, int6
 
 /* ---- one commit ---- */
 
-/* A MERGE that says of itself that it changed no row rewrote files only (reference 13.2). */
+/* A MERGE that says of itself that it changed no row rewrote files only. */
 static Status is_empty_merge(const DeltaCommitInfo *info, bool *empty, Error *err)
 {
     static const char *const counts[] = {"numTargetRowsInserted", "numTargetRowsUpdated", "numTargetRowsDeleted"};
@@ -210,7 +210,8 @@ static bool same_vector(const DeltaDeletionVector *a, const DeltaDeletionVector 
     return same;
 }
 
-/* A file that was removed and added again with another vector: what it hides more was deleted, what it hides less came back. */
+/* A file that was removed and added again with another vector: what it hides more was deleted, what it hides less came
+ * back. */
 static void add_difference(DeltaChanges *changes, const DeltaFile *before, const DeltaFile *after,
                            const DeltaCommit *commit)
 {

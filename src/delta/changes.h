@@ -1,9 +1,9 @@
-/* The change feed: what commits did to rows, as one relation (Delta protocol, Change Data Files; reference 13).
+/* The change feed: what commits did to rows, as one relation (Delta protocol, Change Data Files).
  *
  * The columns are those of the table, then _change_type (insert, update_preimage, update_postimage, delete),
- * _commit_version and _commit_timestamp. A commit with cdc files says everything in them; otherwise its adds are inserts,
- * its removes deletes, and a file that is both changed its deletion vector: the rows that differ were deleted or came
- * back.
+ * _commit_version and _commit_timestamp. A commit with cdc files says everything in them; otherwise its adds are
+ * inserts, its removes deletes, and a file that is both changed its deletion vector: the rows that differ were deleted
+ * or came back.
  */
 #ifndef FRESHET_DELTA_CHANGES_H
 #define FRESHET_DELTA_CHANGES_H
@@ -33,8 +33,8 @@ DeltaSchema *delta_changes_schema(const DeltaSchema *schema);
 /* E_DELTA_CHANGES (DELTA_MISSING_CHANGE_DATA) unless the metadata says delta.enableChangeDataFeed. */
 Status delta_changes_check(const DeltaMetadata *metadata, int64_t version, const char *uri, Error *err);
 
-/* Versions first to last, both included; last < 0: the newest. E_DELTA_VERSION for a range that is empty or outside the log,
- * E_DELTA_CHANGES where the feed was off or the schema changed in a way that the newest cannot read. */
+/* Versions first to last, both included; last < 0: the newest. E_DELTA_VERSION for a range that is empty or outside the
+ * log, E_DELTA_CHANGES where the feed was off or the schema changed in a way that the newest cannot read. */
 Status delta_changes_range(DeltaTable *table, DuckConn *conn, int64_t first, int64_t last, DeltaChanges **out,
                            Error *err);
 

@@ -1,4 +1,5 @@
-/* Which checksum files are left: for every commit of ours whose numbers follow from the version before (reference 4.6).
+/* Which checksum files are left: for every commit of ours whose numbers follow from the version before (Delta protocol,
+ * Version Checksum File).
  *
  * The numbers go from version to version in memory, or from the file of an older version over commits of ours. Where
  * that leads nowhere, because another writer left none, nothing is written until the next checkpoint counts the files.

@@ -1,4 +1,4 @@
-/* The old end of a log is cut off (reference 14, Metadata cleanup).
+/* The old end of a log is cut off (Delta protocol, Metadata Cleanup).
  *
  * What is kept is whole: the newest checkpoint that is not younger than the cut-off, and everything after it. It is
  * opened before anything goes, and files go from the oldest on. Sidecars go when no checkpoint that is left names them.
@@ -27,8 +27,8 @@ typedef struct Cleanup {
     size_t deleted, checkpoints_deleted;
 } Cleanup;
 
-/* The newest complete checkpoint whose version is not younger than the cut-off. A table with checkpoint protection loses
- * what is before the protected version all at once or not at all (Delta protocol, Checkpoint Protection). */
+/* The newest complete checkpoint whose version is not younger than the cut-off. A table with checkpoint protection
+ * loses what is before the protected version all at once or not at all (Delta protocol, Checkpoint Protection). */
 static Status find_boundary(Cleanup *c, int64_t cutoff_ms, Error *err)
 {
     size_t n;
@@ -55,7 +55,8 @@ out:
     return rc;
 }
 
-/* Is this the newest commit of a flow? Its commitInfo.freshet is what the flow's checkpoint folder can be rebuilt from. */
+/* Is this the newest commit of a flow? Its commitInfo.freshet is what the flow's checkpoint folder can be rebuilt
+ * from. */
 static Status is_needed(const Cleanup *c, int64_t version, bool *needed, Error *err)
 {
     Arena *arena = arena_new();

@@ -1,5 +1,5 @@
-/* Clustered tables: the columns by which OPTIMIZE brings rows together (Delta protocol, Clustered Table; reference 12).
- * They stand in the domain delta.clustering, by the names they are stored under. */
+/* Clustered tables: the columns by which OPTIMIZE brings rows together (Delta protocol, Clustered Table). They stand in
+ * the domain delta.clustering, by the names they are stored under. */
 #ifndef FRESHET_DELTA_CLUSTERING_H
 #define FRESHET_DELTA_CLUSTERING_H
 

@@ -1,4 +1,4 @@
-/* commitInfo: what a commit says of itself, in the words and with the keys that Spark uses (reference 2.8).
+/* commitInfo: what a commit says of itself, in the words and with the keys that Spark uses.
  *
  * Statements give operation, parameters and their own metrics. What follows from the actions of any commit is added
  * here, so that DESCRIBE HISTORY shows the same for every way to write.

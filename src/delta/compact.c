@@ -1,4 +1,4 @@
-/* Log compaction: one file for many commits (reference 4.5; Delta protocol, Log Compaction Files).
+/* Log compaction: one file for many commits (Delta protocol, Log Compaction Files).
  *
  * %020d.%020d.compacted.json says of the commits x .. y what a reader that replays them all would keep: the newest word
  * about each file, application and domain, and the newest protocol and metaData. Tombstones stay, since they hide files

@@ -1,4 +1,4 @@
-/* Which commits a transaction may go on top of (reference 11.3; the numbers are those of its table). */
+/* Which commits a transaction may go on top of: Delta's rules, in Delta's order. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -404,7 +404,8 @@ static bool may_precede(const DeltaTransaction *txn, const DeltaCommit *winner)
            info->info.is_blind_append == 1;
 }
 
-/* A rewrite of rows by others (dataChange = false) adds nothing that was not there: its removes tell whether it matters. */
+/* A rewrite of rows by others (dataChange = false) adds nothing that was not there: its removes tell whether it
+ * matters. */
 static Status check_adds(const DeltaTransaction *txn, const DeltaCommit *winner, Error *err)
 {
     if (delta_transaction_isolation(txn) == DELTA_SNAPSHOT_ISOLATION || may_precede(txn, winner)) {

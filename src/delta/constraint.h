@@ -15,9 +15,9 @@
 bool delta_spark_sql(const char *expression, Text *out);
 
 /* The checks of a table over rows with its columns. E_DELTA_PROTOCOL_WRITE names what cannot be evaluated: a constraint
- * or a generated column's expression that DuckDB does not bind. `condition` receives one SQL expression that is true, or raises
- * E_DELTA_NOT_NULL or E_DELTA_CONSTRAINT with the column or constraint and the row; nothing when there is nothing to
- * check. */
+ * or a generated column's expression that DuckDB does not bind. `condition` receives one SQL expression that is true,
+ * or raises E_DELTA_NOT_NULL or E_DELTA_CONSTRAINT with the column or constraint and the row; nothing when there is
+ * nothing to check. */
 Status delta_constraints_sql(DuckConn *conn, const DeltaSchema *schema, const DeltaPair *configuration,
                              size_t n_configuration, Text *condition, Error *err);
 

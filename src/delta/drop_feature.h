@@ -1,5 +1,5 @@
-/* ALTER TABLE ... DROP FEATURE, the part that is about log and protocol. What a feature has left in the files and in the
- * metadata is removed before; see table/drop_feature.h. */
+/* ALTER TABLE ... DROP FEATURE, the part that is about log and protocol. What a feature has left in the files and in
+ * the metadata is removed before; see table/drop_feature.h. */
 #ifndef FRESHET_DELTA_DROP_FEATURE_H
 #define FRESHET_DELTA_DROP_FEATURE_H
 
@@ -7,8 +7,8 @@
 
 /* E_DELTA_PROTOCOL_WRITE when the table does not have the feature, or another one requires it. */
 Status delta_transaction_may_drop(DeltaTransaction *txn, const char *feature, Error *err);
-/* Takes the feature out of the protocol, which becomes table features where versions implied it, and versions again where
- * these are enough. `protect`: older versions keep the feature, so that log cleanup has to leave them whole
+/* Takes the feature out of the protocol, which becomes table features where versions implied it, and versions again
+ * where these are enough. `protect`: older versions keep the feature, so that log cleanup has to leave them whole
  * (checkpointProtection). E_DELTA_PROTOCOL_WRITE when something still uses or requires the feature. */
 Status delta_transaction_drop_feature(DeltaTransaction *txn, const char *feature, bool protect, Error *err);
 

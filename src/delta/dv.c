@@ -1,4 +1,4 @@
-/* Deletion vectors (reference 8).
+/* Deletion vectors (Delta protocol, Deletion Vector Format).
  *
  * File, header big-endian:   1 byte version = 1 | int32 size | bitmap bytes | int32 CRC-32 of them | next vector ...
  * Bitmap, little-endian:     int32 magic 1681511377 | int64 n | n x (uint32 key, 32-bit Roaring bitmap)

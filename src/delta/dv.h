@@ -1,4 +1,4 @@
-/* Deletion vectors: the rows of a file that are no longer there (reference 8). */
+/* Deletion vectors: the rows of a file that are no longer there (Delta protocol, Deletion Vectors). */
 #ifndef FRESHET_DELTA_DV_H
 #define FRESHET_DELTA_DV_H
 

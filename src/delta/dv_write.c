@@ -91,7 +91,8 @@ void delta_z85_encode(const void *bytes, size_t n, Text *out)
     const unsigned char *p = bytes;
 
     for (size_t i = 0; i + 4 <= n; i += 4) {
-        /* whole groups only; the analyser does not see that they are filled: NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
+        /* whole groups only; the analyser does not see that they are filled:
+         * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
         uint32_t value = (uint32_t)p[i] << 24 | (uint32_t)p[i + 1] << 16 | (uint32_t)p[i + 2] << 8 | p[i + 3];
         char digits[5];
         for (int k = 4; k >= 0; k--) {

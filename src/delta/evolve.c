@@ -1,5 +1,5 @@
 /* Schemas against each other: what a query gives against what a table takes, what a reader was planned with against
- * what has become of the table (reference 11.6, 16.8). */
+ * what has become of the table. */
 #include <string.h>
 
 #include "delta/constraint.h"

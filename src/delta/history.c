@@ -1,4 +1,4 @@
-/* When versions were made: DESCRIBE HISTORY and the way from a moment to a version (reference 15).
+/* When versions were made: DESCRIBE HISTORY and the way from a moment to a version.
  *
  * A commit's time is its in-commit timestamp from the version on that turned them on; before, the time of its file,
  * made to grow by at least 1 ms from commit to commit. In-commit timestamps grow by themselves, so they are searched by

@@ -1,4 +1,4 @@
-/* From a listing to a snapshot (reference 3.2).
+/* From a listing to a snapshot (Delta protocol, Checkpoints, Last Checkpoint File).
  *
  * Read the hint; list from there; take the newest complete checkpoint up to the wanted version; read the commits after
  * it. Whatever is wrong with the hint or a checkpoint, the next older one is tried, and in the end the commits from

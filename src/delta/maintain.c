@@ -1,5 +1,5 @@
 /* What a table needs after commits: the checksum of the version, a checkpoint when one is due, and the end of the log
- * cut off when it is too old (reference 4.3, 4.6, 14).
+ * cut off when it is too old.
  *
  * Nothing here may fail or delay the writer that calls it, so problems are logged. One thread at a time works on a
  * table.
@@ -15,8 +15,9 @@ static const int64_t CLEANUP_PAUSE_MS = INT64_C(10) * 60 * 1000; /* between two 
 
 /* ---- checkpoints ---- */
 
-/* Due when a multiple of the interval lies between the newest checkpoint and the newest version. A checkpoint of a very big table takes
- * seconds; those are spread out, so that they take at most a fifth of the time, but never further than ten intervals. */
+/* Due when a multiple of the interval lies between the newest checkpoint and the newest version. A checkpoint of a very
+ * big table takes seconds; those are spread out, so that they take at most a fifth of the time, but never further than
+ * ten intervals. */
 static bool is_due(const DeltaTable *table, const DeltaSnapshot *s)
 {
     int64_t interval = delta_property_i64(s->metadata, "delta.checkpointInterval");

@@ -1,4 +1,4 @@
-/* Partition values: texts in the log, typed values in SQL (reference 6).
+/* Partition values: texts in the log, typed values in SQL (Delta protocol, Partition Value Serialization).
  *
  * The log keeps every value as a text; NULL, and the empty text for every type, mean NULL.
  */

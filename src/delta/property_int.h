@@ -1,4 +1,4 @@
-/* Table properties: metaData.configuration with types, defaults and limits (reference 10). One table in property.c. */
+/* Table properties: metaData.configuration with types, defaults and limits. One table in property.c. */
 #ifndef FRESHET_DELTA_PROPERTY_INT_H
 #define FRESHET_DELTA_PROPERTY_INT_H
 

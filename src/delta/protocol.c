@@ -1,4 +1,4 @@
-/* The protocol gate (Delta protocol, Table Features; reference 9).
+/* The protocol gate (Delta protocol, Table Features).
  *
  * Supported is not active: a protocol may list a feature that no property and no column uses. Reading needs every
  * reader feature listed. Writing needs every writer feature listed to be known, and those that are known but not

@@ -1,12 +1,13 @@
-/* The attempts of a transaction (reference 11.1).
+/* The attempts of a transaction.
  *
  *     validate -> render(version) -> put_if_absent -> done
  *                     ^                  | taken
  *                     |                  v
  *                     +--- back off <- check every winner up to the newest
  *
- * A put whose answer was lost is settled by reading the version back: the commit carries our token or somebody else's. Putting the
- * same bytes at the same version again is harmless, so an attempt that left nothing behind is simply repeated.
+ * A put whose answer was lost is settled by reading the version back: the commit carries our token or somebody else's.
+ * Putting the same bytes at the same version again is harmless, so an attempt that left nothing behind is simply
+ * repeated.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -195,7 +196,7 @@ out:
 
 /* ---- the text of a commit ---- */
 
-/* In-commit timestamps that begin in the middle of a table's life say where (reference 11.4). */
+/* In-commit timestamps that begin in the middle of a table's life say where (Delta protocol, In-Commit Timestamps). */
 static void render_metadata(DeltaTransaction *txn, int64_t version, int64_t timestamp_ms, Text *out)
 {
     DeltaAction action = {.kind = DELTA_ACTION_METADATA, .metadata = txn->metadata};
@@ -222,7 +223,8 @@ static void render_metadata(DeltaTransaction *txn, int64_t version, int64_t time
     mem_free(pairs);
 }
 
-/* Row tracking: every add without a first row id gets the next free ones, and the mark moves (Delta protocol, Row Tracking). */
+/* Row tracking: every add without a first row id gets the next free ones, and the mark moves (Delta protocol, Row
+ * Tracking). */
 static Status give_row_ids(const DeltaTransaction *txn, int64_t version, int64_t *high_water, DeltaFile *file,
                            Error *err)
 {

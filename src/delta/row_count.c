@@ -1,6 +1,6 @@
 #include "delta/table_int.h"
 
-/* numRecords counts what is in a file, its deletion vector what of that is gone (reference 7). */
+/* numRecords counts what is in a file, its deletion vector what of that is gone. */
 Status delta_snapshot_rows(const DeltaSnapshot *snapshot, DuckConn *conn, int64_t *rows, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);

@@ -1,8 +1,8 @@
 /* Reading rows: a snapshot (or some files of it) as one DuckDB relation.
  *
- * The text is one SELECT over read_parquet with a schema map, per-file constants for partition columns and a row filter for deletion
- * vectors (architecture 5; duckdb.md 2), so projection and filters reach the row groups. Files are skipped by partition values and
- * statistics before.
+ * The text is one SELECT over read_parquet with a schema map, per-file constants for partition columns and a row filter
+ * for deletion vectors (scan_sql.c), so projection and filters reach the row groups. Files are skipped by partition
+ * values and statistics before.
  */
 #ifndef FRESHET_DELTA_SCAN_H
 #define FRESHET_DELTA_SCAN_H
@@ -29,11 +29,12 @@ typedef struct DeltaPredicate {
     size_t n_values;
 } DeltaPredicate;
 
-/* A prepared scan owns the per-file constants and deletion vectors its SQL text refers to; free it after the statement. */
+/* A prepared scan owns the per-file constants and deletion vectors its SQL text refers to; free it after the
+ * statement. */
 typedef struct DeltaScan DeltaScan;
 void delta_scan_free(DeltaScan *scan);
-/* "SELECT ... FROM read_parquet(...)": usable as a sub-query or view body while the scan lives. Columns: the schema's, in order, with
- * their names. An empty set of files gives typed no rows. */
+/* "SELECT ... FROM read_parquet(...)": usable as a sub-query or view body while the scan lives. Columns: the schema's,
+ * in order, with their names. An empty set of files gives typed no rows. */
 const char *delta_scan_sql(const DeltaScan *scan);
 size_t delta_scan_files(const DeltaScan *scan);
 int64_t delta_scan_bytes(const DeltaScan *scan);
@@ -41,24 +42,25 @@ int64_t delta_scan_bytes(const DeltaScan *scan);
 /* All live files that may hold matching rows. */
 Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
                            DeltaScan **out, Error *err);
-/* The same with one more column, "_metadata" STRUCT(row_id BIGINT, row_commit_version BIGINT): a row's id and the version that
- * wrote it last (Delta protocol, Row Tracking). What a file lacks to tell them is NULL. E_DELTA_ROW_TRACKING when the
- * table has no row tracking at this version. */
+/* The same with one more column, "_metadata" STRUCT(row_id BIGINT, row_commit_version BIGINT): a row's id and the
+ * version that wrote it last (Delta protocol, Row Tracking). What a file lacks to tell them is NULL.
+ * E_DELTA_ROW_TRACKING when the table has no row tracking at this version. */
 Status delta_scan_snapshot_ids(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
                                DeltaScan **out, Error *err);
 /* Any files with `rows` rows between them, for who needs no more; *out is NULL when statistics do not tell which. */
 Status delta_scan_first(DeltaSnapshot *snapshot, DuckConn *conn, int64_t rows, DeltaScan **out, Error *err);
-/* These files only (a stream's batch), read with `schema` (columns missing in a file are NULL). Partition columns as named. */
+/* These files only (a stream's batch), read with `schema` (columns missing in a file are NULL). Partition columns as
+ * named. */
 typedef struct DeltaScanSource {
     DeltaTable *table;
     const DeltaSchema *schema;
     const char *const *partition_columns;
     size_t n_partition_columns;
     const char *column_mapping; /* "none", "name", "id" */
-    bool
-        row_address; /* two more columns: freshet_file UBIGINT, the file's index, and freshet_row BIGINT, the row's number in it */
-    const DeltaBitmap *const
-        *deleted; /* per file: rows to leave out, instead of its deletion vector; NULL = as the log says; copied */
+    /* Two more columns: freshet_file UBIGINT, the file's index, and freshet_row BIGINT, the row's number in it. */
+    bool row_address;
+    /* Per file the rows to leave out, instead of its deletion vector; copied. NULL: as the log says. */
+    const DeltaBitmap *const *deleted;
 } DeltaScanSource;
 Status delta_scan_list(const DeltaScanSource *source, DuckConn *conn, const DeltaFile *files, size_t n, DeltaScan **out,
                        Error *err);

@@ -25,8 +25,7 @@ struct DeltaScan {
     int64_t bytes;
     int64_t rows; /* about how many, deleted ones included */
     bool has_deletion_vectors, row_address;
-    bool
-        difference; /* the rows that are in the deletion vector and not in `except`, instead of those that are not in it */
+    bool difference; /* gives the rows that the deletion vector hides and `except` does not, instead of all others */
     uint64_t handle; /* what its SQL calls it; 0 = not registered */
     Text sql;
 };

@@ -76,9 +76,10 @@ void delta_schema_builder_add(DeltaSchemaBuilder *builder, const char *name, con
                               const char *metadata);
 DeltaSchema *delta_schema_builder_finish(DeltaSchemaBuilder *builder);
 
-/* Columns of a query as Delta types: language.md, Types. HUGEINT becomes long and asks for a checked cast (see
- * delta_schema_cast_sql), UUID and ENUM string, unsigned the next larger, UBIGINT decimal(20,0), TIME, INTERVAL, BIT, UNION, ... are refused by
- * name with a hint. */
+/* Columns of a query as Delta types. HUGEINT becomes long and is checked when it is cast
+ * (delta_schema_reconcile), UUID
+ * and ENUM string, unsigned the next larger, UBIGINT decimal(20,0), TIME, INTERVAL, BIT, UNION, ... are refused by name
+ * with a hint. */
 Status delta_type_from_duck(const DuckType *type, const char *column, Arena *arena, const DeltaType **out, Error *err);
 Status delta_schema_from_columns(const DuckColumnInfo *columns, size_t n, DeltaSchema **out, Error *err);
 
@@ -86,8 +87,8 @@ Status delta_schema_from_columns(const DuckColumnInfo *columns, size_t n, DeltaS
 void delta_type_sql(const DeltaType *type, Text *out);
 /* "long", "decimal(10,2)", "struct<a:long>": for messages. */
 void delta_type_name(const DeltaType *type, Text *out);
-bool delta_type_equal(const DeltaType *a,
-                      const DeltaType *b); /* names of struct fields without case; nullability ignored */
+/* Names of struct fields are compared without case; nullability does not count. */
+bool delta_type_equal(const DeltaType *a, const DeltaType *b);
 /* Field by name without case; NULL when there is none. */
 const DeltaField *delta_schema_find(const DeltaSchema *schema, const char *name);
 
@@ -95,7 +96,7 @@ const DeltaField *delta_schema_find(const DeltaSchema *schema, const char *name)
  * (`column_mapping`: its mode; NULL = "none"). For schemas that are about to be written. */
 Status delta_schema_check_names(const DeltaSchema *schema, const char *column_mapping, Error *err);
 
-/* ---- writing into a table: enforcement and evolution (reference 11.6) ---- */
+/* ---- writing into a table: enforcement and evolution ---- */
 
 /* What becomes of columns and nested fields that the query has and the table has not. */
 typedef enum DeltaMerge {
@@ -116,7 +117,7 @@ Status delta_schema_reconcile_query(const DeltaSchema *table, DuckConn *conn, co
                                     const char *const *extra, DeltaMerge merge, Text *select, DeltaSchema **evolved,
                                     Error *err);
 
-/* Is a reader that was planned with `read` able to take data of `data` (reference 16.8 step 2)? Names the first difference in *err. */
+/* Is a reader that was planned with `read` able to take data of `data`? The error names the first difference. */
 Status delta_schema_check_read(const DeltaSchema *read, const DeltaSchema *data, Error *err);
 bool delta_schema_equal(const DeltaSchema *a, const DeltaSchema *b);
 /* True when b only adds nullable columns (at any depth) to a. */

@@ -1,4 +1,5 @@
-/* A snapshot: a checkpoint, the commits after it, and what follows from both (reference 3.1). */
+/* A snapshot: a checkpoint, the commits after it, and what follows from both (Delta protocol, Action
+ * Reconciliation). */
 #include <inttypes.h>
 #include <string.h>
 
@@ -202,7 +203,7 @@ size_t delta_snapshot_domains(const DeltaSnapshot *snapshot, const DeltaDomain *
     return snapshot->n_domains;
 }
 
-/* Applications that have not written for delta.setTransactionRetentionDuration are forgotten (reference 3.1). */
+/* Applications that have not written for delta.setTransactionRetentionDuration are forgotten. */
 static bool txn_counts(const DeltaSnapshot *s, const DeltaTxn *txn)
 {
     int64_t keep_ms = delta_property_ms(s->metadata, "delta.setTransactionRetentionDuration");

@@ -1,4 +1,5 @@
-/* Statistics of a data file: from what the Parquet writer knows to the JSON text of add.stats (reference 7). */
+/* Statistics of a data file: from what the Parquet writer knows to the JSON text of add.stats (Delta protocol, Per-file
+ * Statistics). */
 #ifndef FRESHET_DELTA_STATS_H
 #define FRESHET_DELTA_STATS_H
 

@@ -68,8 +68,8 @@ Status delta_snapshot_load(DeltaTable *table, DuckConn *conn, int64_t version, D
 DeltaOverlay *delta_snapshot_overlay(DeltaSnapshot *snapshot);
 /* The tombstones, as delta_overlay_removes_sql; empty text when there can be none. */
 void delta_snapshot_removes_sql(DeltaSnapshot *snapshot, Text *out);
-/* Calls back for each row of `files`, a relation with the columns of delta_snapshot_files_sql and perhaps more that `where`
- * (" WHERE ..." or "") may use. */
+/* Calls back for each row of `files`, a relation with the columns of delta_snapshot_files_sql and perhaps more that
+ * `where` (" WHERE ..." or "") may use. */
 Status delta_snapshot_each_row(DuckConn *conn, const char *files, const char *where, DeltaFileCallback callback,
                                void *context, Error *err);
 /* All txns that still count, oldest rules applied (delta.setTransactionRetentionDuration); in `arena`. */

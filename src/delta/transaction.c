@@ -185,8 +185,7 @@ DeltaFile delta_file_copy(Arena *arena, const DeltaFile *file)
     for (size_t i = 0; i < file->n_partition_values; i++) {
         const char *value = file->partition_values[i].value;
         pairs[i].key = arena_strdup(arena, file->partition_values[i].key);
-        pairs[i].value = value != NULL && value[0] == '\0' ? NULL
-                                                           : arena_strdup(arena, value); /* reference 6: '' is null */
+        pairs[i].value = value != NULL && value[0] == '\0' ? NULL : arena_strdup(arena, value); /* '' is null */
     }
     copy.path = arena_strdup(arena, file->path);
     copy.partition_values = pairs;
@@ -439,7 +438,7 @@ out:
     return rc;
 }
 
-/* Mapping begins with a table, or by name later on; it does not end (reference 5.4). */
+/* Mapping begins with a table, or by name later on; it does not end (but see delta_transaction_end_mapping). */
 static Status check_mapping_change(const DeltaTransaction *txn, const char *before, const char *after, Error *err)
 {
     bool begins = strcmp(before, "none") == 0 && (txn->snapshot == NULL || strcmp(after, "name") == 0);

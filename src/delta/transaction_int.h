@@ -59,7 +59,7 @@ struct DeltaTransaction {
 /* All of it in `arena`; empty partition values, which mean null, become null. */
 DeltaFile delta_file_copy(Arena *arena, const DeltaFile *file);
 
-/* Checks what is to be written (reference 2.10, 11.5): once, before the first attempt. */
+/* Checks what is to be written: once, before the first attempt. */
 Status delta_transaction_validate(DeltaTransaction *txn, Error *err);
 /* Adds to commitInfo what follows from the actions, where the statement has not said it: once, after validation. */
 void delta_transaction_complete_info(DeltaTransaction *txn);
@@ -70,15 +70,14 @@ Status delta_transaction_render(DeltaTransaction *txn, int64_t version, int64_t 
 bool delta_transaction_is_blind_append(const DeltaTransaction *txn);
 /* Only rearranges rows: conflicts with nothing but what touches the same files. */
 bool delta_transaction_is_rewrite(const DeltaTransaction *txn);
-/* Which rows added meanwhile matter to what was read: all, those that are no blind append, none. By delta.isolationLevel;
- * a rewrite has snapshot isolation (reference 11.2). */
+/* Which rows added meanwhile matter to what was read: all, those that are no blind append, none. By
+ * delta.isolationLevel; a rewrite has snapshot isolation. */
 typedef enum DeltaIsolation { DELTA_SERIALIZABLE, DELTA_WRITE_SERIALIZABLE, DELTA_SNAPSHOT_ISOLATION } DeltaIsolation;
 DeltaIsolation delta_transaction_isolation(const DeltaTransaction *txn);
 bool delta_transaction_tracks_rows(const DeltaTransaction *txn);
 bool delta_transaction_uses_ict(const DeltaTransaction *txn);
 
-/* May this transaction go on top of `winner` (reference 11.3)? Takes over from it what it must: protocol, harmless
- * metadata, row ids. */
+/* May this transaction go on top of `winner`? Takes over from it what it must: protocol, harmless metadata, row ids. */
 Status delta_conflict_check(DeltaTransaction *txn, const DeltaCommit *winner, Error *err);
 
 /* rowIdHighWaterMark of a delta.rowTracking domain; -1 when there is none. */

@@ -5,8 +5,8 @@
  *     SchemaElement  1 type, 3 repetition, 4 name, 5 num_children, 10 logicalType, ...
  *     LogicalType    a union: the one field that is set is the type; 16 is VARIANT
  * Compact protocol: a field begins with a byte of (id difference << 4 | type), or with a difference of 0 and the id as
- * a varint, 1 to 32,767; integers are zigzag varints; binaries have their length before them; lists begin with (count << 4 | type),
- * count 15 standing for a varint.
+ * a varint, 1 to 32,767; integers are zigzag varints; binaries have their length before them; lists begin with (count
+ * << 4 | type), count 15 standing for a varint.
  */
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* Types that become wider without their files being written anew (Delta protocol, Type Widening; reference 5.5). */
+/* Types that become wider without their files being written anew (Delta protocol, Type Widening). */
 #ifndef FRESHET_DELTA_WIDEN_H
 #define FRESHET_DELTA_WIDEN_H
 

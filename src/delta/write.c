@@ -15,9 +15,9 @@
  * own writer would shred it, which needs a table feature, would write NULL as a variant null, and takes no variant
  * inside of another column. Keys have to be sorted in the bytes, which is what normalizing does.
  *
- * Partitioned rows are sorted by partition: unsorted, DuckDB would make several files per value as soon as there are more
- * than a hundred values (3 M rows, 1,000 values: 5,505 files and 10.4 CPU seconds against 1,011 and 3.1; with 10 values
- * sorting costs 7 %).
+ * Partitioned rows are sorted by partition: unsorted, DuckDB would make several files per value as soon as there are
+ * more than a hundred values (3 M rows, 1,000 values: 5,505 files and 10.4 CPU seconds against 1,011 and 3.1; with 10
+ * values sorting costs 7 %).
  *
  * The files are durable before the transaction hears of them. After a failure they are removed; after a crash they are
  * orphans that no version names.

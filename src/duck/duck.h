@@ -75,8 +75,9 @@ void duck_result_row_json(const DuckResult *result, Text *out);
 /* Any value as DuckDB's own text form, for tables and csv. False when null. */
 bool duck_result_print(const DuckResult *result, size_t column, Text *out);
 
-/* Stops what runs on this connection; its caller gets E_INTERRUPTED. Without effect when nothing runs at the moment or a
- * statement is just beginning, so whoever wants an end sets a flag of his own and calls until it has come. Any thread. */
+/* Stops what runs on this connection; its caller gets E_INTERRUPTED. Without effect when nothing runs at the moment or
+ * a statement is just beginning, so whoever wants an end sets a flag of his own and calls until it has come. Any
+ * thread. */
 void duck_interrupt(DuckConn *conn);
 /* Share of the running statement that is done, 0..1, or -1 when unknown: so for statements that began before the first
  * call. Any thread. */

@@ -100,8 +100,8 @@ typedef struct DuckScalar {
     bool is_volatile;    /* has effects (counters): never folded, reordered or dropped */
     bool handles_null;   /* false: rows with a NULL argument are null in the output before the call (skip them: what the
                           * inputs hold there is arbitrary) and stay null whatever is written */
-    Status (*call)(const DuckScalarArgs *args,
-                   Error *err); /* an error ends the statement and reaches its caller whole */
+    /* An error ends the statement and reaches its caller whole. */
+    Status (*call)(const DuckScalarArgs *args, Error *err);
     void *context;
 } DuckScalar;
 

@@ -180,8 +180,8 @@ void duck_interrupt(DuckConn *conn)
     duckdb_interrupt(conn->handle);
 }
 
-/* DuckDB counts only where its progress bar is on, and then whenever a thread looks for work: a tenth of the CPU time of
- * small batches. So it is off until somebody wants to know. */
+/* DuckDB counts only where its progress bar is on, and then whenever a thread looks for work: a tenth of the CPU time
+ * of small batches. So it is off until somebody wants to know. */
 void duck_progress_ready(DuckConn *conn)
 {
     duckdb_result result;

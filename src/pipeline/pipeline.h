@@ -31,8 +31,8 @@ Status pipeline_load_text(Duck *duck, Warehouse *warehouse, const char *name, co
                           const PipelineOptions *options, Pipeline **out, Error *err);
 void pipeline_free(Pipeline *pipeline);
 
-/* `freshet check`: binds and explains every flow and view, one plan each (operators.md shows the shape); touches
- * nothing. Goes on after an error in one flow, reports all; the status is that of the first. */
+/* `freshet check`: binds and explains every flow and view, one plan each; touches nothing. Goes on after an error in
+ * one flow, reports all; the status is that of the first. */
 typedef void (*PipelineErrorCallback)(void *context, const Error *err);
 Status pipeline_check(Pipeline *pipeline, Text *explanation, PipelineErrorCallback on_error, void *context, Error *err);
 

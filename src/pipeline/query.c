@@ -326,8 +326,8 @@ static int64_t own_offset(const NodeQuery *query, const QueryPart *part, int64_t
     return (int64_t)i;
 }
 
-/* An error in the text of a step has no place in the user's text, but the name it speaks of may: the first token that is
- * what the message has in double quotes. */
+/* An error in the text of a step has no place in the user's text, but the name it speaks of may: the first token that
+ * is what the message has in double quotes. */
 static void place_name(const SqlText *text, SqlSpan span, Error *err)
 {
     SqlTokens tokens = {0};

@@ -1,4 +1,5 @@
-/* Runners of the statements that change tables. DELETE, UPDATE and MERGE (dml.c) give one row that counts the rows they changed. */
+/* Runners of the statements that change tables. DELETE, UPDATE and MERGE (dml.c) give one row that counts the rows they
+ * changed. */
 #ifndef FRESHET_SESSION_DML_H
 #define FRESHET_SESSION_DML_H
 

@@ -1,5 +1,5 @@
-/* From a statement's text to what DuckDB runs: each relation of ours becomes a temporary view of its placeholder's name,
- * which lives until the statement has run (session_finish).
+/* From a statement's text to what DuckDB runs: each relation of ours becomes a temporary view of its placeholder's
+ * name, which lives until the statement has run (session_finish).
  *
  * A view of the session is a text, expanded wherever it is read, so it always shows the newest versions:
  *

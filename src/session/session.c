@@ -457,8 +457,8 @@ static Status set_fsync(const char *value, Error *err)
     return OK;
 }
 
-/* SET key = value: freshet.fsync and freshet.allowedPaths for the process, userMetadata for the commits to come, the others
- * are DuckDB's (TimeZone, memory_limit, ...). */
+/* SET key = value: freshet.fsync and freshet.allowedPaths for the process, userMetadata for the commits to come, the
+ * others are DuckDB's (TimeZone, memory_limit, ...). */
 static Status run_set(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                       Error *err)
 {

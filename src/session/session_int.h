@@ -39,8 +39,8 @@ Status session_target(Session *session, const SqlText *text, const SqlName *name
 Status session_new_table(Session *session, const SqlName *name, const char *location, DeltaTable **out, Error *err);
 /* The version that VERSION or TIMESTAMP AS OF means. */
 Status session_version(Session *session, DeltaTable *table, const SqlRestore *restore, int64_t *version, Error *err);
-/* Finds what the condition demands of the table alone, to skip files by. `others`: further FROM items it is about ("" or
- * ", ..."). */
+/* Finds what the condition demands of the table alone, to skip files by. `others`: further FROM items it is about (""
+ * or ", ..."). */
 void session_predicates(Session *session, Arena *arena, const char *others, TableCondition *where);
 
 #endif

@@ -5,9 +5,9 @@
 #include "session/session.h"
 #include "table/insert.h"
 
-/* Rewrites the query of `insert` where it is VALUES with DEFAULT in it: a column that is DEFAULT in every row leaves the
- * statement, others get the default's expression. What is new lives in `arena`. E_DELTA_SCHEMA when a generated column
- * has values in some rows and DEFAULT in others. */
+/* Rewrites the query of `insert` where it is VALUES with DEFAULT in it: a column that is DEFAULT in every row leaves
+ * the statement, others get the default's expression. What is new lives in `arena`. E_DELTA_SCHEMA when a generated
+ * column has values in some rows and DEFAULT in others. */
 Status session_values(Session *session, DeltaTable *table, Arena *arena, TableInsert *insert, Error *err);
 
 #endif

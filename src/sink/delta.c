@@ -1,8 +1,9 @@
-/* A Delta table as a sink: append, update or complete, with the batch's number in the commit that makes its rows visible
- * (reference 17).
+/* A Delta table as a sink: append, update or complete, with the batch's number in the commit that makes its rows
+ * visible.
  *
- * The transaction reads txn(query id) before it writes: a batch the table has seen is not written again, and of two runners that commit the
- * same batch at once the second gets DELTA_CONCURRENT_TRANSACTION. A batch without rows makes no version.
+ * The transaction reads txn(query id) before it writes: a batch the table has seen is not written again, and of two
+ * runners that commit the same batch at once the second gets DELTA_CONCURRENT_TRANSACTION. A batch without rows makes
+ * no version.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -20,7 +20,7 @@ typedef struct SinkDeltaSpec {
     const char *flow;        /* for commitInfo and messages */
 } SinkDeltaSpec;
 
-/* Writes to a Delta table with txn (reference 17.1). `table` is referenced, spec copied. */
+/* Writes to a Delta table with txn. `table` is referenced, spec copied. */
 Status sink_delta_open(DeltaTable *table, const SinkDeltaSpec *spec, StreamSink **out, Error *err);
 
 #endif

@@ -1,11 +1,12 @@
-/* A Delta table as a stream (reference 16): first what is there, then what is added, each row once, in the order of the log.
+/* A Delta table as a stream: first what is there, then what is added, each row once, in the order of the log.
  *
  *   start (nothing logged yet) -> initial snapshot at V, in batches -> commit V + 1 -> V + 2 -> ...
  *                              \-> commit n of startingVersion or startingTimestamp
  *
- * What has to be known to read a logged range again is in the offsets, but for a start that depends on when it was asked for ("latest", a
- * moment): that one is written down once, in sources/<i>/start, as an offset. A batch that begins without a start offset ends at
- * the latest with the initial snapshot, so its version follows from the end: V, or the version before (V + 1, -1).
+ * What has to be known to read a logged range again is in the offsets, but for a start that depends on when it was
+ * asked for ("latest", a moment): that one is written down once, in sources/<i>/start, as an offset. A batch that
+ * begins without a start offset ends at the latest with the initial snapshot, so its version follows from the end: V,
+ * or the version before (V + 1, -1).
  *
  * New commits are found by reading the next name; inotify on _delta_log says when. No listing is ever repeated.
  */

@@ -1,8 +1,8 @@
-/* The change feed of a Delta table as a stream (reference 13, 16.2, 16.4).
+/* The change feed of a Delta table as a stream.
  *
- * What is numbered are the cdc files of a commit if it has any, else its adds and removes that change data. A commit whose
- * changes only show from all of its actions together (it has cdc files, or deletion vectors) is taken whole or not at all; the first
- * one of a batch always is, so that the stream never stands still.
+ * What is numbered are the cdc files of a commit if it has any, else its adds and removes that change data. A commit
+ * whose changes only show from all of its actions together (it has cdc files, or deletion vectors) is taken whole or
+ * not at all; the first one of a batch always is, so that the stream never stands still.
  */
 #include <inttypes.h>
 

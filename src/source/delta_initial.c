@@ -1,8 +1,9 @@
-/* The snapshot a stream begins with: all live files, numbered from 0 by (modificationTime, path as the log has it, byte order).
+/* The snapshot a stream begins with: all live files, numbered from 0 by (modificationTime, path as the log has it, byte
+ * order).
  *
- * The numbering must come out the same after a restart, and a million files must not be held in memory: they are kept, numbered, in a
- * temporary table of the flow's connection, from which each batch takes its few. It is made from the snapshot when the first batch asks, and
- * again after a restart that falls into the snapshot.
+ * The numbering must come out the same after a restart, and a million files must not be held in memory: they are kept,
+ * numbered, in a temporary table of the flow's connection, from which each batch takes its few. It is made from the
+ * snapshot when the first batch asks, and again after a restart that falls into the snapshot.
  */
 #include <inttypes.h>
 #include <limits.h>

@@ -9,14 +9,14 @@
 
 /* ---- delta_offset.c ---- */
 
-/* A position in the total order (version, index): everything up to and including it has been read (reference 16.1). */
+/* A position in the total order (version, index): everything up to and including it has been read. */
 typedef struct DeltaOffset {
     int64_t version;
     int64_t index; /* last file read within the version; -1: none of it yet; or one of DeltaBarrier */
     bool initial;  /* within the initial snapshot at `version`; isStartingVersion in the JSON */
 } DeltaOffset;
 
-/* Between "none of it yet" and the first file of a commit that changes how the table is read (reference 16.9). */
+/* Between "none of it yet" and the first file of a commit that changes how the table is read. */
 typedef enum DeltaBarrier { DELTA_BARRIER = -20, DELTA_BARRIER_PASSED = -19 } DeltaBarrier;
 bool delta_offset_is_barrier(const DeltaOffset *offset);
 
@@ -118,16 +118,17 @@ typedef struct DeltaWalk {
     bool schema_changed; /* the very first commit needs the flow to be planned anew */
 } DeltaWalk;
 
-/* Charges a file to the limits; false when they are used up (reference 16.4). */
+/* Charges a file to the limits; false when they are used up. */
 bool delta_walk_admit(DeltaWalk *walk, int64_t size);
 void delta_walk_add(DeltaWalk *walk, const DeltaFile *file, int64_t rows);
 int64_t delta_walk_last_index(const DeltaWalk *walk, int64_t version);
 Status delta_walk_end_commit(DeltaWalk *walk, const DeltaCommit *commit, bool *done, Error *err);
-/* Goes on through the commits after walk->at. What would be an error ends the walk before it, unless nothing was passed yet. */
+/* Goes on through the commits after walk->at. What would be an error ends the walk before it, unless nothing was passed
+ * yet. */
 Status delta_walk_commits(DeltaWalk *walk, Error *err);
 
-/* Drops the files of source->range whose path matches excludeRegex, by DuckDB's regular expressions (RE2). They have counted
- * for limits and offsets. */
+/* Drops the files of source->range whose path matches excludeRegex, by DuckDB's regular expressions (RE2). They have
+ * counted for limits and offsets. */
 Status delta_walk_exclude(DeltaSource *source, DuckConn *conn, Error *err);
 
 /* ---- delta_feed.c: commits as changes (readChangeFeed) ---- */
@@ -136,15 +137,15 @@ Status delta_walk_exclude(DeltaSource *source, DuckConn *conn, Error *err);
 DeltaSchema *delta_feed_columns(const DeltaSource *source);
 /* Begins to collect changes in the range. */
 Status delta_feed_begin(DeltaSource *source, DuckConn *conn, Error *err);
-/* Takes what a commit did after walk->at.index (reference 16.2, 16.4). *done: nothing further may be read. */
+/* Takes what a commit did after walk->at.index. *done: nothing further may be read. */
 Status delta_feed_take(DeltaWalk *walk, const DeltaCommit *commit, bool *done, Error *err);
 /* E_DELTA_CHANGES when the feed is off where the stream begins. */
 Status delta_feed_check_start(DeltaSource *source, DuckConn *conn, const DeltaOffset *at, Error *err);
 
 /* ---- delta_initial.c: the snapshot a stream begins with ---- */
 
-/* Goes on through the files of the snapshot at walk->at.version, numbered by (modificationTime, path); at its end walk->at is the
- * beginning of the next version. */
+/* Goes on through the files of the snapshot at walk->at.version, numbered by (modificationTime, path); at its end
+ * walk->at is the beginning of the next version. */
 Status delta_walk_initial(DeltaWalk *walk, DuckConn *conn, Error *err);
 void delta_initial_drop(DeltaSource *source);
 /* Files and bytes of the initial snapshot behind `index`. */
@@ -152,7 +153,8 @@ Status delta_initial_rest(DeltaSource *source, DuckConn *conn, int64_t index, St
 
 /* ---- delta_mapping.c ---- */
 
-/* E_SOURCE_SCHEMA_CHANGED when a column was renamed or dropped between the schema of `version` and the one the stream reads with. */
+/* E_SOURCE_SCHEMA_CHANGED when a column was renamed or dropped between the schema of `version` and the one the stream
+ * reads with. */
 Status delta_mapping_check(const DeltaSource *source, const DeltaSchema *schema, int64_t version, Error *err);
 /* The same for the schema at a version where the stream goes on, as far as that can be rebuilt. */
 Status delta_mapping_check_start(const DeltaSource *source, DuckConn *conn, int64_t version, Error *err);

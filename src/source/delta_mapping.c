@@ -1,5 +1,5 @@
-/* Renamed and dropped columns (reference 16.8, step 1). With column mapping a column is its physical name; a reader that was planned with
- * one schema would give a renamed column the values of another, or none. */
+/* Renamed and dropped columns. With column mapping a column is its physical name; a reader that was planned with one
+ * schema would give a renamed column the values of another, or none. */
 #include <inttypes.h>
 #include <string.h>
 

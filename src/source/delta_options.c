@@ -1,4 +1,4 @@
-/* The options of a Delta source (reference 16.7), and what this version refuses. */
+/* The options of a Delta source, as Delta spells them, and what this version refuses. */
 #include <limits.h>
 #include <string.h>
 

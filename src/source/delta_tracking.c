@@ -1,4 +1,4 @@
-/* The schema tracking log of a stream (reference 16.9), in the files and words of Delta's own:
+/* The schema tracking log of a stream, in the files and words of Delta's own:
  *
  *   <schemaTrackingLocation>/_schema_log_<table id>[_<streamingSourceTrackingId>]/<0, 1, 2, ...>
  *

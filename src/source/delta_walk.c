@@ -1,12 +1,12 @@
-/* The commits of a table as numbered files (reference 16.2, 16.4, 16.5, 16.8).
+/* The commits of a table as numbered files.
  *
- * Every commit is read by its own name, one after the other, so a range that was walked is contiguous by construction; a commit that
- * is missing before the end that was promised is data loss and never an end. A commit counts with the adds that change data, in the order
- * of the log; a walk that passed all of version v stands at (v + 1, -1).
+ * Every commit is read by its own name, one after the other, so a range that was walked is contiguous by construction;
+ * a commit that is missing before the end that was promised is data loss and never an end. A commit counts with the
+ * adds that change data, in the order of the log; a walk that passed all of version v stands at (v + 1, -1).
  *
- * A commit the stream cannot take (rows deleted or changed, another schema) ends the walk just before it; only a walk that begins
- * there reports it. So everything before is delivered first, and where the error comes does not depend on the rate limits.
- * With a schema tracking log another schema is a barrier (delta_tracking.c).
+ * A commit the stream cannot take (rows deleted or changed, another schema) ends the walk just before it; only a walk
+ * that begins there reports it. So everything before is delivered first, and where the error comes does not depend on
+ * the rate limits. With a schema tracking log another schema is a barrier (delta_tracking.c).
  */
 #include <inttypes.h>
 #include <string.h>

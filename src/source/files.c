@@ -156,8 +156,8 @@ static bool any_bytes(const FilesItem *items, size_t n)
     return false;
 }
 
-/* From the pending files. Where there are only such as are not complete yet they are waited for, so that a run that ends
- * does not end without having seen them. */
+/* From the pending files. Where there are only such as are not complete yet they are waited for, so that a run that
+ * ends does not end without having seen them. */
 static Status infer_schema(FilesSource *s, DuckConn *conn, Error *err)
 {
     size_t n;

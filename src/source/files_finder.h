@@ -20,7 +20,8 @@ typedef struct FilesFinder FilesFinder;
 FilesFinder *files_finder_new(const FilesPlace *place, const FilesOptions *options, FilesSet *known);
 void files_finder_free(FilesFinder *finder); /* NULL is fine */
 
-/* Looks for new files (a place that is not there at the first look is E_IO_NOT_FOUND): what the watch says, what has become complete, and everything when it is time to list. */
+/* Looks for new files (a place that is not there at the first look is E_IO_NOT_FOUND): what the watch says, what has
+ * become complete, and everything when it is time to list. */
 Status files_finder_refresh(FilesFinder *finder, Error *err);
 /* Waits until what is not complete has settled; a file that somebody goes on writing to is left for later. For runs
  * that end. */

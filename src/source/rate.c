@@ -1,4 +1,4 @@
-/* read_rate(rowsPerSecond => n): rows made from the clock, for trying things out (reference 26.4).
+/* read_rate(rowsPerSecond => n): rows made from the clock, for trying things out.
  *
  * The offset is a bare number, whole seconds since the start; the start is kept in sources/<i>/0 as Spark keeps it
  * ("v1", a line with milliseconds), so that a range of seconds gives the same rows again after a restart. Values of the

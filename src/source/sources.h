@@ -10,10 +10,10 @@
  * directory. */
 Status source_files_open(const StreamSourceContext *context, const char *place, const StreamOption *options, size_t n,
                          StreamSource **out, Error *err);
-/* A Delta table as a stream (reference 16). `table` is referenced. */
+/* A Delta table as a stream. `table` is referenced. */
 Status source_delta_open(const StreamSourceContext *context, DeltaTable *table, const StreamOption *options, size_t n,
                          bool written_by_pipeline, StreamSource **out, Error *err);
-/* read_rate(rowsPerSecond => n, ...) (reference 26.4) */
+/* read_rate(rowsPerSecond => n, ...): rows made from the clock. */
 Status source_rate_open(const StreamSourceContext *context, const StreamOption *options, size_t n, StreamSource **out,
                         Error *err);
 

@@ -1,8 +1,8 @@
 /* The hidden column of files and of tables with row tracking: a statement that names _metadata gets it, and `*` does
  * not show it.
  *
- * The relation has the column as soon as the statement names it. So every `*` of the select list over the relation becomes
- * `* EXCLUDE (_metadata)`, a list that the user excludes grows by the name, and alias.* is treated alike.
+ * The relation has the column as soon as the statement names it. So every `*` of the select list over the relation
+ * becomes `* EXCLUDE (_metadata)`, a list that the user excludes grows by the name, and alias.* is treated alike.
  */
 #include <string.h>
 

@@ -82,8 +82,8 @@ Status sql_query_hide_metadata(SqlQuery *query, size_t relation, Error *err);
 /* `why` is what sql_query_place says when DuckDB knows no column _metadata. */
 void sql_query_lacks_metadata(SqlQuery *query, const Error *why);
 
-/* Appends an expression as DuckDB reads it: back-quoted names in double quotes. For texts that stand in tables, as CHECK constraints
- * and generated columns do. E_SQL_PARSE without place for a text that cannot be cut into tokens. */
+/* Appends an expression as DuckDB reads it: back-quoted names in double quotes. For texts that stand in tables, as
+ * CHECK constraints and generated columns do. E_SQL_PARSE without place for a text that cannot be cut into tokens. */
 Status sql_expression_rewrite(const char *expression, Text *out, Error *err);
 
 /* ---- what a query does: walks over DuckDB's own syntax tree ---- */
@@ -125,8 +125,8 @@ Status sql_query_predicates(DuckConn *conn, const SqlQuery *query, size_t relati
 /* Is this SELECT count(*) FROM its only relation, without a condition or anything else? Then the number of rows is all
  * that it needs of the relation. */
 bool sql_query_only_counts(DuckConn *conn, const SqlQuery *query);
-/* Is this SELECT columns FROM its only relation LIMIT n [OFFSET m], and nothing else? Then any n + m rows of the relation
- * do; -1 when it is not. */
+/* Is this SELECT columns FROM its only relation LIMIT n [OFFSET m], and nothing else? Then any n + m rows of the
+ * relation do; -1 when it is not. */
 int64_t sql_query_first_rows(DuckConn *conn, const SqlQuery *query);
 
 #endif

@@ -59,8 +59,8 @@ typedef struct SqlRestore {
 } SqlRestore;
 Status sql_restore_parse(const SqlText *text, SqlSpan span, Arena *arena, SqlRestore *out, Error *err);
 
-/* {DEEP | SHALLOW} CLONE source [VERSION | TIMESTAMP AS OF x] [TBLPROPERTIES (...)] [LOCATION 'uri']; CLONE alone is deep.
- * LIKE source [USING DELTA] [TBLPROPERTIES (...)] [LOCATION 'uri']: the same without rows. */
+/* {DEEP | SHALLOW} CLONE source [VERSION | TIMESTAMP AS OF x] [TBLPROPERTIES (...)] [LOCATION 'uri']; CLONE alone is
+ * deep. LIKE source [USING DELTA] [TBLPROPERTIES (...)] [LOCATION 'uri']: the same without rows. */
 typedef struct SqlClone {
     bool shallow, like;
     SqlName source;

@@ -14,7 +14,8 @@ static bool accept_text(SqlCursor *c, const char *word)
     return true;
 }
 
-/* An expression: up to `stop` (SQL_WORD_COUNT: no word) or the end, or a comma where `comma` ends it too. WHEN inside CASE ... END stops nothing. */
+/* An expression: up to `stop` (SQL_WORD_COUNT: no word) or the end, or a comma where `comma` ends it too. WHEN inside
+ * CASE ... END stops nothing. */
 static Status expression(SqlCursor *c, SqlWord stop, bool comma, const char *what, SqlSpan *out, Error *err)
 {
     size_t from = c->at;

@@ -1,5 +1,5 @@
-/* The bodies of DELETE, UPDATE and MERGE. They are read from the text that sql_query_rewrite made of the statement, where
- * relations are placeholders already; spans are of that text. */
+/* The bodies of DELETE, UPDATE and MERGE. They are read from the text that sql_query_rewrite made of the statement,
+ * where relations are placeholders already; spans are of that text. */
 #ifndef FRESHET_SQL_STATEMENT_DML_H
 #define FRESHET_SQL_STATEMENT_DML_H
 

@@ -214,7 +214,8 @@ static Status sync_fd(int fd, const char *name, Error *err)
     return store_fsync() ? file_sync_fd(fd, name, err) : OK;
 }
 
-/* Writes the temporary file and, unless told not to, syncs it. Of a name that leaves no room for the additions, only a part is used. */
+/* Writes the temporary file and, unless told not to, syncs it. Of a name that leaves no room for the additions, only a
+ * part is used. */
 static Status write_temp(Target *target, const void *data, size_t n, bool sync, Error *err)
 {
     Status rc = OK;

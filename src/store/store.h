@@ -67,8 +67,8 @@ Status store_info(Store *store, const char *key, StoreInfo *out, Error *err);
 
 /* Takes the name for this content, or fails with E_IO_EXISTS. */
 Status store_put_if_absent(Store *store, const char *key, const void *data, size_t n, Error *err);
-/* The same without waiting for the disk: after a power loss the file may be missing, empty or torn. For what its readers
- * check and can do without. */
+/* The same without waiting for the disk: after a power loss the file may be missing, empty or torn. For what its
+ * readers check and can do without. */
 Status store_put_if_absent_unsynced(Store *store, const char *key, const void *data, size_t n, Error *err);
 /* Like store_put_if_absent, but replaces what was there; a reader sees the old content or the new. */
 Status store_put(Store *store, const char *key, const void *data, size_t n, Error *err);

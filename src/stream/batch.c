@@ -11,9 +11,8 @@
  *   settle  | sources hear what is in the target; old files of the checkpoint go   | it is done with a later batch
  *
  * A batch that was logged before (a restart) enters at read, with the logged ends, time and pins. A batch in which no
- * source advanced ends after plan, unless the watermark has moved and a step would let rows out or go (reference 22.4).
- * Sources hear of batch N - 1 in batch N, when offsets/N is durable (reference 19.1):
- * so what they give up can never be asked for again.
+ * source advanced ends after plan, unless the watermark has moved and a step would let rows out or go. Sources hear of
+ * batch N - 1 in batch N, when offsets/N is durable: so what they give up can never be asked for again.
  */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* A flow's checkpoint folder, in Spark's layout (reference 18).
+/* A flow's checkpoint folder, in Spark's layout.
  *
  *   metadata       {"id":"<uuid>"}                 the query id: txn.appId of every commit, made once
  *   offsets/<N>    what batch N reads              written before anything of N happens; fixes its input
@@ -75,9 +75,9 @@ Status checkpoint_load(Checkpoint *checkpoint, size_t n_sources, CheckpointState
 /* commits/<batch>. */
 Status checkpoint_read_commit(Checkpoint *checkpoint, int64_t batch, CommitsEntry **out, Error *err);
 
-/* For who only looks, without the lock and while a runner is at work: commits/<batch> of a checkpoint folder, for -1 the
- * newest. *oldest and *newest are the ids that are there, -1 and *out = NULL when there is none. E_NOT_FOUND for a batch
- * between them that is gone. */
+/* For who only looks, without the lock and while a runner is at work: commits/<batch> of a checkpoint folder, for -1
+ * the newest. *oldest and *newest are the ids that are there, -1 and *out = NULL when there is none. E_NOT_FOUND for a
+ * batch between them that is gone. */
 Status checkpoint_look(Store *store, int64_t batch, int64_t *oldest, int64_t *newest, CommitsEntry **out, Error *err);
 
 /* E_STREAM_LOCKED when the file exists: another runner wrote it. */

@@ -1,7 +1,7 @@
 /* A flow: one streaming query from its sources to its sink, with a checkpoint of its own.
  *
- * The micro-batch (architecture, section 3) is one function with named steps; the flow's loop gives it triggers, waits
- * without using the CPU, and stops cleanly. Recovery decides from the checkpoint and the sink what happens first.
+ * The micro-batch (batch.c) is one function with named steps; the flow's loop gives it triggers, waits without using
+ * the CPU, and stops cleanly. Recovery decides from the checkpoint and the sink what happens first.
  */
 #ifndef FRESHET_STREAM_FLOW_H
 #define FRESHET_STREAM_FLOW_H
@@ -95,12 +95,13 @@ Status flow_prepare(Flow *flow, bool *ready, Error *err);
 
 /* What the loop calls from the flow's thread. */
 typedef struct FlowObserver {
-    void (*progress)(void *context, Flow *flow,
-                     const char *progress_json); /* one StreamingQueryProgress per batch; may be NULL */
+    /* One StreamingQueryProgress per batch; may be NULL. */
+    void (*progress)(void *context, Flow *flow, const char *progress_json);
+    /* A retriable error: the batch runs again after the delay. */
     void (*retrying)(void *context, Flow *flow, const Error *err, int64_t delay_ms);
     void *context;
-    int64_t
-        idle_ms; /* how often to report while there is no input (Spark: 10,000); 0: never, and an idle flow sleeps on */
+    /* How often to report while there is no input (Spark: 10,000); 0: never, and an idle flow sleeps on. */
+    int64_t idle_ms;
 } FlowObserver;
 
 /* Runs the loop in the calling thread until the trigger's end, a stop, or an error that is not retriable. */

@@ -218,7 +218,8 @@ Status batch_tell_sources(Flow *flow, Error *err);
 
 /* ---- progress.c ---- */
 
-/* One StreamingQueryProgress (reference 28) of the batch at hand; `idle`: nothing ran, the id is the next one's. */
+/* One StreamingQueryProgress, Spark's progress object, of the batch at hand; `idle`: nothing ran, the id is the next
+ * one's. */
 void progress_json(const Flow *flow, bool idle, Text *out);
 /* Brings flow->status up to date after a batch. */
 void progress_status(Flow *flow);

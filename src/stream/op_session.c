@@ -1,7 +1,7 @@
 /* session_window() over a stream: rows of a key whose times follow each other closely are one group.
  *
  * A row alone is the session [time, time + gap); sessions of a key that overlap or touch are one, from the first start
- * to the last end (reference 23). The gap may differ from row to row.
+ * to the last end. The gap may differ from row to row.
  *
  * State: sessions   keys (those but the session's; `g` when there are none), start, "end", s0.. (stream/aggregate.h),
  *                   l0..: the values of each side as a LIST of STRUCT(v0..), with repetitions unless the side has

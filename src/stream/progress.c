@@ -1,5 +1,5 @@
-/* What a batch tells the world: the progress object of Spark (reference 28) with commitVersion, filesOutstanding,
- * bytesOutstanding and expectations added, and the figures for the display. */
+/* What a batch tells the world: the progress object of Spark with commitVersion, filesOutstanding, bytesOutstanding and
+ * expectations added, and the figures for the display. */
 #include <math.h>
 
 #include "stream/flow_int.h"

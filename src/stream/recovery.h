@@ -1,4 +1,4 @@
-/* What a flow does first after a start, decided from its checkpoint and its target alone (architecture 3, Recovery).
+/* What a flow does first after a start, decided from its checkpoint and its target alone.
  *
  * L newest offsets, C newest commits, T newest batch of this query in the target (-1: none).
  *

@@ -1,6 +1,6 @@
-/* Rows set aside: kept in a temporary table while a batch runs, then written to <table>__rejected, before the batch's own
- * rows and with a txn of their own, so that a batch that runs again finds them there. The same for expectations that
- * drop rows: where these are kept, the query's rows are laid down, so that the query runs once. */
+/* Rows set aside: kept in a temporary table while a batch runs, then written to <table>__rejected, before the batch's
+ * own rows and with a txn of their own, so that a batch that runs again finds them there. The same for expectations
+ * that drop rows: where these are kept, the query's rows are laid down, so that the query runs once. */
 #include <string.h>
 
 #include "stream/flow_int.h"

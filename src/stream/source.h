@@ -1,8 +1,8 @@
 /* A source of a stream: something that says how far it may be read and turns a range of offsets into a relation.
  *
- * Offsets are JSON texts, the ones Spark writes for the same source (reference 16.1, 26), so that a checkpoint of a
- * stateless query moves both ways. Ranges are half-open: (start, end]; start NULL means from the source's configured
- * beginning. What lies in a range never changes once it is logged.
+ * Offsets are JSON texts, the ones Spark writes for the same source, so that a checkpoint of a stateless query moves
+ * both ways. Ranges are half-open: (start, end]; start NULL means from the source's configured beginning. What lies in
+ * a range never changes once it is logged.
  *
  *   plan      latest(start) -> end            step 1 of the micro-batch; NULL end: nothing new
  *   log       offsets/N holds end             step 2

@@ -6,8 +6,8 @@
  *   operators  in order, each with the watermark of what it reads: the flow's, or what the step below hands up
  *   state      saved before the sink's commit, named by it, settled after commits/N
  *
- * Two watermarks (reference 22.2): what closes in batch N is decided by that of offsets/N, what is late in batch N by
- * that of offsets/N-1. Both are in the checkpoint, so a batch that runs again has them.
+ * Two watermarks: what closes in batch N is decided by that of offsets/N, what is late in batch N by that of
+ * offsets/N-1. Both are in the checkpoint, so a batch that runs again has them.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Triggers: what a pipeline file says, and when an interval comes round (reference 20). */
+/* Triggers: what a pipeline file says, and when an interval comes round. */
 #include "stream/flow_int.h"
 
 #include <limits.h>

@@ -1,4 +1,4 @@
-/* Watermarks: how far event time has come (reference 22).
+/* Watermarks: how far event time has come.
  *
  * Each input with WATERMARK is a node; it knows the largest event time of its rows less the delay, in milliseconds,
  * floored. The flow's watermark is the smallest of its nodes', where one that has seen no row counts as 0 and so holds

@@ -1,4 +1,4 @@
-/* Windows over event time, as arithmetic on microseconds since 1970 and as SQL text for it (reference 23).
+/* Windows over event time, as arithmetic on microseconds since 1970 and as SQL text for it.
  *
  * Windows are [start, start + size) with starts at offset + i * slide. What is kept are panes: the pieces of time, all
  * of one length, that windows are made of (a pane lies in a window as a whole or not at all). Tumbling windows are

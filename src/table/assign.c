@@ -91,7 +91,8 @@ static const DeltaField *find_field(const DeltaType *type, const char *name)
     return NULL;
 }
 
-/* An assignment at or below field `name` of the struct at the first `depth` steps of `place`; NULL: the field keeps its value. */
+/* An assignment at or below field `name` of the struct at the first `depth` steps of `place`; NULL: the field keeps its
+ * value. */
 static const TableAssignment *find_inside(const Assign *a, const TableAssignment *place, size_t depth, const char *name)
 {
     for (size_t i = 0; i < a->n; i++) {

@@ -210,7 +210,8 @@ out:
     return rc;
 }
 
-/* The file's path in the target's log. A deep clone keeps relative ones; files that lie elsewhere come into its folder. */
+/* The file's path in the target's log. A deep clone keeps relative ones; files that lie elsewhere come into its
+ * folder. */
 static Status target_path(Clone *c, const DeltaFile *file, const char **path, Text *place, Error *err)
 {
     Status rc = OK;

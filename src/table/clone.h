@@ -22,8 +22,8 @@ typedef struct TableCloneResult {
     int64_t files_removed, bytes_removed, files_copied, bytes_copied;
 } TableCloneResult;
 
-/* One commit. Copied files are durable before it, and appear under their names when they are whole: what a crash leaves is
- * taken up by the next attempt. E_DELTA_EXISTS as table_create. */
+/* One commit. Copied files are durable before it, and appear under their names when they are whole: what a crash leaves
+ * is taken up by the next attempt. E_DELTA_EXISTS as table_create. */
 Status table_clone(DeltaTable *table, DuckConn *conn, DeltaSnapshot *source, const TableClone *clone,
                    TableCloneResult *result, Error *err);
 

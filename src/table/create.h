@@ -25,9 +25,10 @@ typedef struct TableSpec {
     bool if_not_exists; /* an existing table is left alone */
 } TableSpec;
 
-/* One commit. *rows: how many were written; -1 when an existing table was left alone. E_DELTA_EXISTS without or_replace,
- * adopt and if_not_exists; E_DELTA_SCHEMA (DELTA_CREATE_TABLE_SCHEME_MISMATCH) when what is there is another table. What
- * is replaced loses its properties and comment, but for those that say how files and rows are stored. */
+/* One commit. *rows: how many were written; -1 when an existing table was left alone. E_DELTA_EXISTS without
+ * or_replace, adopt and if_not_exists; E_DELTA_SCHEMA (DELTA_CREATE_TABLE_SCHEME_MISMATCH) when what is there is
+ * another table. What is replaced loses its properties and comment, but for those that say how files and rows are
+ * stored. */
 Status table_create(DeltaTable *table, DuckConn *conn, const TableSpec *spec, int64_t *rows, Error *err);
 
 /* Takes the table away: its log first, in one rename, then every file below its folder. `files` = false leaves the

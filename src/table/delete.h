@@ -4,8 +4,9 @@
 
 #include "table/rewrite.h"
 
-/* One commit, none when no row matches. A condition that is NULL for a row leaves it. A condition over partition columns alone, or
- * none, reads no data file. *deleted: rows, -1 when whole files went and the log does not say how many they held. */
+/* One commit, none when no row matches. A condition that is NULL for a row leaves it. A condition over partition
+ * columns alone, or none, reads no data file. *deleted: rows, -1 when whole files went and the log does not say how
+ * many they held. */
 Status table_delete(DeltaTable *table, DuckConn *conn, const TableCondition *where, int64_t *deleted, Error *err);
 
 typedef struct TableAssignment {
@@ -20,9 +21,9 @@ typedef struct TableAssignment {
 Status table_update(DeltaTable *table, DuckConn *conn, const TableCondition *where, const TableAssignment *set,
                     size_t n_set, int64_t *updated, Error *err);
 
-/* Marks the rows of the scanned files for which the condition is true. Where copies of other rows would hide from the change
- * feed what went, the rows are kept in a temporary table, freshet_changes, and `changes` receives the query that gives them
- * as deletes. */
+/* Marks the rows of the scanned files for which the condition is true. Where copies of other rows would hide from the
+ * change feed what went, the rows are kept in a temporary table, freshet_changes, and `changes` receives the query that
+ * gives them as deletes. */
 Status table_delete_mark(TableRewrite *w, const TableCondition *where, int64_t *deleted, Text *changes, Error *err);
 
 /* The condition as commitInfo.operationParameters.predicate has it: ["(...)"] as JSON inside a JSON string. */

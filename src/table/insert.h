@@ -11,11 +11,13 @@ typedef struct TableInsert {
     const char *const *columns; /* INSERT INTO t (a, b): the targets of the query's columns in order; NULL = all */
     size_t n_columns;
     bool overwrite; /* all rows that are there are replaced in the same commit */
-    bool
-        dynamic_partitions; /* partitionOverwriteMode = dynamic: with overwrite, only in the partitions of the rows (table_replace) */
-    bool merge_schema;      /* mergeSchema: new columns extend the table */
-    bool overwrite_schema;  /* overwriteSchema: the query's columns replace the table's; with overwrite only */
-    const char *txn_app_id; /* idempotent writes (reference 17.2); NULL = none */
+    /* partitionOverwriteMode = dynamic: with overwrite, only in the partitions of the rows (table_replace). */
+    bool dynamic_partitions;
+    bool merge_schema;     /* mergeSchema: new columns extend the table */
+    bool overwrite_schema; /* overwriteSchema: the query's columns replace the table's; with overwrite only */
+    /* txnAppId and txnVersion, for writes that may be repeated: nothing is written when the table has a version of this
+     * application that is not smaller. NULL = none. */
+    const char *txn_app_id;
     int64_t txn_version;
     const char *user_metadata; /* NULL = none */
 } TableInsert;

@@ -73,7 +73,8 @@ static Status not_in_source(const Clause *clause, const char *name, Error *err)
     return rc;
 }
 
-/* SET * and INSERT *: each column from the source's of that name. When the schema evolves the source need not have all. */
+/* SET * and INSERT *: each column from the source's of that name. When the schema evolves the source need not have
+ * all. */
 static Status assign_all(Merge *m, Clause *clause, Error *err)
 {
     Status rc = OK;
@@ -580,8 +581,8 @@ static void describe(Merge *m)
 
 /* ---- all of it ---- */
 
-/* ", CAST(c AS type) AS c" for a column that holds a bare NULL and goes to a column of the table: kept as it is it would
- * become an INTEGER. */
+/* ", CAST(c AS type) AS c" for a column that holds a bare NULL and goes to a column of the table: kept as it is it
+ * would become an INTEGER. */
 static void source_columns_sql(const Merge *m, const DuckColumnInfo *columns, size_t n, Text *out)
 {
     Text name = TEXT(1 << 16);

@@ -1,4 +1,4 @@
-/* MERGE INTO: rows of a source folded into a table (reference 13.5). */
+/* MERGE INTO: rows of a source folded into a table. */
 #ifndef FRESHET_TABLE_MERGE_H
 #define FRESHET_TABLE_MERGE_H
 
@@ -15,8 +15,9 @@ typedef struct TableMergeClause {
     TableMergeWhen when;
     TableMergeAction action;
     const char *condition; /* SQL; NULL = none */
-    bool all;              /* UPDATE SET *, INSERT *: every column from the source's of that name. With evolve those
-                                 * that the source lacks keep their value, or get their default */
+    /* UPDATE SET *, INSERT *: every column from the source's of that name. With `evolve` those that the source lacks
+     * keep their value, or get their default. */
+    bool all;
     const TableAssignment *set; /* of INSERT: column NULL = the one at this position */
     size_t n_set;
 } TableMergeClause;
@@ -27,17 +28,17 @@ typedef struct TableMerge {
     TableCondition on;               /* over both; predicates: what it demands of the target alone */
     const TableMergeClause *clauses; /* per kind the first that fits a row decides */
     size_t n_clauses;
-    bool
-        evolve; /* WITH SCHEMA EVOLUTION: columns and fields of the source that a clause gives and the table lacks are added */
+    /* WITH SCHEMA EVOLUTION: columns and fields of the source that a clause gives and the table lacks are added. */
+    bool evolve;
 } TableMerge;
 
 typedef struct TableMergeResult {
     int64_t source_rows, inserted, updated, deleted;
 } TableMergeResult;
 
-/* One commit, none when nothing changes. The source is read once. E_DELTA_MERGE_MATCHES when several source rows match one row of the
- * target, unless the only WHEN MATCHED clause is a DELETE without condition; with nothing but WHEN MATCHED clauses only
- * pairs count that one of them takes. */
+/* One commit, none when nothing changes. The source is read once. E_DELTA_MERGE_MATCHES when several source rows match
+ * one row of the target, unless the only WHEN MATCHED clause is a DELETE without condition; with nothing but WHEN
+ * MATCHED clauses only pairs count that one of them takes. */
 Status table_merge(DeltaTable *table, DuckConn *conn, const TableMerge *merge, TableMergeResult *result, Error *err);
 
 #endif

@@ -9,8 +9,9 @@ typedef struct TableRestore {
     int64_t files_removed, files_restored, bytes_removed, bytes_restored;
 } TableRestore;
 
-/* Content, schema, partitioning and properties become those of `version`; the protocol stays. One commit, none when nothing
- * differs. E_IO_NOT_FOUND when a file of that version has been vacuumed. `timestamp`: as the user asked, or NULL. */
+/* Content, schema, partitioning and properties become those of `version`; the protocol stays. One commit, none when
+ * nothing differs. E_IO_NOT_FOUND when a file of that version has been vacuumed. `timestamp`: as the user asked, or
+ * NULL. */
 Status table_restore(DeltaTable *table, DuckConn *conn, int64_t version, const char *timestamp, TableRestore *result,
                      Error *err);
 

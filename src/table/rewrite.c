@@ -70,7 +70,8 @@ static DeltaSchema *with_id_columns(const TableRewrite *w, const DeltaSchema *sc
     return delta_schema_builder_finish(builder);
 }
 
-/* Scans files with their rows' addresses and, with row tracking, the hidden columns. `gone`: as DeltaScanSource.deleted. */
+/* Scans files with their rows' addresses and, with row tracking, the hidden columns. `gone`: as
+ * DeltaScanSource.deleted. */
 static Status scan_files(const TableRewrite *w, const DeltaSchema *schema, const DeltaFile *files,
                          const DeltaBitmap *const *gone, size_t n, DeltaScan **out, Error *err)
 {

@@ -6,14 +6,13 @@
  *   mark        rows that are to go, by address
  *   apply       a file without rows left is removed; another one gets a larger deletion vector where the table has
  *               them (delta.enableDeletionVectors), or else is written anew without its marked rows; new rows are
- *               written, and so are the changes where the change feed cannot be told from that (reference 13.4)
+ *               written, and so are the changes where the change feed cannot be told from that
  *   commit      one version, or none when nothing changed
  *
  * What a file holds is never read twice for DELETE with deletion vectors, and rows that stay are only copied without.
  *
- * In a table with row tracking (delta.enableRowTracking) a row keeps its id wherever it moves: the relation has its id and
- * the version that changed it last, and what is written says them for rows that are not new.
- * Only inside src/table.
+ * In a table with row tracking (delta.enableRowTracking) a row keeps its id wherever it moves: the relation has its id
+ * and the version that changed it last, and what is written says them for rows that are not new. Only inside src/table.
  */
 #ifndef FRESHET_TABLE_REWRITE_H
 #define FRESHET_TABLE_REWRITE_H
@@ -70,8 +69,8 @@ Status table_rewrite_evolve(TableRewrite *w, const DeltaSchema *schema, Error *e
 
 /* Runs a query of (freshet_file, freshet_row) and marks its rows; *n: how many had not been. */
 Status table_rewrite_mark(TableRewrite *w, const char *sql, int64_t *n, Error *err);
-/* Marks whole files where the condition only looks at partition columns; *decided = false when it looks further. *n: rows, -1 where
- * the log does not say. */
+/* Marks whole files where the condition only looks at partition columns; *decided = false when it looks further. *n:
+ * rows, -1 where the log does not say. */
 Status table_rewrite_mark_files(TableRewrite *w, const TableCondition *where, bool *decided, int64_t *n, Error *err);
 
 /* Does what was marked. `rows`: new rows, exactly the table's columns and, with row tracking, DELTA_ROW_ID and

@@ -32,8 +32,8 @@ static void changes_sql(const TableRewrite *w, const TableCondition *where, cons
     text_free(&alias);
 }
 
-/* The old or new rows under the table's names. `assigned` NULL: the old ones; new ones leave generated columns out, so that
- * they are computed from what has become of the others. With `ids` also what row tracking needs. */
+/* The old or new rows under the table's names. `assigned` NULL: the old ones; new ones leave generated columns out, so
+ * that they are computed from what has become of the others. With `ids` also what row tracking needs. */
 static void rows_sql(const TableRewrite *w, const char *const *assigned, bool ids, Text *out)
 {
     const DeltaSchema *schema = w->schema;

@@ -5,8 +5,8 @@
  *   <warehouse>/_freshet/flows/<schema>.<table>.<flow>.json {"version":1,"flow":"...","checkpoint":"..."}
  *   <warehouse>/_checkpoints/<schema>/<table>/<flow>/<n>/     a flow's checkpoint; the highest n counts
  *
- * Names match without case, folders are lower case. Registry files are written before first use, put-if-absent; places in
- * them are relative where they lie in the warehouse (store_place_write), so it can be moved as a whole.
+ * Names match without case, folders are lower case. Registry files are written before first use, put-if-absent; places
+ * in them are relative where they lie in the warehouse (store_place_write), so it can be moved as a whole.
  */
 #ifndef FRESHET_TABLE_WAREHOUSE_H
 #define FRESHET_TABLE_WAREHOUSE_H

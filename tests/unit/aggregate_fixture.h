@@ -1,5 +1,5 @@
-/* A stream of random rows in batches, for the tests of operators that aggregate: what comes out, batch by batch, must be
- * what DuckDB's own GROUP BY gives over the rows that were not late.
+/* A stream of random rows in batches, for the tests of operators that aggregate: what comes out, batch by batch, must
+ * be what DuckDB's own GROUP BY gives over the rows that were not late.
  *
  * Rows lie in `src`: b (batch), ts, c (a country, some null), x INTEGER, d DOUBLE, m DECIMAL(10,2), u BIGINT,
  * s VARCHAR, t BOOLEAN. The operator reads `leaf`, the rows of the batch. `late` holds, per batch, the watermark by

@@ -12,8 +12,8 @@ static inline void append_quoted(Text *out, const char *s, size_t n)
     }
 }
 
-/* "id long; s {'type':'struct',...}; {'name':'x',...}" as the JSON of a schema: a name and a type, a name and the JSON of a
- * type, or the JSON of a whole field. */
+/* "id long; s {'type':'struct',...}; {'name':'x',...}" as the JSON of a schema: a name and a type, a name and the JSON
+ * of a type, or the JSON of a whole field. */
 static inline char *schema_of(const char *fields)
 {
     Text out = TEXT(1 << 20);

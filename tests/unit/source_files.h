@@ -1,5 +1,5 @@
-/* What the tests of the file source share: one DuckDB instance, per test a folder with "in" (the files) and a checkpoint,
- * rows as sorted JSON, and a small flow that asks a source for batches. */
+/* What the tests of the file source share: one DuckDB instance, per test a folder with "in" (the files) and a
+ * checkpoint, rows as sorted JSON, and a small flow that asks a source for batches. */
 #ifndef FRESHET_TESTS_SOURCE_FILES_H
 #define FRESHET_TESTS_SOURCE_FILES_H
 

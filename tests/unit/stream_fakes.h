@@ -40,8 +40,8 @@ int64_t fake_world_ask(FakeWorld *world, const char *sql);
 /* A flow "f" of the fakes with this query (NULL: all numbers) and trigger. */
 Flow *fake_flow_open(FakeWorld *world, const char *query, FlowTriggerKind trigger, const FlowExpectation *rules,
                      size_t n_rules);
-/* Runs and closes it; true when it ended well. With `restart` a failure ends the run instead of being tried again. NULL is
- * a flow that could not be opened. */
+/* Runs and closes it; true when it ended well. With `restart` a failure ends the run instead of being tried again. NULL
+ * is a flow that could not be opened. */
 bool fake_flow_run(Flow *flow, bool restart);
 
 /* ---- failures: the same work over and over, with one failure at each place that it passes ---- */

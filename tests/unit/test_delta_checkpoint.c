@@ -1,4 +1,5 @@
-/* Checkpoints: what is written is what was there; whatever is damaged falls back; the log is cut off where the rules allow. */
+/* Checkpoints: what is written is what was there; whatever is damaged falls back; the log is cut off where the rules
+ * allow. */
 #include "delta_fixture.h"
 
 #include <dirent.h>

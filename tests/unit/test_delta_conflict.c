@@ -1,4 +1,4 @@
-/* Who may follow whom: commits that began before another one won (reference 11.3). */
+/* Who may follow whom: commits that began before another one won. */
 #include "delta_commits.h"
 
 static void test_delta_conflict__blind_append_follows(void **state)

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "delta/dv.h"
 
-/* The portable vector {3, 4, 7, 11, 18, 29} of the reference, section 30. */
+/* The portable vector {3, 4, 7, 11, 18, 29}, as Delta writes it. */
 static const unsigned char PORTABLE[44] = {0xd1, 0xd3, 0x39, 0x64, 1, 0, 0, 0, 0,    0, 0,    0, 0,    0,    0,
                                            0,    0x3a, 0x30, 0,    0, 1, 0, 0, 0,    0, 0,    5, 0,    0x10, 0,
                                            0,    0,    3,    0,    4, 0, 7, 0, 0x0b, 0, 0x12, 0, 0x1d, 0};

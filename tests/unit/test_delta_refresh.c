@@ -1,4 +1,5 @@
-/* What it costs to see what is new: which files of the log are read, counted by a store that stands before the real one. */
+/* What it costs to see what is new: which files of the log are read, counted by a store that stands before the real
+ * one. */
 #include "delta_fixture.h"
 
 #include "delta/table_int.h"

@@ -225,8 +225,8 @@ static void *run_long(void *context)
     return NULL;
 }
 
-/* Interrupts a long query once its progress is known; microseconds until it has returned. INT64_MAX: DuckDB had taken the
- * query for one whose progress cannot be told, which it may when its threads start late. */
+/* Interrupts a long query once its progress is known; microseconds until it has returned. INT64_MAX: DuckDB had taken
+ * the query for one whose progress cannot be told, which it may when its threads start late. */
 static int64_t interrupt_once(void)
 {
     Runner runner = {.conn = conn};

@@ -311,7 +311,7 @@ static void test_source_delta__snapshot_then_commits(void **state)
     assert_files(&c, text_of(0, 1, true), text_of(1, -1, false), "v0-0");
     assert_latest(&c, text_of(1, -1, false), NULL);
     commit_files(&c, 1, 3);
-    assert_latest(&c, text_of(1, -1, false), text_of(1, 1, false)); /* reference 30, rate limit */
+    assert_latest(&c, text_of(1, -1, false), text_of(1, 1, false)); /* a batch ends inside a commit */
     assert_latest(&c, text_of(1, 1, false), text_of(2, -1, false));
     commit_files(&c, 2, 1);
     assert_latest(&c, text_of(1, 1, false), text_of(3, -1, false));

@@ -173,7 +173,7 @@ static void windowed(Query *q, SqlWindow window)
     q->step.watermarked = true;
 }
 
-/* Reference 30: windows of 12 minutes every 5, from 2 minutes past. */
+/* Windows of 12 minutes every 5, from 2 minutes past. */
 static void test_stream_aggregate__windows_of_a_time(void **state)
 {
     Query q;

@@ -97,7 +97,7 @@ static void test_stream_trigger__parses(void **state)
     assert_error(flow_trigger_parse("1 month", &trigger, &err), E_PIPELINE_PROPERTY);
 }
 
-/* Reference 20: a tick is a multiple of the interval; what a late batch missed is not made up for. */
+/* A tick is a multiple of the interval; what a late batch missed is not made up for. */
 static void test_stream_trigger__ticks_are_multiples(void **state)
 {
     static const struct {

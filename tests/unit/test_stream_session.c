@@ -116,7 +116,7 @@ static void test_stream_session__gap_of_the_row(void **state)
     session_case(SQL_OUTPUT_COMPLETE, "to_seconds(u * 20 - 10)", "c", 5);
 }
 
-/* Reference 30: gap 10 s, events at 0, 10 and 21 s. */
+/* Gap 10 s, events at 0, 10 and 21 s. */
 static void test_stream_session__touching_is_together(void **state)
 {
     Query q;

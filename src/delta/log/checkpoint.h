@@ -1,5 +1,5 @@
-/* A checkpoint as snapshots use it: its small actions as values, its files as a relation over its Parquet (reference
- * 4). */
+/* A checkpoint as snapshots use it: its small actions as values, its files as a relation over its Parquet (Delta
+ * protocol, Checkpoints). */
 #ifndef FRESHET_DELTA_LOG_CHECKPOINT_H
 #define FRESHET_DELTA_LOG_CHECKPOINT_H
 

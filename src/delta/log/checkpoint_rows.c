@@ -1,5 +1,5 @@
-/* The rows of checkpoints as SQL (reference 4.1): small actions as literals, tombstones and adds straight from the
- * snapshot's relations, so a million files never pass through C. The struct columns are those Spark writes. */
+/* The rows of checkpoints as SQL: small actions as literals, tombstones and adds straight from the snapshot's
+ * relations, so a million files never pass through C. The struct columns are those Spark writes. */
 #include "delta/log/checkpoint_int.h"
 
 #include <inttypes.h>
@@ -135,7 +135,8 @@ static bool has_bounds(DeltaTypeId id)
     return id != DELTA_BOOLEAN && id != DELTA_BINARY && id < DELTA_VARIANT;
 }
 
-/* Members of minValues and maxValues (`bounds`) or nullCount as from_json wants its structure; *left leaves may follow. */
+/* Members of minValues and maxValues (`bounds`) or nullCount as from_json wants its structure; *left leaves may
+ * follow. */
 static void put_stats_members(const DeltaSnapshot *s, const DeltaField *fields, size_t n, bool top, bool bounds,
                               bool mapped, int64_t *left, Text *out)
 {

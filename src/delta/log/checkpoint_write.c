@@ -1,4 +1,4 @@
-/* Writing checkpoints (reference 4.1 to 4.4).
+/* Writing checkpoints (Delta protocol, Checkpoints).
  *
  *     classic    %020d.checkpoint.parquet
  *     in parts   %020d.checkpoint.%010d.%010d.parquet: classic, of a table that sets freshet.checkpoint.partSize

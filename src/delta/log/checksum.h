@@ -1,5 +1,4 @@
-/* _delta_log/%020d.crc: what a version amounts to, in one small file (Delta protocol, Version Checksum File; reference
- * 4.6).
+/* _delta_log/%020d.crc: what a version amounts to, in one small file (Delta protocol, Version Checksum File).
  *
  * Other readers take protocol, metadata and totals from it without replaying the log, and check what they replayed. It
  * is optional and never the truth: one that is missing or torn counts as absent, one that disagrees with the log is

@@ -1,5 +1,5 @@
-/* _delta_log/_last_checkpoint: where to begin listing (reference 4.4). Only a hint: whatever is wrong with it, it
- * counts as absent. */
+/* _delta_log/_last_checkpoint: where to begin listing (Delta protocol, Last Checkpoint File). Only a hint: whatever is
+ * wrong with it, it counts as absent. */
 #ifndef FRESHET_DELTA_LOG_HINT_H
 #define FRESHET_DELTA_LOG_HINT_H
 

@@ -1,4 +1,5 @@
-/* Names of files in _delta_log (reference 1). Only exact names count: temporary files of any writer can never match. */
+/* Names of files in _delta_log (Delta protocol, Delta Log Entries, Checkpoints). Only exact names count: temporary
+ * files of any writer can never match. */
 #ifndef FRESHET_DELTA_LOG_NAME_H
 #define FRESHET_DELTA_LOG_NAME_H
 

@@ -1,4 +1,5 @@
-/* Paths in the log: percent-encoded URIs, relative to the table or absolute (reference 6, 31.1; protocol, Add File). */
+/* Paths in the log: percent-encoded URIs, relative to the table or absolute (Delta protocol, Add File and Remove
+ * File). */
 #ifndef FRESHET_DELTA_LOG_PATH_H
 #define FRESHET_DELTA_LOG_PATH_H
 

@@ -1,4 +1,4 @@
-/* What is in _delta_log: one listing, and which checkpoint and commits of it make a version (reference 3.2). */
+/* What is in _delta_log: one listing, and which checkpoint and commits of it make a version. */
 #ifndef FRESHET_DELTA_LOG_SEGMENT_H
 #define FRESHET_DELTA_LOG_SEGMENT_H
 
