@@ -216,11 +216,6 @@ void json_put_i64(json_t *object, const char *key, int64_t value)
     json_put(object, key, json_integer(value));
 }
 
-void json_put_bool(json_t *object, const char *key, bool value)
-{
-    json_put(object, key, json_boolean(value));
-}
-
 static int append(const char *buffer, size_t size, void *context)
 {
     text_append_n(context, buffer, size);

@@ -59,7 +59,6 @@ bool json_next(const json_t *object, void **at, const char **key, json_t **value
  * null. */
 Status json_put_string(json_t *object, const char *key, const char *value, Error *err);
 void json_put_i64(json_t *object, const char *key, int64_t value);
-void json_put_bool(json_t *object, const char *key, bool value);
 /* Takes `value` over. */
 void json_put(json_t *object, const char *key, json_t *value);
 

@@ -85,7 +85,7 @@ typedef struct Block {
 struct Arena {
     Block *blocks;
     char *free; /* the rest of the newest shared block */
-    size_t free_bytes, block_bytes, total;
+    size_t free_bytes, block_bytes;
 };
 
 Arena *arena_new(void)
@@ -123,7 +123,6 @@ void *arena_alloc(Arena *arena, size_t size)
     }
     size = (size + align - 1) / align * align;
     size = size ? size : align;
-    arena->total += size;
     if (size > arena->free_bytes) {
         if (size > arena->block_bytes / 4) {
             return add_block(arena, size);
@@ -165,9 +164,4 @@ char *arena_printf(Arena *arena, const char *format, ...)
     vsnprintf(s, (size_t)n + 1, format, args);
     va_end(args);
     return s;
-}
-
-size_t arena_bytes(const Arena *arena)
-{
-    return arena->total;
 }

@@ -28,6 +28,5 @@ void *arena_alloc(Arena *arena, size_t size); /* zeroed, aligned for any type */
 char *arena_strdup(Arena *arena, const char *s);
 char *arena_strndup(Arena *arena, const char *s, size_t n);
 __attribute__((format(printf, 2, 3))) char *arena_printf(Arena *arena, const char *format, ...);
-size_t arena_bytes(const Arena *arena); /* bytes handed out so far */
 
 #endif

@@ -68,7 +68,8 @@ static int scalar_index(DuckTypeId id)
     return -1;
 }
 
-bool delta_assign_is_plain(const DuckType *from, const DeltaType *to)
+/* The same SQL type on both sides: no cast is needed. */
+static bool is_plain(const DuckType *from, const DeltaType *to)
 {
     int i = scalar_index(from->id);
 
@@ -83,7 +84,7 @@ bool delta_assign_is_plain(const DuckType *from, const DeltaType *to)
     }
     for (size_t m = 0; m < to->n_fields; m++) {
         if ((to->id == DELTA_STRUCT && strcmp(from->members[m].name, to->fields[m].name) != 0) ||
-            !delta_assign_is_plain(from->members[m].type, to->fields[m].type)) {
+            !is_plain(from->members[m].type, to->fields[m].type)) {
             return false;
         }
     }
@@ -259,7 +260,7 @@ out:
 static Status assign(const char *expression, const DuckType *from, const DeltaType *to, const char *column, int depth,
                      Text *out, Error *err)
 {
-    if (delta_assign_is_plain(from, to)) {
+    if (is_plain(from, to)) {
         text_append(out, expression);
         return OK;
     }

@@ -36,7 +36,8 @@ bool delta_transaction_is_blind_append(const DeltaTransaction *txn)
     return !txn->read_table && map_count(txn->read_files) == 0 && txn->n_read_predicates == 0;
 }
 
-bool delta_transaction_is_rewrite(const DeltaTransaction *txn)
+/* Only rearranges rows: conflicts with nothing but what touches the same files. */
+static bool is_rewrite(const DeltaTransaction *txn)
 {
     for (size_t i = 0; i < txn->files.n; i++) {
         if (txn->files.items[i].file.data_change) {
@@ -53,7 +54,7 @@ bool delta_transaction_is_rewrite(const DeltaTransaction *txn)
 
 DeltaIsolation delta_transaction_isolation(const DeltaTransaction *txn)
 {
-    if (delta_transaction_is_rewrite(txn)) {
+    if (is_rewrite(txn)) {
         return DELTA_SNAPSHOT_ISOLATION;
     }
     bool all = strcmp(delta_property_text(&txn->metadata, "delta.isolationLevel"), "Serializable") == 0;
@@ -177,7 +178,8 @@ static Status check_domains(const DeltaTransaction *txn, Error *err)
     return OK;
 }
 
-Status delta_transaction_validate(DeltaTransaction *txn, Error *err)
+/* Checks what is to be written: once, before the first attempt. */
+static Status validate(DeltaTransaction *txn, Error *err)
 {
     Status rc = OK;
 
@@ -269,7 +271,8 @@ out:
     return rc;
 }
 
-Status delta_transaction_render(DeltaTransaction *txn, int64_t version, int64_t timestamp_ms, Text *out, Error *err)
+/* The text of the commit for an attempt. `timestamp_ms` is the in-commit timestamp where these are on. */
+static Status render(DeltaTransaction *txn, int64_t version, int64_t timestamp_ms, Text *out, Error *err)
 {
     Status rc = OK;
 
@@ -400,7 +403,7 @@ static Status attempt(Attempt *a, Text *commit, bool *done, Error *err)
     bool taken;
     Status rc = OK;
 
-    TRY(delta_transaction_render(a->txn, a->version, attempt_time(a), commit, err));
+    TRY(render(a->txn, a->version, attempt_time(a), commit, err));
     TRY(failpoint(FP_DELTA_COMMIT_BEFORE_PUBLISH, err));
     TRY(put_once(a, commit, &taken, err));
     if (taken) {
@@ -433,7 +436,7 @@ Status delta_transaction_commit(DeltaTransaction *txn, int64_t *version, Error *
     if (txn->snapshot != NULL) {
         a.last_ms = delta_snapshot_timestamp(txn->snapshot);
     }
-    TRY(delta_transaction_validate(txn, err));
+    TRY(validate(txn, err));
     delta_transaction_complete_info(txn);
     for (int lost = 0; !done; lost++) {
         if (lost == ATTEMPTS_MAX) {

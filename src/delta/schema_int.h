@@ -11,7 +11,6 @@ enum { DELTA_FIELDS_MAX = 100000, DELTA_NAME_MAX = 4096, DELTA_DECIMAL_MAX = 38 
 const DeltaType *delta_type_primitive(DeltaTypeId id);
 /* "long", "decimal(10,2)", "varchar(3)" (a string) as a type of `arena`; NULL when the text is none. */
 const DeltaType *delta_type_parse_primitive(Arena *arena, const char *text);
-const DeltaType *delta_type_decimal(Arena *arena, uint8_t precision, uint8_t scale);
 const DeltaType *delta_type_array(Arena *arena, const DeltaType *element, bool contains_null);
 const DeltaType *delta_type_map(Arena *arena, const DeltaType *key, const DeltaType *value, bool value_contains_null);
 const DeltaType *delta_type_struct(Arena *arena, const DeltaField *fields, size_t n); /* `fields` is copied, deeply */
@@ -34,8 +33,6 @@ bool delta_field_has_metadata(const DeltaField *field, const char *key);
  * `column`. */
 Status delta_assign_sql(const char *expression, const DuckType *from, const DeltaType *to, const char *column,
                         Text *out, Error *err);
-/* The same SQL type on both sides: no cast is needed. */
-bool delta_assign_is_plain(const DuckType *from, const DeltaType *to);
 
 static inline bool delta_type_is_nested(const DeltaType *type)
 {

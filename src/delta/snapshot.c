@@ -267,7 +267,8 @@ DeltaTxn *delta_snapshot_txns(const DeltaSnapshot *s, Arena *arena, size_t *n)
 
 /* ---- the files ---- */
 
-DeltaOverlay *delta_snapshot_overlay(DeltaSnapshot *s)
+/* The overlay of the tail (with a JSON manifest's file actions below it); made once. */
+static DeltaOverlay *overlay_of(DeltaSnapshot *s)
 {
     pthread_mutex_lock(&s->lock);
     if (s->overlay == NULL) {
@@ -287,7 +288,7 @@ DeltaOverlay *delta_snapshot_overlay(DeltaSnapshot *s)
 
 Status delta_snapshot_files_sql(const DeltaSnapshot *snapshot, Text *out, Error *err)
 {
-    DeltaOverlay *overlay = delta_snapshot_overlay((DeltaSnapshot *)(uintptr_t)snapshot);
+    DeltaOverlay *overlay = overlay_of((DeltaSnapshot *)(uintptr_t)snapshot);
     Text sql = TEXT(TEXT_SQL_MAX);
     Status rc = OK;
 
@@ -308,7 +309,7 @@ Status delta_snapshot_files_sql(const DeltaSnapshot *snapshot, Text *out, Error 
 
 void delta_snapshot_removes_sql(DeltaSnapshot *snapshot, Text *out)
 {
-    DeltaOverlay *overlay = delta_snapshot_overlay(snapshot);
+    DeltaOverlay *overlay = overlay_of(snapshot);
 
     if (snapshot->checkpoint != NULL) {
         delta_checkpoint_removes_sql(snapshot->checkpoint, overlay, out);
@@ -333,7 +334,7 @@ Status delta_snapshot_totals(const DeltaSnapshot *snapshot, DuckConn *conn, int6
     Status rc = OK;
 
     if (is_overlay_only(snapshot)) {
-        const DeltaOverlay *overlay = delta_snapshot_overlay((DeltaSnapshot *)(uintptr_t)snapshot);
+        const DeltaOverlay *overlay = overlay_of((DeltaSnapshot *)(uintptr_t)snapshot);
         int64_t sum = 0;
         for (size_t i = 0; i < delta_overlay_adds(overlay); i++) {
             sum += delta_overlay_add_at(overlay, i)->size;
@@ -471,7 +472,7 @@ Status delta_snapshot_each_file(const DeltaSnapshot *snapshot, DuckConn *conn, D
         rc = delta_snapshot_each_row(conn, text_str(&sql), "", callback, context, err);
         goto out;
     }
-    const DeltaOverlay *overlay = delta_snapshot_overlay((DeltaSnapshot *)(uintptr_t)snapshot);
+    const DeltaOverlay *overlay = overlay_of((DeltaSnapshot *)(uintptr_t)snapshot);
     for (size_t i = 0; i < delta_overlay_adds(overlay); i++) {
         DeltaFile file = *delta_overlay_add_at(overlay, i);
         file.data_change = false;

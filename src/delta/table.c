@@ -209,24 +209,6 @@ out:
     return rc;
 }
 
-Status delta_table_has_newer(DeltaTable *table, int64_t version, bool *newer, Error *err)
-{
-    char key[DELTA_LOG_NAME_MAX];
-    StoreInfo info;
-    Error failed = ERROR_NONE;
-
-    delta_log_commit_name(version + 1, key);
-    Status rc = store_info(table->store, key, &info, &failed);
-    if (rc != OK && rc != ERR_NOT_FOUND) {
-        if (err != NULL) {
-            *err = failed;
-        }
-        return rc;
-    }
-    *newer = rc == OK;
-    return OK;
-}
-
 Status delta_file_location(const DeltaTable *table, const char *log_path, Text *out, Error *err)
 {
     Text canonical = TEXT(1 << 16);

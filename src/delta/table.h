@@ -45,8 +45,6 @@ Status delta_table_snapshot_at(DeltaTable *table, DuckConn *conn, int64_t versio
 Status delta_table_version_at(DeltaTable *table, DuckConn *conn, int64_t ms, int64_t *version, Error *err);
 /* The earliest version whose timestamp is >= ms; E_DELTA_TIMESTAMP when it is after the newest. */
 Status delta_table_version_from(DeltaTable *table, DuckConn *conn, int64_t ms, int64_t *version, Error *err);
-/* Cheap: is there a version newer than `version`? One existence check. */
-Status delta_table_has_newer(DeltaTable *table, int64_t version, bool *newer, Error *err);
 /* Earliest and newest commit JSON that exist in the log. */
 Status delta_table_commit_range(DeltaTable *table, int64_t *first, int64_t *last, Error *err);
 

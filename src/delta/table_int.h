@@ -64,8 +64,6 @@ void delta_snapshot_release(DeltaSnapshot *snapshot);
 Status delta_table_rebase(DeltaTable *table, DuckConn *conn, Error *err);
 /* Loads a version (-1: the newest) from the log. */
 Status delta_snapshot_load(DeltaTable *table, DuckConn *conn, int64_t version, DeltaSnapshot **out, Error *err);
-/* The overlay of the tail (with a JSON manifest's file actions below it); made once. */
-DeltaOverlay *delta_snapshot_overlay(DeltaSnapshot *snapshot);
 /* The tombstones, as delta_overlay_removes_sql; empty text when there can be none. */
 void delta_snapshot_removes_sql(DeltaSnapshot *snapshot, Text *out);
 /* Calls back for each row of `files`, a relation with the columns of delta_snapshot_files_sql and perhaps more that

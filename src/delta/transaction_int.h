@@ -59,17 +59,11 @@ struct DeltaTransaction {
 /* All of it in `arena`; empty partition values, which mean null, become null. */
 DeltaFile delta_file_copy(Arena *arena, const DeltaFile *file);
 
-/* Checks what is to be written: once, before the first attempt. */
-Status delta_transaction_validate(DeltaTransaction *txn, Error *err);
 /* Adds to commitInfo what follows from the actions, where the statement has not said it: once, after validation. */
 void delta_transaction_complete_info(DeltaTransaction *txn);
 /* The line of commitInfo. */
 void delta_transaction_render_info(const DeltaTransaction *txn, int64_t timestamp_ms, Text *out);
-/* The text of the commit for an attempt. `timestamp_ms` is the in-commit timestamp where these are on. */
-Status delta_transaction_render(DeltaTransaction *txn, int64_t version, int64_t timestamp_ms, Text *out, Error *err);
 bool delta_transaction_is_blind_append(const DeltaTransaction *txn);
-/* Only rearranges rows: conflicts with nothing but what touches the same files. */
-bool delta_transaction_is_rewrite(const DeltaTransaction *txn);
 /* Which rows added meanwhile matter to what was read: all, those that are no blind append, none. By
  * delta.isolationLevel; a rewrite has snapshot isolation. */
 typedef enum DeltaIsolation { DELTA_SERIALIZABLE, DELTA_WRITE_SERIALIZABLE, DELTA_SNAPSHOT_ISOLATION } DeltaIsolation;

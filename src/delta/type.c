@@ -35,7 +35,7 @@ const DeltaType *delta_type_primitive(DeltaTypeId id)
     return &TYPES[id].type;
 }
 
-const DeltaType *delta_type_decimal(Arena *arena, uint8_t precision, uint8_t scale)
+static const DeltaType *decimal_type(Arena *arena, uint8_t precision, uint8_t scale)
 {
     DeltaType *type = arena_alloc(arena, sizeof *type);
 
@@ -51,7 +51,7 @@ static const DeltaType *parse_decimal(Arena *arena, const char *text)
         precision < 1 || precision > DELTA_DECIMAL_MAX || scale < 0 || scale > precision) {
         return NULL;
     }
-    return delta_type_decimal(arena, (uint8_t)precision, (uint8_t)scale);
+    return decimal_type(arena, (uint8_t)precision, (uint8_t)scale);
 }
 
 /* char(n) and varchar(n) are strings with a length that only writers mind. */
@@ -119,7 +119,7 @@ const DeltaType *delta_type_map(Arena *arena, const DeltaType *key, const DeltaT
 const DeltaType *delta_type_copy(Arena *arena, const DeltaType *type)
 {
     switch (type->id) {
-    case DELTA_DECIMAL: return delta_type_decimal(arena, type->precision, type->scale);
+    case DELTA_DECIMAL: return decimal_type(arena, type->precision, type->scale);
     case DELTA_STRUCT: return delta_type_struct(arena, type->fields, type->n_fields);
     case DELTA_ARRAY:
         return delta_type_array(arena, delta_type_copy(arena, type->fields[0].type), type->fields[0].nullable);
@@ -324,8 +324,8 @@ Status delta_type_from_duck(const DuckType *type, const char *column, Arena *are
         }
     }
     switch (type->id) {
-    case DUCK_UBIGINT: *out = delta_type_decimal(arena, 20, 0); break;
-    case DUCK_DECIMAL: *out = delta_type_decimal(arena, type->precision, type->scale); break;
+    case DUCK_UBIGINT: *out = decimal_type(arena, 20, 0); break;
+    case DUCK_DECIMAL: *out = decimal_type(arena, type->precision, type->scale); break;
     case DUCK_STRUCT: TRY(struct_from_duck(type, column, arena, out, err)); break;
     case DUCK_LIST:
     case DUCK_ARRAY:

@@ -213,10 +213,10 @@ Status delta_variant_check(const uint8_t *metadata, size_t n_metadata, const uin
     return rc == OK ? check_value(&c, (Bytes){value, n_value}, 0) : rc;
 }
 
-bool delta_type_has_variant(const DeltaType *type)
+static bool type_has_variant(const DeltaType *type)
 {
     for (size_t i = 0; i < type->n_fields; i++) {
-        if (delta_type_has_variant(type->fields[i].type)) {
+        if (type_has_variant(type->fields[i].type)) {
             return true;
         }
     }
@@ -226,7 +226,7 @@ bool delta_type_has_variant(const DeltaType *type)
 bool delta_schema_has_variant(const DeltaSchema *schema)
 {
     for (size_t i = 0; i < schema->n_fields; i++) {
-        if (delta_type_has_variant(schema->fields[i].type)) {
+        if (type_has_variant(schema->fields[i].type)) {
             return true;
         }
     }

@@ -32,7 +32,6 @@ Status delta_variant_footer(const uint8_t *footer, size_t n, DeltaVariantForm *o
 Status delta_variant_check(const uint8_t *metadata, size_t n_metadata, const uint8_t *value, size_t n_value,
                            Error *err);
 
-bool delta_type_has_variant(const DeltaType *type);
 bool delta_schema_has_variant(const DeltaSchema *schema);
 
 #endif

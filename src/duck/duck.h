@@ -62,7 +62,6 @@ Status duck_result_next(DuckResult *result, bool *more, Error *err);
 bool duck_result_is_null(const DuckResult *result, size_t column);
 /* Any integer type up to 64 bits, BOOLEAN, TIMESTAMP(TZ) and DATE as their number. */
 int64_t duck_result_i64(const DuckResult *result, size_t column);
-double duck_result_double(const DuckResult *result, size_t column);
 /* VARCHAR and BLOB; borrowed until the next row; not NUL-terminated, *n bytes. NULL when null. */
 const char *duck_result_text(const DuckResult *result, size_t column, size_t *n);
 /* A copy, NUL-terminated, for the caller to mem_free; NULL when null. */

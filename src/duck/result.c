@@ -86,11 +86,6 @@ const char *duck_result_name(const DuckResult *result, size_t column)
     return duckdb_column_name(&handle, column);
 }
 
-const DuckType *duck_result_type(const DuckResult *result, size_t column)
-{
-    return result->columns[column].type;
-}
-
 int64_t duck_result_changed(const DuckResult *result)
 {
     return result->changed;
@@ -158,29 +153,6 @@ int64_t duck_result_i64(const DuckResult *r, size_t column)
         wrong_getter(r, column, "an integer");
     }
     return value > INT64_MAX ? INT64_MAX : value < INT64_MIN ? INT64_MIN : (int64_t)value;
-}
-
-double duck_result_double(const DuckResult *r, size_t column)
-{
-    const ResultColumn *c = &r->columns[column];
-    if (duck_result_is_null(r, column) || c->type->id == DUCK_NULL) {
-        return 0;
-    }
-    DuckInt value;
-    switch (c->type->id) {
-    case DUCK_FLOAT: return ((const float *)c->data)[r->row];
-    case DUCK_DOUBLE: return ((const double *)c->data)[r->row];
-    case DUCK_DECIMAL: {
-        char digits[DUCK_DECIMAL_TEXT];
-        duck_decimal_text(c->type, c->data, r->row, digits);
-        return strtod(digits, NULL);
-    }
-    default:
-        if (!duck_load_int(c->type->id, c->data, r->row, &value)) {
-            wrong_getter(r, column, "a number");
-        }
-        return (double)value;
-    }
 }
 
 const char *duck_result_text(const DuckResult *r, size_t column, size_t *n)

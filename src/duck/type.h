@@ -83,9 +83,6 @@ Status duck_describe_nulls(DuckConn *conn, const char *sql, Arena *arena, DuckCo
 /* Does the type hold a bare_null? */
 bool duck_type_has_bare_null(const DuckType *type);
 
-/* The type of a result's column; borrowed from the result. */
-const DuckType *duck_result_type(const DuckResult *result, size_t column);
-
 /* The type as DuckDB spells it: DECIMAL(10,2), STRUCT("a" BIGINT, "b" VARCHAR[]) */
 void duck_type_sql(const DuckType *type, Text *out);
 bool duck_type_equal(const DuckType *a, const DuckType *b);

@@ -57,11 +57,6 @@ DuckConn *session_conn(Session *session)
     return session->conn;
 }
 
-Warehouse *session_warehouse(Session *session)
-{
-    return session->warehouse;
-}
-
 /* ---- queries ---- */
 
 static Status run_query(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,

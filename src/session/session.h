@@ -15,7 +15,6 @@ typedef struct Session Session;
 Status session_open(Duck *duck, Warehouse *warehouse, Session **out, Error *err);
 void session_close(Session *session);
 DuckConn *session_conn(Session *session);
-Warehouse *session_warehouse(Session *session);
 
 /* Runs one statement. *result: its rows, NULL when it has none; rows are handed out as they are made, so the session is
  * busy until duck_result_free. The error's place is in the user's text. */

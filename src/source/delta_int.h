@@ -181,7 +181,4 @@ Status delta_tracking_follow(DeltaSource *source, int64_t version, Error *err);
 /* E_SOURCE_SCHEMA_TRACKED: what a stream ends with that has followed a change. */
 Status delta_tracking_stop(const DeltaSource *source, int64_t version, Error *err);
 
-/* Rows of a file by its statistics, less those its deletion vector hides; -1 when it does not say. */
-int64_t delta_file_rows(const DeltaFile *file);
-
 #endif

@@ -21,7 +21,8 @@ typedef struct Verdict {
     bool barrier;        /* the batch ends before it, and the stream: it is read otherwise from here on */
 } Verdict;
 
-int64_t delta_file_rows(const DeltaFile *file)
+/* Rows of a file by its statistics, less those its deletion vector hides; -1 when it does not say. */
+static int64_t file_rows(const DeltaFile *file)
 {
     static const char KEY[] = "\"numRecords\":";
     const char *at = file->stats ? strstr(file->stats, KEY) : NULL;
@@ -278,7 +279,7 @@ static Status take_files(DeltaWalk *walk, const DeltaCommit *commit, bool *done,
                 *done = true;
                 return OK;
             }
-            delta_walk_add(walk, &action->file, delta_file_rows(&action->file));
+            delta_walk_add(walk, &action->file, file_rows(&action->file));
             walk->at.index = index;
         }
         index++;

@@ -41,14 +41,15 @@ static DuckTypeId duck_id(DeltaTypeId id)
     return IDS[id];
 }
 
-const DuckType *files_duck_type(const DeltaType *type, Arena *arena)
+/* The DuckDB type that a Delta type is read as. */
+static const DuckType *duck_type_of(const DeltaType *type, Arena *arena)
 {
     DuckType *duck = arena_alloc(arena, sizeof *duck);
     DuckTypeMember *members = arena_alloc(arena, (type->n_fields + 1) * sizeof *members);
 
     for (size_t i = 0; i < type->n_fields; i++) {
         members[i] = (DuckTypeMember){arena_strdup(arena, type->fields[i].name),
-                                      files_duck_type(type->fields[i].type, arena)};
+                                      duck_type_of(type->fields[i].type, arena)};
     }
     *duck = (DuckType){.id = duck_id(type->id),
                        .precision = type->precision,
@@ -165,7 +166,7 @@ Status files_columns_init(FilesColumns *c, const DeltaSchema *data, const FilesO
     size_t n_data = 0;
     for (size_t i = 0; i < c->n; i++) {
         const DeltaField *field = &c->schema->fields[i];
-        c->duck[i] = (DuckColumnInfo){field->name, files_duck_type(field->type, arena)};
+        c->duck[i] = (DuckColumnInfo){field->name, duck_type_of(field->type, arena)};
         if (c->roles[i] == ROLE_DATA) {
             c->data[n_data++] = *field; /* the copy that lives as long as the schema */
         }

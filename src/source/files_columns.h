@@ -31,7 +31,4 @@ Status files_columns_init(FilesColumns *columns, const DeltaSchema *data, const 
                           Error *err);
 void files_columns_fini(FilesColumns *columns);
 
-/* The DuckDB type that a Delta type is read as. */
-const DuckType *files_duck_type(const DeltaType *type, Arena *arena);
-
 #endif

@@ -58,7 +58,8 @@ int64_t rate_value_at(const RateSpeed *speed, int64_t t)
     return value;
 }
 
-void rate_rows_sql(const RateSpeed *speed, int64_t start_ms, int64_t s, int64_t e, Text *out)
+/* The rows of the seconds [s, e). */
+static void rows_sql(const RateSpeed *speed, int64_t start_ms, int64_t s, int64_t e, Text *out)
 {
     int64_t first = rate_value_at(speed, s), last = rate_value_at(speed, e);
     double step_ms = last > first ? (double)(e - s) * 1000.0 / (double)(last - first) : 0;
@@ -179,7 +180,7 @@ static Status rate_relation(StreamSource *base, DuckConn *conn, const char *star
     TRY(parse_offset(start, &s, err));
     TRY(parse_offset(end, &e, err));
     TRY(load_start(source, err));
-    rate_rows_sql(&source->speed, source->start_ms, s, e, &sql);
+    rows_sql(&source->speed, source->start_ms, s, e, &sql);
     *out = (StreamRelation){.rows = rate_value_at(&source->speed, e) - rate_value_at(&source->speed, s)};
     out->sql = text_take(&sql);
 out:

@@ -13,7 +13,5 @@ typedef struct RateSpeed {
 
 /* The first value of second `t`; INT64_MAX when it does not fit. */
 int64_t rate_value_at(const RateSpeed *speed, int64_t t);
-/* The rows of the seconds [s, e). */
-void rate_rows_sql(const RateSpeed *speed, int64_t start_ms, int64_t s, int64_t e, Text *out);
 
 #endif

@@ -257,7 +257,8 @@ static Status parse_entry(SqlCursor *inside, SqlStatementKind kind, SqlList *col
     return rc;
 }
 
-Status sql_parse_columns(SqlCursor *c, SqlStatement *out, Error *err)
+/* The same without brackets, up to the end. */
+static Status parse_columns(SqlCursor *c, SqlStatement *out, Error *err)
 {
     SqlList columns = SQL_LIST(SqlColumn), expectations = SQL_LIST(SqlExpectation);
     Status rc = OK;
@@ -278,7 +279,7 @@ Status sql_parse_column_list(SqlCursor *c, SqlStatement *out, Error *err)
     Status rc = OK;
     TRY(cursor_expect_op(&inside, '(', "before the columns", err));
     inside.end = c->tokens[c->at].match;
-    TRY(sql_parse_columns(&inside, out, err));
+    TRY(parse_columns(&inside, out, err));
     c->at = inside.end + 1;
 out:
     return rc;

@@ -37,19 +37,6 @@ void sql_query_inline(const SqlQuery *query, const char *const *replacement, Tex
     }
 }
 
-Status sql_expression_rewrite(const char *expression, Text *out, Error *err)
-{
-    SqlText text = {.name = "expression", .data = expression, .length = strlen(expression)};
-    SqlQuery *query = NULL;
-    Status rc = sql_query_rewrite(&text, (SqlSpan){0, text.length}, NULL, NULL, &query, err);
-    if (rc != OK) {
-        return rc;
-    }
-    text_append(out, query->rewritten);
-    sql_query_free(query);
-    return OK;
-}
-
 /* ---- building ---- */
 
 static void join_pieces(SqlQuery *query)
@@ -129,42 +116,8 @@ static SqlPiece cut_piece(const SqlPiece *piece, size_t from, size_t to)
     return cut;
 }
 
-void sql_query_replace(SqlQuery *query, const SqlReplacement *replacements, size_t n)
-{
-    SqlPiece *pieces = arena_alloc(query->arena, (2 * query->n_pieces + 2 * n + 1) * sizeof *pieces);
-    size_t count = 0, begin = 0, next = 0;
-    for (size_t i = 0; i < query->n_pieces; i++) {
-        const SqlPiece *piece = &query->pieces[i];
-        size_t at = begin, end = begin + piece->length;
-        for (; next < n && replacements[next].begin < end; next++) {
-            const SqlReplacement *r = &replacements[next];
-            if (r->begin > at) {
-                pieces[count++] = cut_piece(piece, at - begin, r->begin - begin);
-            }
-            if (r->begin >= begin) {
-                pieces[count++] = (SqlPiece){.kind = SQL_PIECE_EDIT,
-                                             .source = sql_query_source(query, r->begin, r->end),
-                                             .data = arena_strdup(query->arena, r->text),
-                                             .length = strlen(r->text)};
-            }
-            at = r->end > at ? r->end : at;
-            if (at > end) {
-                break; /* goes on in the next piece */
-            }
-        }
-        if (at < end) {
-            pieces[count++] = cut_piece(piece, at - begin, end - begin);
-        }
-        begin = end;
-    }
-    query->pieces = pieces;
-    query->n_pieces = count;
-    join_pieces(query);
-}
-
-/* ---- places ---- */
-
-SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end)
+/* Where bytes [begin, end) of the rewritten text come from. */
+static SqlSpan source_of(const SqlQuery *query, size_t begin, size_t end)
 {
     SqlSpan source = {query->span.end, query->span.end};
     size_t at = 0;
@@ -188,6 +141,41 @@ SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end)
     }
     return source;
 }
+
+void sql_query_replace(SqlQuery *query, const SqlReplacement *replacements, size_t n)
+{
+    SqlPiece *pieces = arena_alloc(query->arena, (2 * query->n_pieces + 2 * n + 1) * sizeof *pieces);
+    size_t count = 0, begin = 0, next = 0;
+    for (size_t i = 0; i < query->n_pieces; i++) {
+        const SqlPiece *piece = &query->pieces[i];
+        size_t at = begin, end = begin + piece->length;
+        for (; next < n && replacements[next].begin < end; next++) {
+            const SqlReplacement *r = &replacements[next];
+            if (r->begin > at) {
+                pieces[count++] = cut_piece(piece, at - begin, r->begin - begin);
+            }
+            if (r->begin >= begin) {
+                pieces[count++] = (SqlPiece){.kind = SQL_PIECE_EDIT,
+                                             .source = source_of(query, r->begin, r->end),
+                                             .data = arena_strdup(query->arena, r->text),
+                                             .length = strlen(r->text)};
+            }
+            at = r->end > at ? r->end : at;
+            if (at > end) {
+                break; /* goes on in the next piece */
+            }
+        }
+        if (at < end) {
+            pieces[count++] = cut_piece(piece, at - begin, end - begin);
+        }
+        begin = end;
+    }
+    query->pieces = pieces;
+    query->n_pieces = count;
+    join_pieces(query);
+}
+
+/* ---- places ---- */
 
 /* Puts what the user wrote in the place of the placeholders in a message of DuckDB's. */
 static void name_relations(const SqlQuery *query, Error *err)

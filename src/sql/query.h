@@ -82,10 +82,6 @@ Status sql_query_hide_metadata(SqlQuery *query, size_t relation, Error *err);
 /* `why` is what sql_query_place says when DuckDB knows no column _metadata. */
 void sql_query_lacks_metadata(SqlQuery *query, const Error *why);
 
-/* Appends an expression as DuckDB reads it: back-quoted names in double quotes. For texts that stand in tables, as
- * CHECK constraints and generated columns do. E_SQL_PARSE without place for a text that cannot be cut into tokens. */
-Status sql_expression_rewrite(const char *expression, Text *out, Error *err);
-
 /* ---- what a query does: walks over DuckDB's own syntax tree ---- */
 
 typedef struct SqlQueryFacts {

@@ -50,8 +50,6 @@ void sql_query_set_edits(SqlQuery *query, SqlPiece *edits, size_t n);
 /* Replaces parts of the rewritten text, given by place and without overlap; each becomes an EDIT that knows its source.
  */
 void sql_query_replace(SqlQuery *query, const SqlReplacement *replacements, size_t n);
-/* Where bytes [begin, end) of the rewritten text come from. */
-SqlSpan sql_query_source(const SqlQuery *query, size_t begin, size_t end);
 
 /* The user's token at an offset of the rewritten text; what an edit replaced for bytes that the user did not write. */
 SqlSpan sql_query_token(const SqlQuery *query, size_t offset);

@@ -222,8 +222,3 @@ size_t sql_script_statements(const SqlScript *script, const SqlStatement **state
     *statements = script->statements.items;
     return script->statements.count;
 }
-
-const SqlText *sql_script_text(const SqlScript *script)
-{
-    return &script->text;
-}

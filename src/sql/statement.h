@@ -125,6 +125,5 @@ typedef struct SqlScript SqlScript;
 Status sql_script_parse(const SqlText *text, SqlScript **out, Error *err);
 void sql_script_free(SqlScript *script);
 size_t sql_script_statements(const SqlScript *script, const SqlStatement **statements);
-const SqlText *sql_script_text(const SqlScript *script);
 
 #endif

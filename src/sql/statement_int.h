@@ -34,8 +34,6 @@ Status sql_parse_clauses(SqlCursor *c, SqlStatement *out, Error *err);
 void sql_hint_clause(const SqlCursor *c, SqlStatementKind kind, Error *err);
 /* ( columns and expectations ); column_list.c */
 Status sql_parse_column_list(SqlCursor *c, SqlStatement *out, Error *err);
-/* The same without brackets, up to the end. */
-Status sql_parse_columns(SqlCursor *c, SqlStatement *out, Error *err);
 
 /* [WITH SCHEMA EVOLUTION] behind INSERT or MERGE; statement_table.c */
 Status sql_parse_evolution(SqlCursor *c, bool *out, Error *err);

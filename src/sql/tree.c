@@ -216,11 +216,6 @@ int64_t sql_tree_location(const json_t *node)
     return -1;
 }
 
-SqlSpan sql_tree_span(const SqlQuery *query, int64_t location)
-{
-    return location < 0 ? query->span : sql_query_token(query, (size_t)location);
-}
-
 const SqlTimeFunction *sql_tree_time(const SqlQuery *query, const json_t *node)
 {
     if (sql_tree_is(node, "class", "FUNCTION")) {

@@ -31,8 +31,6 @@ bool sql_tree_is(const json_t *node, const char *key, const char *value);
 bool sql_tree_has(const json_t *node, const char *key);
 /* Byte offset in the rewritten text of the node or the first node inside that has one; -1 when there is none. */
 int64_t sql_tree_location(const json_t *node);
-/* The user's token at an offset of the rewritten text; the whole query for -1. */
-SqlSpan sql_tree_span(const SqlQuery *query, int64_t location);
 
 /* The time function that an expression node calls, or NULL. A quoted name is a column. */
 const SqlTimeFunction *sql_tree_time(const SqlQuery *query, const json_t *node);

@@ -216,7 +216,9 @@ void flow_close(Flow *flow)
 
 /* ---- planning ---- */
 
-Status flow_plan(Flow *flow, bool *ready, const DuckColumnInfo **columns, size_t *n, Error *err)
+/* Columns the flow's query gives, once its sources have schemas. *ready = false: a source has no schema yet. The
+ * columns live until the next call. */
+static Status plan_query(Flow *flow, bool *ready, const DuckColumnInfo **columns, size_t *n, Error *err)
 {
     bool is_ready = true;
     Status rc = OK;
@@ -233,13 +235,15 @@ out:
     return rc;
 }
 
-Status flow_prepare(Flow *flow, bool *ready, Error *err)
+/* Plans and makes the sink ready for the query's columns: creates the target where there is none. flow_run does it,
+ * too. */
+static Status prepare(Flow *flow, bool *ready, Error *err)
 {
     const DuckColumnInfo *columns = NULL;
     size_t n = 0;
     Status rc = OK;
 
-    TRY(flow_plan(flow, ready, &columns, &n, err));
+    TRY(plan_query(flow, ready, &columns, &n, err));
     if (*ready && !flow->prepared) {
         TRY(flow->sink->ops->prepare(flow->sink, flow->conn, columns, n, err));
         TRY(rejected_prepare(flow, err));
@@ -356,7 +360,7 @@ static Status take_turn(Flow *flow, Loop *loop, Turn *turn, Error *err)
     if (!flow->recovered) {
         TRY(batch_recover(flow, err));
     }
-    TRY(flow_prepare(flow, &ready, err));
+    TRY(prepare(flow, &ready, err));
     if (!ready) {
         *turn = TURN_IDLE;
         goto out;
@@ -525,11 +529,6 @@ void flow_status(const Flow *flow, FlowStatus *out)
 const char *flow_name(const Flow *flow)
 {
     return flow->name;
-}
-
-const char *flow_query_id(const Flow *flow)
-{
-    return checkpoint_query_id(flow->checkpoint);
 }
 
 void flow_describe(const Flow *flow, Text *out)

@@ -85,14 +85,6 @@ typedef struct FlowSpec {
 Status flow_open(const FlowSpec *spec, Flow **out, Error *err);
 void flow_close(Flow *flow);
 
-/* Columns the flow's query gives, once its sources have schemas. *ready = false: a source has no schema yet. The
- * columns live until the next call. */
-Status flow_plan(Flow *flow, bool *ready, const DuckColumnInfo **columns, size_t *n, Error *err);
-
-/* Plans and makes the sink ready for the query's columns: creates the target where there is none. flow_run does it,
- * too. */
-Status flow_prepare(Flow *flow, bool *ready, Error *err);
-
 /* What the loop calls from the flow's thread. */
 typedef struct FlowObserver {
     /* One StreamingQueryProgress per batch; may be NULL. */
@@ -121,7 +113,6 @@ typedef struct FlowStatus {
 } FlowStatus;
 void flow_status(const Flow *flow, FlowStatus *out);
 const char *flow_name(const Flow *flow);
-const char *flow_query_id(const Flow *flow);
 /* One line for start: sources, start offset, checkpoint. */
 void flow_describe(const Flow *flow, Text *out);
 

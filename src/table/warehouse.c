@@ -43,11 +43,6 @@ const char *warehouse_uri(const Warehouse *warehouse)
     return store_uri(warehouse->store);
 }
 
-Store *warehouse_store(const Warehouse *warehouse)
-{
-    return warehouse->store;
-}
-
 /* ---- names ---- */
 
 static Status check_part(const char *what, const char *name, Error *err)

@@ -22,7 +22,6 @@ typedef struct Warehouse Warehouse;
 Status warehouse_open(Duck *duck, const char *uri, Warehouse **out, Error *err);
 void warehouse_close(Warehouse *warehouse);
 const char *warehouse_uri(const Warehouse *warehouse); /* absolute */
-Store *warehouse_store(const Warehouse *warehouse);
 
 /* A legal table or schema name: letters, digits, _, $, -; no leading _ in schemas; delta, json, csv, parquet reserved
  * as schemas. E_PIPELINE_NAME otherwise. schema may be NULL. */

@@ -153,7 +153,7 @@ static void test_base_json__dump(void **state)
     json_t *o = json_object();
 
     json_put_i64(o, "z", INT64_MIN);
-    json_put_bool(o, "b", true);
+    json_put(o, "b", json_true());
     assert_ok(json_put_string(o, "s", "\xC3\xBC/\"\n", &err));
     assert_ok(json_put_string(o, "n", NULL, &err));
     json_put(o, "d", json_real(0.1));

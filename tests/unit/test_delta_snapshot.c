@@ -117,20 +117,6 @@ static void test_delta_snapshot__outlives_the_handle(void **state)
     delta_snapshot_unref(snapshot);
 }
 
-static void test_delta_snapshot__has_newer(void **state)
-{
-    LogFixture *f = *state;
-    Error err = ERROR_NONE;
-    bool newer;
-
-    log_fixture_commit(f, 0, LOG_PROTOCOL LOG_METADATA);
-    assert_ok(delta_table_has_newer(f->table, 0, &newer, &err));
-    assert_false(newer);
-    log_fixture_commit(f, 1, LOG_ADD("a"));
-    assert_ok(delta_table_has_newer(f->table, 0, &newer, &err));
-    assert_true(newer);
-}
-
 static void test_delta_snapshot__never_goes_back(void **state)
 {
     LogFixture *f = *state;
@@ -390,7 +376,6 @@ int main(void)
         WITH_TABLE(test_delta_replay__spellings_of_a_path),
         WITH_TABLE(test_delta_snapshot__old_ones_stay_as_they_were),
         WITH_TABLE(test_delta_snapshot__outlives_the_handle),
-        WITH_TABLE(test_delta_snapshot__has_newer),
         WITH_TABLE(test_delta_snapshot__never_goes_back),
         WITH_TABLE(test_delta_snapshot__made_anew_at_the_same_place),
         WITH_TABLE(test_delta_snapshot__a_commit_never_came),

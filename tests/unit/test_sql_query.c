@@ -169,17 +169,6 @@ static void test_sql_query_rewrite__placeholder_stays_unique(void **state)
     sql_query_free(query);
 }
 
-static void test_sql_expression_rewrite__changes_quotes(void **state)
-{
-    (void)state;
-    Text out = TEXT(1 << 10);
-    Error err = ERROR_NONE;
-    assert_int_equal(sql_expression_rewrite("`a b` > 0 AND extract(year FROM `x``y`) = 1 -- c", &out, &err), OK);
-    assert_string_equal(text_str(&out), "\"a b\" > 0 AND extract(year FROM \"x`y\") = 1");
-    assert_int_equal(sql_expression_rewrite("a > (", &out, &err), ERR_INVALID);
-    text_free(&out);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,7 +177,6 @@ int main(void)
         cmocka_unit_test(test_sql_query_place__names_relations_in_messages),
         cmocka_unit_test(test_sql_query_inline__replaces_placeholders),
         cmocka_unit_test(test_sql_query_rewrite__placeholder_stays_unique),
-        cmocka_unit_test(test_sql_expression_rewrite__changes_quotes),
     };
     return cmocka_run_group_tests(tests, sql_connect, sql_disconnect);
 }

@@ -96,8 +96,3 @@ void delta_log_commit_name(int64_t version, char out[DELTA_LOG_NAME_MAX])
 {
     snprintf(out, DELTA_LOG_NAME_MAX, DELTA_LOG_DIR "/%020" PRId64 ".json", version);
 }
-
-void delta_log_checkpoint_name(int64_t version, char out[DELTA_LOG_NAME_MAX])
-{
-    snprintf(out, DELTA_LOG_NAME_MAX, DELTA_LOG_DIR "/%020" PRId64 ".checkpoint.parquet", version);
-}

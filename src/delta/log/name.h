@@ -31,8 +31,7 @@ enum { DELTA_LOG_NAME_MAX = 64 };
 #define DELTA_LOG_DIR      "_delta_log"
 #define DELTA_LOG_HINT     "_delta_log/_last_checkpoint"
 #define DELTA_LOG_SIDECARS "_delta_log/_sidecars"
-/* "_delta_log/%020d.json" and "_delta_log/%020d.checkpoint.parquet" */
+/* "_delta_log/%020d.json" */
 void delta_log_commit_name(int64_t version, char out[DELTA_LOG_NAME_MAX]);
-void delta_log_checkpoint_name(int64_t version, char out[DELTA_LOG_NAME_MAX]);
 
 #endif

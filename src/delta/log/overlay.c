@@ -237,23 +237,6 @@ const DeltaFile *delta_overlay_remove_at(const DeltaOverlay *overlay, size_t i)
     return overlay->removes.files[i];
 }
 
-const DeltaFile *delta_overlay_find(const DeltaOverlay *overlay, const DeltaFile *file, bool *live)
-{
-    Text key = TEXT(KEY_BYTES_MAX), dv = TEXT(KEY_BYTES_MAX);
-    size_t slot;
-
-    delta_file_dv_id(file, &dv);
-    append_key(overlay->root, file->path, strlen(file->path), text_str(&dv), dv.length, &key);
-    const Entry *e = entry_find(overlay, key.data, key.length, hash_bytes(key.data, key.length), &slot);
-    text_free(&key);
-    text_free(&dv);
-    if (e == NULL) {
-        return NULL;
-    }
-    *live = e->live;
-    return e->file;
-}
-
 /* ---- freshet_log_shadowed ---- */
 
 static Status shadowed_call(const DuckScalarArgs *args, Error *err)

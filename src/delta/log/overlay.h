@@ -20,8 +20,6 @@ void delta_overlay_apply(DeltaOverlay *overlay, const DeltaAction *actions, size
 
 size_t delta_overlay_entries(const DeltaOverlay *overlay); /* adds and tombstones */
 size_t delta_overlay_adds(const DeltaOverlay *overlay);
-/* The newest action about a file: an add, a remove, or NULL when these commits do not mention it. */
-const DeltaFile *delta_overlay_find(const DeltaOverlay *overlay, const DeltaFile *file, bool *live);
 /* Live adds by position, 0 .. adds - 1. */
 const DeltaFile *delta_overlay_add_at(const DeltaOverlay *overlay, size_t i);
 /* Tombstones by position, 0 .. entries - adds - 1. */
