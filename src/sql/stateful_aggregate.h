@@ -46,6 +46,8 @@ Status rewrite_modifiers(Aggregation *a, json_t *target, const Relation *result,
 Status rewrite_clause(Aggregation *a, const char *clause, json_t **out, Error *err);
 /* Is the key one of a grouping set? */
 bool set_has(const Aggregation *a, const json_t *set, size_t key);
+/* A call of an aggregate as steps know it (stateful_call.c): the call itself, another one, or an expression of some. */
+Status spell_call(Planner *p, const json_t *call, const json_t **out, Error *err);
 /* The name of an item of the list as far as the tree says it; "" for an expression. */
 const char *item_name(const json_t *item);
 

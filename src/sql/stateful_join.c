@@ -203,8 +203,9 @@ static int side_of(const Join *j, const json_t *node)
 static bool is_key(const Join *j, const json_t *conjunct)
 {
     const json_t *left = json_object_get(conjunct, "left"), *right = json_object_get(conjunct, "right");
-    if (!sql_tree_is(conjunct, "type", "COMPARE_EQUAL") || !tree_any(left, false, is_column_ref) ||
-        !tree_any(right, false, is_column_ref)) {
+    bool equality = sql_tree_is(conjunct, "type", "COMPARE_EQUAL") ||
+                    sql_tree_is(conjunct, "type", "COMPARE_NOT_DISTINCT_FROM");
+    if (!equality || !tree_any(left, false, is_column_ref) || !tree_any(right, false, is_column_ref)) {
         return false;
     }
     int a = side_of(j, left), b = side_of(j, right);

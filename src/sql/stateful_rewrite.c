@@ -392,7 +392,12 @@ static Status rewrite_inside(Aggregation *a, const json_t *node, const Lambda *l
         return rewrite_grouping(a, node, out, err);
     }
     if (is_aggregate_call(node)) {
-        Status rc = add_call(a, node, &place, err);
+        const json_t *call = NULL;
+        Status rc = spell_call(a->p, node, &call, err);
+        if (rc == OK && !is_aggregate_call(call)) {
+            return rewrite_parts(a, call, lambdas, out, err);
+        }
+        rc = rc == OK ? add_call(a, call, &place, err) : rc;
         *out = numbered(a, 'r', place);
         return rc;
     }
