@@ -48,6 +48,7 @@ typedef enum SqlOutputMode { SQL_OUTPUT_APPEND, SQL_OUTPUT_UPDATE, SQL_OUTPUT_CO
 /* How event time closes what a step remembers. */
 typedef struct SqlWindow {
     int64_t size_us, slide_us, offset_us; /* tumbling: slide = size; 0 <= offset < slide */
+    bool days; /* size and slide are written in days: where the time zone has its own, they are meant */
 } SqlWindow;
 
 typedef struct SqlKey {

@@ -99,8 +99,8 @@ void sql_duration_print(int64_t us, Text *out)
 
 /* ---- window() ---- */
 
-/* A length of window(): constant, without months. */
-static Status read_length(Planner *p, const json_t *node, const char *what, int64_t *out, Error *err)
+/* A length of window(): constant, without months. *days: it counts days and nothing else. */
+static Status read_length(Planner *p, const json_t *node, const char *what, int64_t *out, bool *days, Error *err)
 {
     Interval interval = {0};
     bool constant = false;
@@ -120,6 +120,7 @@ static Status read_length(Planner *p, const json_t *node, const char *what, int6
     if (__builtin_mul_overflow(interval.days, 86400000000, &us) || __builtin_add_overflow(us, interval.us, out)) {
         return planner_error(p, node, NULL, err, "the %s of window() is too long", what);
     }
+    *days = interval.us == 0;
     return OK;
 }
 
@@ -128,18 +129,20 @@ Status read_window(Planner *p, const Scope *scope, const json_t *call, SqlWindow
     const json_t *arguments = json_object_get(call, "children"), *of = json_array_get(arguments, 0);
     size_t n = json_array_size(arguments);
     SqlWindow window = {0};
+    bool days = true, offset_days;
     Status rc = OK;
     if (n < 2 || n > 4) {
         return planner_error(p, call, "window(time, size [, slide [, offset]])", err,
                              "window() takes two to four arguments, not %zu", n);
     }
-    TRY(read_length(p, json_array_get(arguments, 1), "size", &window.size_us, err));
+    TRY(read_length(p, json_array_get(arguments, 1), "size", &window.size_us, &window.days, err));
     window.slide_us = window.size_us;
     if (n > 2) {
-        TRY(read_length(p, json_array_get(arguments, 2), "slide", &window.slide_us, err));
+        TRY(read_length(p, json_array_get(arguments, 2), "slide", &window.slide_us, &days, err));
+        window.days = window.days && days;
     }
     if (n > 3) {
-        TRY(read_length(p, json_array_get(arguments, 3), "offset", &window.offset_us, err));
+        TRY(read_length(p, json_array_get(arguments, 3), "offset", &window.offset_us, &offset_days, err));
     }
     if (window.size_us <= 0 || window.slide_us <= 0 || window.slide_us > window.size_us) {
         return planner_error(p, call, NULL, err,

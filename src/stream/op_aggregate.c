@@ -20,9 +20,30 @@
  */
 #include "stream/op_aggregate_int.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* ---- a batch ---- */
+
+static const int64_t MINUTE_US = 60000000, PUT_BACK_US = 3 * INT64_C(3600000000); /* clocks: at most */
+
+/* A watermark as the local time that clocks of the zone are past for good: where they are put back, they read times twice
+ * in the hours after. It never falls, and windows close once. INT64_MIN stays. */
+static Status to_local(const Aggregate *op, DuckConn *conn, int64_t *us, Error *err)
+{
+    Text sql = TEXT(4096);
+
+    if (!groups_close_locally(op) || *us == INT64_MIN) {
+        return OK;
+    }
+    text_printf(&sql,
+                "SELECT min(epoch_us(CAST(make_timestamptz(t) AS TIMESTAMP))) FROM (SELECT unnest(range(%" PRId64
+                ", %" PRId64 ", %" PRId64 ")) AS t UNION ALL SELECT %" PRId64 ")",
+                *us - *us % MINUTE_US + MINUTE_US, *us + PUT_BACK_US, MINUTE_US, *us);
+    Status rc = op_ask(conn, text_str(&sql), us, 1, err);
+    text_free(&sql);
+    return rc;
+}
 
 static Status expire(Aggregate *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
 {
@@ -41,15 +62,18 @@ out:
     return rc;
 }
 
-static Status aggregate_run(StreamOperator *base, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
+static Status aggregate_run(StreamOperator *base, DuckConn *conn, const StreamOperatorBatch *in, Error *err)
 {
     Aggregate *op = (Aggregate *)base;
+    StreamOperatorBatch here = *in, *batch = &here;
     bool kept = op->layout->n_sides > 0 || batch->rejected;
     Touched touched = {0};
     Status rc = OK;
 
     base->figures = (StreamOperatorFigures){0};
     op->raw = batch->rejected != NULL;
+    TRY(to_local(op, conn, &here.late_us, err));
+    TRY(to_local(op, conn, &here.evict_us, err));
     if (kept) {
         TRY(groups_keep_input(op, conn, err));
     }
@@ -74,10 +98,12 @@ static Status aggregate_wants_batch(StreamOperator *base, DuckConn *conn, int64_
     Aggregate *op = (Aggregate *)base;
     Text sql = TEXT(TEXT_SQL_MAX);
     int64_t found = 0, lo, hi;
+    Status rc = OK;
 
+    TRY(to_local(op, conn, &evict_us, err));
     if (!groups_leave(op) || evict_us == INT64_MIN || evict_us <= op->evicted_us) {
         *out = false;
-        return OK;
+        goto out;
     }
     text_printf(&sql, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE expires <= %lld", state_table(base->state, 0),
                 (long long)evict_us);
@@ -87,11 +113,10 @@ static Status aggregate_wants_batch(StreamOperator *base, DuckConn *conn, int64_
                     op->keys[op->window_key].name, (long long)hi);
     }
     text_append(&sql, " LIMIT 1)");
-    Status rc = op_ask(conn, text_str(&sql), &found, 1, err);
+    TRY(op_ask(conn, text_str(&sql), &found, 1, err));
+    *out = found > 0;
+out:
     text_free(&sql);
-    if (rc == OK) {
-        *out = found > 0;
-    }
     return rc;
 }
 
@@ -119,6 +144,32 @@ static const StreamOperatorOps AGGREGATE_OPS = {
 };
 
 /* ---- opening ---- */
+
+/* Windows of days over instants are days of the session's time zone. */
+static Status find_zone(Aggregate *op, DuckConn *conn, Error *err)
+{
+    const SqlStep *step = op->base.step;
+    DuckResult *result = NULL;
+    char *zone = NULL;
+    bool more = false;
+    Status rc = OK;
+
+    if (op->window_key == NO_KEY || !step->keys[op->window_key].window.days ||
+        op->keys[op->window_key].type->id != DUCK_TIMESTAMP_TZ) {
+        return OK;
+    }
+    TRY(duck_query(conn, "SELECT current_setting('TimeZone') WHERE current_setting('TimeZone') <> 'UTC'", &result,
+                   err));
+    TRY(duck_result_next(result, &more, err));
+    if (more) {
+        zone = duck_result_text_dup(result, 0);
+        op->zone = arena_strdup(op->arena, zone);
+    }
+out:
+    mem_free(zone);
+    duck_result_free(result);
+    return rc;
+}
 
 static Status plan_key(Aggregate *op, const SqlKey *key, size_t i, Error *err)
 {
@@ -257,8 +308,9 @@ static Status open_state(Aggregate *op, DuckConn *conn, const StreamOperatorSpec
     StateSpec state = {.checkpoint = spec->checkpoint,
                        .operator= spec->index,
                        .flow = spec->flow,
-                       .fingerprint = arena_printf(op->arena, "%s; %s", op->base.step->fingerprint,
-                                                   groups_leave(op) ? "lets groups go" : "keeps all groups"),
+                       .fingerprint = arena_printf(op->arena, "%s; %s%s%s", op->base.step->fingerprint,
+                                                   groups_leave(op) ? "lets groups go" : "keeps all groups",
+                                                   op->zone ? "; days of " : "", op->zone ? op->zone : ""),
                        .relations = relations,
                        .n_relations = n};
     return state_open(conn, &state, &op->base.state, err);
@@ -302,6 +354,7 @@ Status stream_aggregate_open(DuckConn *conn, const StreamOperatorSpec *spec, Str
     TRY(aggregate_layout_make(conn, spec->step, sliding ? DISTINCT_AT_OUTPUT : DISTINCT_FOLLOWS, op->arena, &op->layout,
                               err));
     TRY(plan_keys(op, err));
+    TRY(find_zone(op, conn, err));
     TRY(open_state(op, conn, spec, err));
     TRY(make_output(op, conn, err));
     *out = &op->base;

@@ -95,14 +95,13 @@ out:
 Status groups_hand_over_rejected(Aggregate *op, DuckConn *conn, const StreamOperatorBatch *batch, Error *err)
 {
     const StreamOperatorFigures *figures = &op->base.figures;
-    Text sql = TEXT(TEXT_SQL_MAX);
-    char time[128];
+    Text sql = TEXT(TEXT_SQL_MAX), input = TEXT(4096);
 
     if (!batch->rejected || figures->rows_late + figures->rows_null_time == 0) {
         return OK;
     }
-    const KeyColumn *key = &op->keys[groups_leave(op) ? op->closer : op->window_key];
-    snprintf(time, sizeof time, key->type->id == DUCK_STRUCT ? "epoch_us(%s.\"end\")" : "epoch_us(%s)", key->name);
+    groups_append_time(op, groups_leave(op) ? op->closer : op->window_key, &input);
+    const char *time = text_str(&input);
     text_printf(&sql, "INSERT INTO %s SELECT CASE WHEN %s IS NULL THEN '%s' ELSE '%s' END, ", batch->rejected, time,
                 STREAM_REASON_TEXTS[REASON_NO_TIME], STREAM_REASON_TEXTS[REASON_LATE]);
     aggregate_append_row(op->layout, &sql);
@@ -121,6 +120,7 @@ Status groups_hand_over_rejected(Aggregate *op, DuckConn *conn, const StreamOper
         text_free(&pane);
         text_free(&end);
     }
+    text_free(&input);
     return op_run_text(conn, &sql, err);
 }
 

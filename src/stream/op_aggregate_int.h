@@ -26,6 +26,8 @@ typedef struct Aggregate {
     bool grouped;      /* they are those of the step; otherwise there is one group, g = 0 */
     size_t window_key; /* NO_KEY: none */
     Window window;
+    const char *zone;             /* windows are days of this time zone: panes, their ends, and the watermarks that these
+                                     are compared with, are local time there; NULL: UTC */
     size_t closer;                /* the key whose time closes groups; NO_KEY: rows have no `expires` */
     const char *range;            /* column of the state in whose order rows lie, roughly; NULL: none */
     char input[64], partials[64]; /* temporary tables of a batch */
@@ -47,6 +49,12 @@ bool groups_leave(const Aggregate *op);
 
 /* Are groups in windows that overlap, so that the state keeps panes? */
 bool groups_slide(const Aggregate *op);
+
+/* Are windows days of a time zone that close by themselves? */
+bool groups_close_locally(const Aggregate *op);
+
+/* The time of key `i` of the input in microseconds: a BIGINT expression. */
+void groups_append_time(const Aggregate *op, size_t i, Text *out);
 
 /* "k0, k1", of a row "o." or "". */
 void groups_append_keys(const Aggregate *op, const char *row, Text *out);

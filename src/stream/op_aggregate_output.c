@@ -105,7 +105,9 @@ static void append_result_keys(const Aggregate *op, Text *out)
             char start[48], end[80];
             snprintf(start, sizeof start, "g.%s", name);
             snprintf(end, sizeof end, "g.%s + %lld", name, (long long)op->window.size_us);
-            op_append_window(start, end, op->keys[i].result, out);
+            /* of local time the cast to the type of the key makes a time of the zone */
+            op_append_window(op->zone ? "make_timestamp" : op_make_time(op->keys[i].type), start, end,
+                             op->keys[i].result, out);
             text_printf(out, " AS %s", name);
         } else {
             text_printf(out, "g.%s", name);

@@ -12,6 +12,23 @@ bool groups_slide(const Aggregate *op)
     return op->window_key != NO_KEY && op->window.sliding;
 }
 
+bool groups_close_locally(const Aggregate *op)
+{
+    return op->zone && op->closer == op->window_key;
+}
+
+void groups_append_time(const Aggregate *op, size_t i, Text *out)
+{
+    const KeyColumn *key = &op->keys[i];
+    bool local = op->zone && i == op->window_key;
+
+    text_printf(out,
+                local                          ? "epoch_us(CAST(%s AS TIMESTAMP))"
+                : key->type->id == DUCK_STRUCT ? "epoch_us(%s.\"end\")"
+                                               : "epoch_us(%s)",
+                key->name);
+}
+
 void groups_append_keys(const Aggregate *op, const char *row, Text *out)
 {
     for (size_t i = 0; i < op->n_keys; i++) {
@@ -38,14 +55,15 @@ void groups_append_bounds(const Aggregate *op, const Touched *touched, const cha
 static void append_key_source(const Aggregate *op, size_t i, Text *out)
 {
     const char *name = op->keys[i].name;
-    char time[48];
 
     if (!op->grouped) {
         text_printf(out, "0::TINYINT AS %s", name);
     } else if (i == op->window_key) {
-        snprintf(time, sizeof time, "epoch_us(%s)", name);
-        window_append_pane(&op->window, time, out);
+        Text time = TEXT(4096);
+        groups_append_time(op, i, &time);
+        window_append_pane(&op->window, text_str(&time), out);
         text_printf(out, " AS %s", name);
+        text_free(&time);
     } else {
         text_append(out, name);
     }
@@ -83,7 +101,7 @@ void groups_append_expires(const Aggregate *op, Text *out)
     if (op->closer == op->window_key) {
         window_append_last_end(&op->window, key->name, out);
     } else {
-        text_printf(out, key->type->id == DUCK_STRUCT ? "epoch_us(%s.\"end\")" : "epoch_us(%s)", key->name);
+        groups_append_time(op, op->closer, out);
     }
     text_append(out, " AS expires");
 }

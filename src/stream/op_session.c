@@ -33,6 +33,7 @@ typedef struct Session {
     size_t *keys;                           /* k<keys[i]> of the input: all but the session's */
     size_t n_keys;                          /* 0: there is one group, g = 0 */
     const char *type;                       /* of the session in the output */
+    const char *make_time;                  /* function that makes its start and end */
     const DuckColumnInfo *lists;            /* l0.. */
     char rows[64], islands[64], joined[64]; /* temporary tables of a batch */
     int64_t evicted_us;
@@ -283,7 +284,7 @@ static Status put_out(Session *op, DuckConn *conn, const StreamOperatorBatch *ba
     for (size_t i = 0; i < step->n_keys; i++) {
         text_append(&sql, i ? ", " : "");
         if (i == step->session_key) {
-            op_append_window("g.start", "g.\"end\"", op->type, &sql);
+            op_append_window(op->make_time, "g.start", "g.\"end\"", op->type, &sql);
             text_printf(&sql, " AS k%zu", i);
         } else {
             text_printf(&sql, "g.k%zu", i);
@@ -404,6 +405,7 @@ static Status plan_session(Session *op, Error *err)
     op->evicts = op->mode == SQL_OUTPUT_APPEND;
     op_append_window_type(time, &type);
     op->type = arena_strdup(op->arena, text_str(&type));
+    op->make_time = op_make_time(time);
     text_free(&type);
     op->keys = arena_alloc(op->arena, step->n_keys * sizeof *op->keys);
     for (size_t i = 0; i < step->n_keys; i++) {

@@ -67,7 +67,12 @@ void op_append_window_type(const DuckType *time, Text *out)
     text_append_char(out, ')');
 }
 
-void op_append_window(const char *start_us, const char *end_us, const char *type, Text *out)
+void op_append_window(const char *make, const char *start_us, const char *end_us, const char *type, Text *out)
 {
-    text_printf(out, "CAST({'start': make_timestamp(%s), 'end': make_timestamp(%s)} AS %s)", start_us, end_us, type);
+    text_printf(out, "CAST({'start': %s(%s), 'end': %s(%s)} AS %s)", make, start_us, make, end_us, type);
+}
+
+const char *op_make_time(const DuckType *time)
+{
+    return time->id == DUCK_TIMESTAMP_TZ ? "make_timestamptz" : "make_timestamp";
 }

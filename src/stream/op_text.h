@@ -22,7 +22,9 @@ bool op_type_is_time(const DuckType *type);
 bool op_type_is_window(const DuckType *type);
 /* STRUCT("start", "end") for windows over a column of this type, of times: days do not hold windows of hours. */
 void op_append_window_type(const DuckType *time, Text *out);
-/* CAST({'start': <microseconds>, 'end': <microseconds>} AS <type>) */
-void op_append_window(const char *start_us, const char *end_us, const char *type, Text *out);
+/* CAST({'start': <microseconds>, 'end': <microseconds>} AS <type>), with the function that makes a time of them. */
+void op_append_window(const char *make, const char *start_us, const char *end_us, const char *type, Text *out);
+/* The one for microseconds since 1970 UTC in windows over a column of this type. */
+const char *op_make_time(const DuckType *time);
 
 #endif

@@ -195,6 +195,67 @@ def test_windows_over_dates(clicks, freshet, run, rows, tmp_path):
     assert "start TIMESTAMP, end TIMESTAMP" in freshet("check", tmp_path / "other.sql", check=0).out.replace('"', "")
 
 
+def moments():
+    """A row before and after each midnight around the day on which clocks are put forward in Berlin; and one on it."""
+    return [(moment, "a", 1, 1) for moment in ("2024-03-30T22:59:00Z", "2024-03-30T23:00:00Z", "2024-03-31T01:30:00Z",
+                                               "2024-03-31T21:59:00Z", "2024-03-31T22:00:00Z")]
+
+
+def in_zone(source, name, by, mode="append", zone="Europe/Berlin"):
+    return f"""SET TimeZone = '{zone}'; CREATE STREAMING TABLE {name} TBLPROPERTIES ('freshet.outputMode' = '{mode}') AS
+      SELECT {by.split("(")[0]}.start AS start, {by.split("(")[0]}.end AS "end", product, count(*) AS n
+      FROM {source} WATERMARK ts DELAY OF INTERVAL '10 minutes' GROUP BY {by}, product;"""
+
+
+DAYS = {  # in Berlin: what is closed when the watermark is 2024-04-01T22:00Z, midnight there
+    "window(ts, INTERVAL '1 day')": [("03-29T23", "03-30T23", 1), ("03-30T23", "03-31T22", 3), ("03-31T22", "04-01T22", 1)],
+    "window(ts, INTERVAL '2 days', INTERVAL '1 day')": [
+        ("03-28T23", "03-30T23", 1), ("03-29T23", "03-31T22", 4), ("03-30T23", "04-01T22", 4)],
+    "window(ts, INTERVAL '1 day', INTERVAL '1 day', INTERVAL '6 hours')": [("03-30T05", "03-31T04", 3), ("03-31T04", "04-01T04", 2)],
+    "window(ts, INTERVAL '24 hours')": [("03-30T00", "03-31T00", 2), ("03-31T00", "04-01T00", 3)],
+    "window(ts, INTERVAL '1 hour')": [
+        ("03-30T22", "03-30T23", 1), ("03-30T23", "03-31T00", 1), ("03-31T01", "03-31T02", 1), ("03-31T21", "03-31T22", 1),
+        ("03-31T22", "03-31T23", 1)],
+    "session_window(ts, INTERVAL '1 hour')": [
+        ("03-30T22:59", "03-31T00:00", 2), ("03-31T01:30", "03-31T02:30", 1), ("03-31T21:59", "03-31T23:00", 2)],
+}
+
+
+@pytest.mark.parametrize("by", DAYS)
+def test_windows_in_a_time_zone(clicks, run, rows, by):
+    """Days are those of the zone, 23 hours long where clocks are put forward; hours and sessions do not depend on it."""
+    source = clicks.source.replace("TIMESTAMP", "TIMESTAMPTZ")
+    clicks("a", *moments())
+    run(in_zone(source, "t", by))
+    clicks("b", ("2024-04-01T22:10:00Z", "b", 1, 1))
+    run(in_zone(source, "t", by))
+    wanted = [(*("2024-" + (t if ":" in t else t + ":00") + ":00Z" for t in (start, end)), "a", n) for start, end, n in DAYS[by]]
+    assert rows("SELECT * FROM t ORDER BY start") == wanted
+    assert run(in_zone(source, "t", by)) == []
+
+
+def test_clocks_put_back(clicks, run, rows):
+    """Windows that end in the hour that comes twice are closed once, when it is over."""
+    source = clicks.source.replace("TIMESTAMP", "TIMESTAMPTZ")
+    text = in_zone(source, "t", "window(ts, INTERVAL '1 day', INTERVAL '1 day', INTERVAL '150 minutes')")
+    for name, moment in [("a", "26T12:00"), ("b", "27T00:45"), ("c", "27T01:05"), ("d", "27T01:15"), ("e", "27T01:45"), ("f", "27T02:30")]:
+        clicks(name, (f"2024-10-{moment}:00Z", "a", 1, 1))  # on the 27th 02:45, 02:05, 02:15, 02:45 and 03:30 in Berlin
+        run(text)
+        if name < "e":
+            assert rows("SELECT * FROM t") == [], name
+    assert rows("SELECT start, n FROM t") == [("2024-10-26T00:30:00Z", 3)]
+
+
+def test_another_time_zone_is_another_query(clicks, run, rows):
+    source = clicks.source.replace("TIMESTAMP", "TIMESTAMPTZ")
+    clicks("a", *moments())
+    for name, by in [("days", "window(ts, INTERVAL '1 day')"), ("hours", "window(ts, INTERVAL '1 hour')")]:
+        run(in_zone(source, name, by, "update"))
+    run(in_zone(source, "days", "window(ts, INTERVAL '1 day')", "update", "UTC"), check=1)
+    assert "FR-STREAM-009" in run.err and "days of Europe/Berlin" in run.err
+    run(in_zone(source, "hours", "window(ts, INTERVAL '1 hour')", "update", "UTC"))
+
+
 def test_keys_without_a_time_are_not_remembered_for_ever(clicks, run, rows):
     text = f"""CREATE STREAMING TABLE t TBLPROPERTIES ('freshet.dedupe.within' = 'watermark') AS SELECT DISTINCT ON (user_id) user_id, ts
       FROM {clicks.source} WATERMARK ts DELAY OF INTERVAL '1 hour';"""
