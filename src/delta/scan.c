@@ -22,7 +22,7 @@ const char *delta_scan_sql(const DeltaScan *scan)
 
 size_t delta_scan_files(const DeltaScan *scan)
 {
-    return scan->n_files;
+    return scan->total;
 }
 
 int64_t delta_scan_bytes(const DeltaScan *scan)
@@ -35,6 +35,7 @@ void delta_scan_free(DeltaScan *scan)
     if (!scan) {
         return;
     }
+    delta_scan_slices_free(scan->slices);
     delta_scan_withdraw(scan->handle);
     for (size_t i = 0; i < scan->n_files; i++) {
         delta_bitmap_free(atomic_load(&scan->files[i].deleted));
@@ -50,7 +51,7 @@ void delta_scan_free(DeltaScan *scan)
 /* A compressed row, where nobody says how many rows a file has. */
 enum { ROW_BYTES_GUESS = 20 };
 
-static DeltaScan *scan_new(DeltaTable *table, const ScanColumns *columns)
+DeltaScan *delta_scan_new(DeltaTable *table, const ScanColumns *columns)
 {
     DeltaScan *scan = mem_alloc(sizeof *scan);
 
@@ -168,6 +169,7 @@ static Status add_file(DeltaScan *scan, const ScanColumns *columns, const char *
     }
     scan->files = mem_grow(scan->files, scan->n_files, &scan->capacity, sizeof *scan->files);
     scan->files[scan->n_files++] = file;
+    scan->total++;
     scan->bytes += size;
     scan->rows += rows >= 0 ? rows : 1 + size / ROW_BYTES_GUESS;
 out:
@@ -208,7 +210,7 @@ out:
     return rc;
 }
 
-static Status finish(DeltaScan *scan, ScanColumns *columns, DeltaScan **out, Error *err)
+Status delta_scan_finish(DeltaScan *scan, ScanColumns *columns, Error *err)
 {
     Status rc = OK;
 
@@ -217,7 +219,6 @@ static Status finish(DeltaScan *scan, ScanColumns *columns, DeltaScan **out, Err
     }
     scan->handle = columns->handle = delta_scan_publish(scan);
     TRY(delta_scan_write_sql(scan, columns, err));
-    *out = scan;
 out:
     return rc;
 }
@@ -232,7 +233,7 @@ static Status scan_files(const DeltaScanSource *source, DuckConn *conn, const De
     const char **values = mem_alloc((source->n_partition_columns + 1) * sizeof *values);
 
     TRY(read_columns(source, conn, &columns, err));
-    scan = scan_new(source->table, &columns);
+    scan = delta_scan_new(source->table, &columns);
     scan->difference = except != NULL;
     for (size_t i = 0; i < n; i++) {
         for (size_t p = 0; p < columns.n_partition_columns; p++) {
@@ -252,7 +253,12 @@ static Status scan_files(const DeltaScanSource *source, DuckConn *conn, const De
         }
     }
     scan->row_address = source->row_address;
-    TRY(finish(scan, &columns, out, err));
+    if (delta_scan_is_sliced(&columns, n)) {
+        TRY(delta_scan_slice(scan, &columns, NULL, NULL, "", conn, err));
+    } else {
+        TRY(delta_scan_finish(scan, &columns, err));
+    }
+    *out = scan;
     scan = NULL;
 out:
     mem_free(values);
@@ -330,7 +336,8 @@ static int64_t number_or_none(const DuckResult *row, size_t column)
     return duck_result_is_null(row, column) ? -1 : duck_result_i64(row, column);
 }
 
-static Status add_row(DeltaScan *scan, const ScanColumns *columns, const DuckResult *row, Arena *scratch, Error *err)
+Status delta_scan_add_row(DeltaScan *scan, const ScanColumns *columns, const DuckResult *row, Arena *scratch,
+                          Error *err)
 {
     const char **values = arena_alloc(scratch, (columns->n_partition_columns + 1) * sizeof *values);
     DeltaDeletionVector dv = {0};
@@ -359,6 +366,26 @@ out:
     return rc;
 }
 
+/* Lets go of the files of a scan that will be read in slices: from here on they are only counted. */
+static void forget_files(DeltaScan *scan)
+{
+    mem_free(scan->files);
+    arena_free(scan->arena);
+    scan->files = NULL;
+    scan->n_files = scan->capacity = 0;
+    scan->arena = arena_new();
+}
+
+static void count_row(DeltaScan *scan, const DuckResult *row)
+{
+    int64_t size = duck_result_i64(row, COLUMN_SIZE);
+
+    scan->total++;
+    scan->bytes += size;
+    scan->rows += 1 + size / ROW_BYTES_GUESS;
+}
+
+/* Takes in the files of the query, or counts them where they are too many to be read at once. */
 static Status add_rows(DeltaScan *scan, const ScanColumns *columns, DuckConn *conn, const char *sql, Error *err)
 {
     Status rc = OK;
@@ -366,7 +393,7 @@ static Status add_rows(DeltaScan *scan, const ScanColumns *columns, DuckConn *co
     Arena *scratch = NULL;
     bool more = false;
 
-    TRY(duck_query(conn, sql, &rows, err));
+    TRY(duck_query_stream(conn, sql, &rows, err));
     for (size_t i = 0;; i++) {
         if (i % 1024 == 0) {
             arena_free(scratch);
@@ -376,7 +403,12 @@ static Status add_rows(DeltaScan *scan, const ScanColumns *columns, DuckConn *co
         if (!more) {
             break;
         }
-        TRY(add_row(scan, columns, rows, scratch, err));
+        if (delta_scan_is_sliced(columns, i + 1)) {
+            forget_files(scan);
+            count_row(scan, rows);
+        } else {
+            TRY(delta_scan_add_row(scan, columns, rows, scratch, err));
+        }
     }
 out:
     arena_free(scratch);
@@ -428,30 +460,38 @@ static Status scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const Delta
     DeltaScanSource source = delta_scan_source(snapshot);
     ScanColumns columns;
     DeltaScan *scan = NULL;
-    Text sql = TEXT(TEXT_SQL_MAX);
+    Text sql = TEXT(TEXT_SQL_MAX), where = TEXT(TEXT_SQL_MAX);
 
     TRY(read_columns(&source, conn, &columns, err));
+    delta_skip_rows_sql(&columns, predicates, n, &where);
     if (row_ids) {
         TRY(add_row_ids(snapshot, &columns, err));
     }
-    scan = scan_new(source.table, &columns);
+    scan = delta_scan_new(source.table, &columns);
     TRY(files_sql(snapshot, &columns, predicates, n, &sql, err));
     rc = add_rows(scan, &columns, conn, text_str(&sql), err);
     if (rc == ERR_INVALID && n > 0) { /* a condition that does not run decides nothing: read all files */
         error_clear(err);
         delta_scan_free(scan);
-        scan = scan_new(source.table, &columns);
+        scan = delta_scan_new(source.table, &columns);
         text_clear(&sql);
+        text_clear(&where);
         TRY(files_sql(snapshot, &columns, NULL, 0, &sql, err));
         rc = add_rows(scan, &columns, conn, text_str(&sql), err);
     }
     if (rc != OK) {
         goto out;
     }
-    TRY(finish(scan, &columns, out, err));
+    if (delta_scan_is_sliced(&columns, scan->total)) {
+        TRY(delta_scan_slice(scan, &columns, snapshot, text_str(&sql), text_str(&where), conn, err));
+    } else {
+        TRY(delta_scan_finish(scan, &columns, err));
+    }
+    *out = scan;
     scan = NULL;
 out:
     text_free(&sql);
+    text_free(&where);
     delta_scan_free(scan);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "delta/dv.h"
 #include "delta/scan.h"
 #include "duck/function.h"
+#include "duck/type.h"
 
 /* One file of a scan. Texts live in the scan's arena. */
 typedef struct ScanFile {
@@ -17,11 +18,16 @@ typedef struct ScanFile {
     bool plain_variants;                             /* its variants are two binaries, without Parquet's logical type */
 } ScanFile;
 
+typedef struct ScanSlices ScanSlices;
+
 struct DeltaScan {
     Arena *arena;
     DeltaTable *table;
     ScanFile *files;
     size_t n_files, capacity, n_columns; /* n_columns: partition columns */
+    size_t total;                        /* files it reads: n_files, or more where it is sliced */
+    size_t first;                        /* of a slice: the number of its first file in the whole */
+    ScanSlices *slices;                  /* NULL: one read_parquet over all files */
     int64_t bytes;
     int64_t rows; /* about how many, deleted ones included */
     bool has_deletion_vectors, row_address;
@@ -52,6 +58,32 @@ const char *delta_scan_stored_name(const ScanColumns *columns, const DeltaField 
 /* Writes scan->sql for the files it has. */
 Status delta_scan_write_sql(DeltaScan *scan, const ScanColumns *columns, Error *err);
 
+/* ---- scan.c: making a scan ---- */
+
+DeltaScan *delta_scan_new(DeltaTable *table, const ScanColumns *columns);
+/* Takes in a file as a row of the query that scan.c writes for a snapshot; its texts go through `scratch`. */
+Status delta_scan_add_row(DeltaScan *scan, const ScanColumns *columns, const DuckResult *row, Arena *scratch,
+                          Error *err);
+/* Publishes the scan and writes its SQL, once it has its files. */
+Status delta_scan_finish(DeltaScan *scan, ScanColumns *columns, Error *err);
+
+/* ---- scan_slices.c: scans of very many files ---- */
+
+/* A scan of more than `whole_max` files is read in slices of `slice` files. Tests set it. */
+typedef struct ScanSlicing {
+    size_t whole_max, slice;
+} ScanSlicing;
+extern ScanSlicing delta_scan_slicing;
+
+/* Are so many files of this table read in slices? */
+bool delta_scan_is_sliced(const ScanColumns *columns, size_t n_files);
+/* Makes scan->slices and writes scan->sql. The files are those of `files_sql` (the query of scan.c; `snapshot` is what it
+ * refers to), or those that the scan has when it is NULL. `where`: "" or " WHERE ..." that every row has to pass which the
+ * statement needs. */
+Status delta_scan_slice(DeltaScan *scan, const ScanColumns *columns, DeltaSnapshot *snapshot, const char *files_sql,
+                        const char *where, DuckConn *conn, Error *err);
+void delta_scan_slices_free(ScanSlices *slices);
+
 /* ---- scan_ids.c: the column _metadata ---- */
 
 /* Appends ", expression AS _metadata" for select lists, when the scan has it. */
@@ -74,5 +106,9 @@ void delta_scan_withdraw(uint64_t handle);
  * nothing when no predicate can tell. `facts` receives further columns that the condition needs ("" or ", expr AS
  * name"). */
 void delta_skip_sql(const ScanColumns *columns, const DeltaPredicate *predicates, size_t n, Text *facts, Text *where);
+
+/* Appends " WHERE ..." over the rows of the scan, of the predicates that compare a column with literals: those alone mean
+ * the same wherever they run. Nothing when there are none. */
+void delta_skip_rows_sql(const ScanColumns *columns, const DeltaPredicate *predicates, size_t n, Text *where);
 
 #endif

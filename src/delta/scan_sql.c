@@ -285,9 +285,14 @@ static void files_sql(const DeltaScan *scan, Text *out)
 static void address_sql(const DeltaScan *scan, Text *out)
 {
     if (scan->row_address) {
-        text_append(out, scan->n_files > 0
-                             ? ", file_index AS freshet_file, file_row_number AS freshet_row"
-                             : ", CAST(NULL AS UBIGINT) AS freshet_file, CAST(NULL AS BIGINT) AS freshet_row");
+        if (scan->n_files == 0) {
+            text_append(out, ", CAST(NULL AS UBIGINT) AS freshet_file, CAST(NULL AS BIGINT) AS freshet_row");
+        } else if (scan->first > 0) {
+            text_printf(out, ", file_index + %zu::UBIGINT AS freshet_file, file_row_number AS freshet_row",
+                        scan->first);
+        } else {
+            text_append(out, ", file_index AS freshet_file, file_row_number AS freshet_row");
+        }
     }
 }
 

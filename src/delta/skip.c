@@ -260,3 +260,44 @@ void delta_skip_sql(const ScanColumns *columns, const DeltaPredicate *predicates
         text_free(&path);
     }
 }
+
+/* A text or a number as it stands. */
+static bool is_literal(const char *value)
+{
+    return is_string_literal(value) || (*value != '\0' && strspn(value, "-0123456789.") == strlen(value));
+}
+
+static bool are_literals(const DeltaPredicate *predicate)
+{
+    for (size_t i = 0; i < predicate->n_values; i++) {
+        if (!is_literal(predicate->values[i])) {
+            return false;
+        }
+    }
+    return predicate->n_values > 0;
+}
+
+void delta_skip_rows_sql(const ScanColumns *columns, const DeltaPredicate *predicates, size_t n, Text *where)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++) {
+        const DeltaPredicate *predicate = &predicates[i];
+        const DeltaField *field = predicate->n_column == 1 ? delta_schema_find(columns->schema, predicate->column[0])
+                                                           : NULL;
+        bool compares = predicate->compare != DELTA_IS_NULL && predicate->compare != DELTA_IS_NOT_NULL;
+        if (!field || field->type->n_fields > 0 || field->type->id == DELTA_VOID || !compares ||
+            !are_literals(predicate)) {
+            continue;
+        }
+        text_append(where, any ? " AND " : " WHERE ");
+        text_append_sql_name(where, field->name);
+        text_printf(where, " %s ", predicate->compare == DELTA_IN ? "IN (" : OPERATORS[predicate->compare]);
+        for (size_t v = 0; v < predicate->n_values; v++) {
+            text_append(where, v ? ", " : "");
+            text_append(where, predicate->values[v]);
+        }
+        text_append(where, predicate->compare == DELTA_IN ? ")" : "");
+        any = true;
+    }
+}

@@ -49,6 +49,7 @@ typedef struct DuckColumn {
     uint64_t *validity; /* bit set = not null; NULL = no nulls (inputs); outputs: always there */
     bool writable;      /* an output */
     bool constant;      /* set by duck_output_constant_text: data and validity no longer mean anything */
+    bool referenced;    /* set by duck_result_pass: the same */
 } DuckColumn;
 
 /* Views of a column; children of STRUCT by position, of LIST, ARRAY (and of MAP: a list of STRUCT(key, value)) as
@@ -139,6 +140,10 @@ typedef struct DuckRelation {
  */
 uint64_t duck_relation_register(Duck *duck, const DuckRelation *relation);
 void duck_relation_drop(Duck *duck, uint64_t handle);
+
+/* For `next` of a relation whose rows are those of a query: hands its next rows over as the outputs' own, nothing is
+ * copied. The query's columns are of the outputs' types, in their order; more of them are left. *rows = 0 at its end. */
+Status duck_result_pass(DuckResult *result, DuckColumn *outputs, size_t n, size_t *rows, Error *err);
 
 /* ---- counters: rows seen while a statement runs, without a second pass ---- */
 

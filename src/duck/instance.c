@@ -53,6 +53,7 @@ static Status open_database(Duck *duck, const DuckConfig *config, Error *err)
         {"preserve_insertion_order", "false"},
         {"partitioned_write_max_open_files", files_text},
         {"errors_as_json", "true"},
+        {"enable_external_file_cache", "false"}, /* the kernel has one; DuckDB's never forgets a file's name */
     };
     duckdb_config options;
     if (duckdb_create_config(&options) != DuckDBSuccess) {

@@ -231,7 +231,9 @@ static Status fill(ThreadScan *thread, Scan *scan, duckdb_data_chunk chunk, Erro
                          DUCK_VECTOR_ROWS);
     }
     for (size_t i = 0; i < scan->n_wanted; i++) {
-        duck_column_settle_nulls(&thread->columns[i], relation->columns[scan->wanted[i]].type, rows);
+        if (!thread->columns[i].referenced) {
+            duck_column_settle_nulls(&thread->columns[i], relation->columns[scan->wanted[i]].type, rows);
+        }
     }
     duckdb_data_chunk_set_size(chunk, rows);
     return OK;

@@ -126,6 +126,22 @@ Status duck_result_next(DuckResult *r, bool *more, Error *err)
     return OK;
 }
 
+Status duck_result_pass(DuckResult *r, DuckColumn *outputs, size_t n, size_t *rows, Error *err)
+{
+    Status rc = OK;
+
+    if (!r->done) {
+        TRY(next_chunk(r, err));
+    }
+    for (size_t i = 0; !r->done && i < n; i++) {
+        duckdb_vector_reference_vector(outputs[i].vector, r->columns[i].vector);
+        outputs[i].referenced = true;
+    }
+    *rows = r->done ? 0 : r->rows;
+out:
+    return rc;
+}
+
 /* A getter of the wrong kind is our mistake, and a made-up value would travel far before it is seen. */
 static _Noreturn void wrong_getter(const DuckResult *r, size_t column, const char *wanted)
 {

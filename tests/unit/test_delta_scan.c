@@ -1,6 +1,7 @@
 #include "delta_rows.h"
 
 #include "delta/scan.h"
+#include "delta/scan_int.h"
 
 /* A log of one commit: protocol, metaData, and adds. */
 typedef struct Log {
@@ -452,6 +453,114 @@ static void test_delta_scan__skips_files(void **state)
     log_fixture_free(f);
 }
 
+/* Seven files of ten rows each, two of them with a partition value of their own; the third is damaged on request. */
+static LogFixture *seven_files(bool damaged)
+{
+    LogFixture *f = log_fixture_new();
+    Log log;
+
+    log_begin(&log,
+              "id long; s {'type':'struct','fields':[{'name':'x','type':'string'},{'name':'l','type':{'type':"
+              "'array','elementType':'long'}}]}; ts timestamp; p string",
+              "'p'", "");
+    for (int i = 0; i < 7; i++) {
+        char name[32], select[256];
+        snprintf(name, sizeof name, "f%d.parquet", i);
+        snprintf(select, sizeof select,
+                 "SELECT r AS id, CASE WHEN r %% 3 > 0 THEN {x: 'a longer text ' || r, l: [r, NULL]} END AS s, "
+                 "TIMESTAMP '2024-01-01 00:00:00' + to_hours(r) AS ts FROM range(%d, %d) t(r)",
+                 10 * i, 10 * i + 10);
+        parquet(f, name, select, "");
+        log_add(&log, name, i == 2 ? "'p':'two'" : "'p':null", NULL, NULL);
+        if (damaged && i == 2) {
+            Text path = TEXT(4096);
+            text_printf(&path, "%s/%s", f->dir, name);
+            FILE *file = fopen(text_str(&path), "w");
+            assert_non_null(file);
+            fputs("PAR1 no, it is not PAR1", file);
+            fclose(file);
+            text_free(&path);
+        }
+    }
+    log_end(f, &log);
+    return f;
+}
+
+/* What a table of many files answers, it answers in slices too: read once, read twice in one statement, in part. */
+static void test_delta_scan__slices(void **state)
+{
+    (void)state;
+    LogFixture *f = seven_files(false);
+    const ScanSlicing before = delta_scan_slicing;
+    Error err = ERROR_NONE;
+
+    delta_scan_slicing = (ScanSlicing){.whole_max = 3, .slice = 2};
+    assert_ok(duck_exec(f->conn, "SET TimeZone = 'America/New_York'", &err));
+    DeltaScan *scan = scanned(f, NULL, 0);
+    assert_non_null(strstr(delta_scan_sql(scan), "freshet_relation"));
+    assert_int_equal(delta_scan_files(scan), 7);
+    assert_int_equal(delta_scan_bytes(scan), 49);
+    delta_scan_free(scan);
+    assert_answer(f, "SELECT count(*), sum(id), count(s), count(s.x), sum(len(s.l)) FROM t", "70 2415 46 46 92\n");
+    assert_answer(f, "SELECT id, s.x, s.l, epoch(ts)::BIGINT, p FROM t WHERE id IN (22, 33, 68) ORDER BY id",
+                  "22 \"a longer text 22\" [22,null] 1704146400 \"two\"\n33 null null 1704186000 null\n"
+                  "68 \"a longer text 68\" [68,null] 1704312000 null\n");
+    assert_answer(f, "SELECT count(*), count(a.p) FROM t a JOIN t b USING (id) WHERE b.id >= 15", "55 10\n");
+    assert_answer(f, "SELECT count(*) FROM (SELECT id FROM t LIMIT 3)", "3\n");
+    delta_scan_slicing = before;
+    log_fixture_free(f);
+}
+
+/* Literals narrow the slices themselves; what is computed does not, and stays with the statement. */
+static void test_delta_scan__slices_take_literals(void **state)
+{
+    (void)state;
+    LogFixture *f = seven_files(false);
+    const ScanSlicing before = delta_scan_slicing;
+    const char *const column[] = {"ID"}, *const literals[] = {"22", "'33'"}, *const computed[] = {"(20 + 2)"};
+    DeltaPredicate predicate = {
+        .column = column, .n_column = 1, .compare = DELTA_IN, .values = literals, .n_values = 2};
+
+    delta_scan_slicing = (ScanSlicing){.whole_max = 3, .slice = 2};
+    for (int i = 0; i < 2; i++) {
+        Error err = ERROR_NONE;
+        DeltaScan *scan = scanned(f, &predicate, 1);
+        Text sql = TEXT(1 << 20);
+        text_printf(&sql, "SELECT count(*), min(id) FROM (%s)", delta_scan_sql(scan));
+        char *answer = rows_of(f, text_str(&sql), &err);
+        assert_string_equal(answer, i == 0 ? "2 22\n" : "70 0\n");
+        mem_free(answer);
+        text_free(&sql);
+        delta_scan_free(scan);
+        predicate.values = computed;
+        predicate.n_values = 1;
+    }
+    delta_scan_slicing = before;
+    log_fixture_free(f);
+}
+
+static void test_delta_scan__slices_name_the_damaged_file(void **state)
+{
+    (void)state;
+    LogFixture *f = seven_files(true);
+    const ScanSlicing before = delta_scan_slicing;
+    Error err = ERROR_NONE;
+
+    delta_scan_slicing = (ScanSlicing){.whole_max = 3, .slice = 2};
+    assert_null(asked(f, "SELECT sum(id) FROM t", &err));
+    assert_non_null(strstr(err.message, "f2.parquet"));
+    error_clear(&err);
+    delta_scan_slicing = before;
+    log_fixture_free(f);
+}
+
+static int slice_all(void **state)
+{
+    (void)state;
+    delta_scan_slicing = (ScanSlicing){.whole_max = 1, .slice = 2};
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +576,10 @@ int main(void)
         cmocka_unit_test(test_delta_scan__text_outlives_scan),
         cmocka_unit_test(test_delta_scan__list_with_another_schema),
         cmocka_unit_test(test_delta_scan__skips_files),
+        cmocka_unit_test(test_delta_scan__slices),
+        cmocka_unit_test(test_delta_scan__slices_take_literals),
+        cmocka_unit_test(test_delta_scan__slices_name_the_damaged_file),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed ? failed : cmocka_run_group_tests_name("in slices", tests, slice_all, NULL);
 }
