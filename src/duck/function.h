@@ -68,6 +68,11 @@ static inline void duck_column_set_null(DuckColumn *c, size_t row)
 {
     c->validity[row >> 6] &= ~((uint64_t)1 << (row & 63));
 }
+/* Undoes duck_column_set_null. */
+static inline void duck_column_set_valid(DuckColumn *c, size_t row)
+{
+    c->validity[row >> 6] |= (uint64_t)1 << (row & 63);
+}
 /* Copies a longer string into the vector's own memory; see duck_column_set_string. VARCHAR must be UTF-8: nobody
  * checks. */
 void duck_column_set_long_string(DuckColumn *c, size_t row, const char *s, size_t n);

@@ -318,6 +318,7 @@ static void read_field(CsvReader *r, size_t i, uint64_t row)
     }
     if (node != NULL) {
         value_set_null(node, row);
+        r->ill_typed++;
     }
     r->misfits++;
     if (r->rescues) {

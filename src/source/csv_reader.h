@@ -42,7 +42,7 @@ typedef struct CsvReader {
     bool inferred;   /* HEADER_AUTO means that there is one */
     bool rescues;
     Rescue rescue;
-    int64_t misfits;
+    int64_t misfits, ill_typed; /* values rescued so far; those of them that do not fit their column */
     char unknown[256]; /* the first header name the schema does not know, or "" */
     const char *const *reserved;
     size_t n_reserved;

@@ -21,9 +21,10 @@ const StreamOptionSpec SOURCE_FILES_OPTIONS[] = {
     {"rescuedDataColumn", STREAM_OPTION_TEXT, "_rescued_data when inferred", NULL, 0,
      "The column that keeps what does not fit the schema, as JSON."},
     {"columnNameOfCorruptRecord", STREAM_OPTION_TEXT, "_corrupt_record", NULL, 0,
-     "The column that keeps lines that cannot be read, if the schema has it."},
+     "The column that keeps the text of malformed records, if the schema has it."},
     {"mode", STREAM_OPTION_ENUM, "PERMISSIVE", "PERMISSIVE|DROPMALFORMED|FAILFAST", 0,
-     "Lines that cannot be read: kept as a row, dropped and counted, or an error."},
+     "Malformed records: kept as a row, dropped and counted, or an error. Those are lines that cannot be read and, "
+     "without a rescued data column, records with a value that does not fit its column."},
     {"multiLine", STREAM_OPTION_BOOL, "false", NULL, 0,
      "json: a record may go over several lines, or a file be one array. csv: quoted line ends are always read."},
     {"maxRecordBytes", STREAM_OPTION_BYTES, "64m", NULL, 4096,

@@ -61,7 +61,8 @@ typedef struct Thread {
     bool block_is_last;   /* what is open at its end stays open */
     const char *at;       /* the rest of the block */
     bool reports_unknown; /* a field that the schema lacks ends the statement */
-    int64_t misfits_before;
+    bool keeps_misfits;   /* there is a rescued data column: a value that does not fit breaks no record */
+    int64_t misfits_before, ill_typed_before;
     int64_t rows, corrupt, rescued; /* of this chunk */
 } Thread;
 
@@ -108,14 +109,18 @@ static void put_ours(Thread *t, uint64_t row)
     }
 }
 
+static int64_t misfits(const Thread *t)
+{
+    return is_csv(t) ? t->csv.misfits : t->json.misfits;
+}
+
 static void put_read(Thread *t, uint64_t row)
 {
     DuckColumn *rescued = t->by_role[ROLE_RESCUED], *corrupt = t->by_role[ROLE_CORRUPT];
     Rescue *rescue = rescue_of(t);
-    int64_t misfits = is_csv(t) ? t->csv.misfits : t->json.misfits;
 
-    t->rescued += misfits != t->misfits_before;
-    t->misfits_before = misfits;
+    t->rescued += misfits(t) != t->misfits_before;
+    t->misfits_before = misfits(t);
     if (corrupt != NULL) {
         duck_column_set_null(corrupt, row);
     }
@@ -129,6 +134,21 @@ static void put_read(Thread *t, uint64_t row)
     }
 }
 
+static int64_t ill_typed(const Thread *t)
+{
+    return is_csv(t) ? t->csv.ill_typed : t->json.ill_typed;
+}
+
+/* The record was read, with values that do not fit their columns, and nothing rescues them: it is malformed, as for
+ * Spark. */
+static bool is_misfit(Thread *t)
+{
+    int64_t before = t->ill_typed_before;
+
+    t->ill_typed_before = ill_typed(t);
+    return !t->keeps_misfits && t->ill_typed_before != before;
+}
+
 /* A record that cannot be read: FAILFAST ends the statement; else its text is kept where there is a column for it. */
 static Status put_broken(Thread *t, uint64_t row, const char *line, size_t n, const char *why, Error *err)
 {
@@ -137,6 +157,7 @@ static Status put_broken(Thread *t, uint64_t row, const char *line, size_t n, co
     int64_t number = t->block.foreign ? 0 : line_input_number(&t->input, &t->block, line);
 
     t->corrupt++;
+    t->misfits_before = misfits(t);
     if (t->run->scan->options->mode == MODE_FAIL) {
         error_set(err, E_SOURCE_FILE, "%s:%" PRId64 ": %s", t->file->item.path, number, why);
         error_hint(err, "mode => 'PERMISSIVE' keeps such lines in a column of their own");
@@ -159,6 +180,35 @@ static Status put_broken(Thread *t, uint64_t row, const char *line, size_t n, co
         rescue_begin(rescue);
     }
     return OK;
+}
+
+/* The row of a record that is dropped is the next record's: nothing in it is null before that is read. */
+static void give_back_row(Thread *t, uint64_t row)
+{
+    static const ColumnRole TEXTS[] = {ROLE_RESCUED, ROLE_CORRUPT};
+
+    for (size_t i = 0; i < t->root.n_children; i++) {
+        value_set_valid(&t->root.children[i], row);
+    }
+    for (size_t i = 0; i < t->run->scan->columns->n_partitions; i++) {
+        value_set_valid(&t->partitions[i], row);
+    }
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+        if (t->by_role[TEXTS[i]] != NULL) {
+            duck_column_set_valid(t->by_role[TEXTS[i]], row);
+        }
+    }
+}
+
+/* Takes the row if the mode keeps records that cannot be read. */
+static void end_broken(Thread *t, uint64_t *row)
+{
+    if (t->run->scan->options->mode == MODE_PERMISSIVE) {
+        put_ours(t, *row);
+        ++*row;
+    } else {
+        give_back_row(t, *row);
+    }
 }
 
 static void null_data(Thread *t, uint64_t row)
@@ -198,8 +248,7 @@ static Status put_unreadable(Thread *t, uint64_t row, const char *start, const c
 static Status fill_unreadable(Thread *t, uint64_t *row, Error *err)
 {
     Status rc = put_unreadable(t, *row, t->at, t->block.end, err);
-    put_ours(t, *row);
-    *row += t->run->scan->options->mode == MODE_PERMISSIVE;
+    end_broken(t, row);
     t->at = t->block.end;
     return rc;
 }
@@ -232,6 +281,13 @@ static Status put_corrupt(Thread *t, uint64_t row, const char *start, Error *err
                                         : put_broken(t, row, start, (size_t)(t->at - start), why, err);
 }
 
+static Status put_misfit(Thread *t, uint64_t row, const char *start, Error *err)
+{
+    return is_too_long(t, start, t->at)
+               ? put_unreadable(t, row, start, t->at, err)
+               : put_broken(t, row, start, (size_t)(t->at - start), "a value does not fit its column", err);
+}
+
 /* The record goes on behind the block: the next one begins with it, once the rows so far are gone, which borrow from
  * this one. */
 static bool ask_for_more(Thread *t, uint64_t row)
@@ -248,7 +304,6 @@ static bool ask_for_more(Thread *t, uint64_t row)
 static Status fill_rows(Thread *t, uint64_t *row, Error *err)
 {
     const char *unknown = is_csv(t) ? t->csv.unknown : t->json.unknown;
-    FilesMode mode = t->run->scan->options->mode;
     Status rc = OK;
 
     while (t->at < t->block.end && *row < DUCK_VECTOR_ROWS && rc == OK) {
@@ -260,14 +315,16 @@ static Status fill_rows(Thread *t, uint64_t *row, Error *err)
         if (outcome == RECORD_MORE && ask_for_more(t, *row)) {
             return OK;
         }
-        if (outcome == RECORD_READ && !is_too_long(t, start, t->at)) {
+        if (outcome == RECORD_READ && is_misfit(t)) {
+            rc = put_misfit(t, *row, start, err);
+            end_broken(t, row);
+        } else if (outcome == RECORD_READ && !is_too_long(t, start, t->at)) {
             put_read(t, *row);
             put_ours(t, *row);
             ++*row;
         } else if (outcome == RECORD_READ || outcome == RECORD_BROKEN) {
             rc = put_corrupt(t, *row, start, err);
-            put_ours(t, *row);
-            *row += mode == MODE_PERMISSIVE;
+            end_broken(t, row);
         }
         if (t->reports_unknown && unknown[0] != '\0' && rc == OK) {
             rc = report_unknown(t, unknown, err);
@@ -424,6 +481,7 @@ static Status thread_open(void *scan, void **thread, Error *err)
 
     (void)err;
     t->run = run;
+    t->keeps_misfits = s->options->rescued_column != NULL;
     t->reports_unknown = s->options->evolution == EVOLVE_ADD || s->options->evolution == EVOLVE_FAIL;
     t->arena = arena_new();
     value_node_init_fields(&t->root, columns->data, columns->n_data, t->arena);

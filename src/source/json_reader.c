@@ -237,6 +237,7 @@ static Fit rescue_member(JsonReader *r, ValueNode *node, uint64_t row, const cha
         return BROKEN;
     }
     add_rescue(r, *step, start, (size_t)(r->p - start));
+    r->ill_typed++;
     return FIT;
 }
 

@@ -28,6 +28,7 @@ typedef struct JsonReader {
     Rescue rescue;
     Text scratch;                /* strings without their escapes */
     int64_t misfits;             /* values rescued since the reader was made */
+    int64_t ill_typed;           /* those of them that have a column, and do not fit it */
     char unknown[256];           /* path of the first key the schema does not know, or "" */
     const char *const *reserved; /* top-level names that are columns of ours, never of the data */
     size_t n_reserved;

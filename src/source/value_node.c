@@ -181,7 +181,7 @@ void value_set_valid(ValueNode *node, uint64_t row)
     if (!node->wanted) {
         return;
     }
-    node->column.validity[row >> 6] |= (uint64_t)1 << (row & 63);
+    duck_column_set_valid(&node->column, row);
     if (node->type == DELTA_STRUCT) {
         for (size_t i = 0; i < node->n_children; i++) {
             value_set_valid(&node->children[i], row);

@@ -296,6 +296,37 @@ static void test_source_files__corrupt_lines_are_kept(void **state)
     stream_relation_release(&relation);
 }
 
+static void test_source_files__a_dropped_record_leaves_the_next_alone(void **state)
+{
+    (void)state;
+    put("in/day=1/a.csv", "1,x,1.5\n2,too few\n3,z,2.5\n");
+    put("in/day=none/b.csv", "4,way,1,too,many\n");
+    put("in/day=2/c.csv", "5,v,3.5\n");
+    assert_files(
+        "in",
+        OPTIONS("mode", "DROPMALFORMED", "schema", "id INT, s STRING, d DOUBLE, day INT", "partitionColumns", "day"),
+        "{\"id\":1,\"s\":\"x\",\"d\":1.5,\"day\":1}\n{\"id\":3,\"s\":\"z\",\"d\":2.5,\"day\":1}\n"
+        "{\"id\":5,\"s\":\"v\",\"d\":3.5,\"day\":2}");
+}
+
+/* What Spark calls malformed, too: nothing would keep the value. */
+static void test_source_files__a_value_that_nothing_rescues(void **state)
+{
+    (void)state;
+    put("in/a.json", "{\"a\":1,\"s\":\"x\"}\n{\"a\":\"one\",\"s\":\"y\"}\n{\"a\":3,\"s\":\"z\",\"more\":1}");
+    assert_files("in", OPTIONS("schema", "a INT, s STRING, _corrupt_record STRING"),
+                 "{\"a\":1,\"s\":\"x\",\"_corrupt_record\":null}\n{\"a\":3,\"s\":\"z\",\"_corrupt_record\":null}\n"
+                 "{\"a\":null,\"s\":\"y\",\"_corrupt_record\":\"{\\\"a\\\":\\\"one\\\",\\\"s\\\":\\\"y\\\"}\"}");
+    assert_files("in", OPTIONS("mode", "DROPMALFORMED", "schema", "a INT, s STRING"),
+                 "{\"a\":1,\"s\":\"x\"}\n{\"a\":3,\"s\":\"z\"}");
+    assert_files(
+        "in", OPTIONS("mode", "DROPMALFORMED", "schema", "a INT", "rescuedDataColumn", "r"),
+        "{\"a\":1,\"r\":\"{\\\"s\\\":\\\"x\\\",\\\"_file_path\\\":\\\"file:FOLDER/in/a.json\\\"}\"}\n"
+        "{\"a\":3,\"r\":\"{\\\"s\\\":\\\"z\\\",\\\"more\\\":1,\\\"_file_path\\\":\\\"file:FOLDER/in/a.json\\\"}\"}\n"
+        "{\"a\":null,\"r\":\"{\\\"a\\\":\\\"one\\\",\\\"s\\\":\\\"y\\\",\\\"_file_path\\\":\\\"file:FOLDER/in/"
+        "a.json\\\"}\"}");
+}
+
 static void test_source_files__what_is_no_text_is_one_record(void **state)
 {
     (void)state;
@@ -513,6 +544,8 @@ int main(void)
         TEST(test_source_files__types_are_inferred),
         TEST(test_source_files__hints_and_given_schemas),
         TEST(test_source_files__corrupt_lines_are_kept),
+        TEST(test_source_files__a_dropped_record_leaves_the_next_alone),
+        TEST(test_source_files__a_value_that_nothing_rescues),
         TEST(test_source_files__what_is_no_text_is_one_record),
         TEST(test_source_files__records_over_several_lines),
         TEST(test_source_files__csv),
