@@ -300,7 +300,7 @@ static Status call_narrow(const DuckScalarArgs *args, Error *err)
                                   : bits == 15 ? "short"
                                                : "byte");
             error_klass(err, "CAST_OVERFLOW_IN_TABLE_INSERT");
-            error_hint(err, "cast it in the query, for example to DECIMAL(38,0), and give the column that type");
+            error_hint(err, "the column needs a wider type, for example %s", bits == 63 ? "DECIMAL(38,0)" : "BIGINT");
             return rc;
         }
         out[i] = value;

@@ -10,6 +10,7 @@
 #include "session/relation.h"
 #include "session/session_int.h"
 #include "sql/statement_dml.h"
+#include "sql/values.h"
 #include "table/merge.h"
 #include "table/rows.h"
 
@@ -180,8 +181,8 @@ static Status read_assignments(Dml *d, const SqlAssignment *set, size_t n, const
         if (!set[i].is_default) {
             const DuckType *type = NULL;
             TRY(bind_value(d, set[i].value, from, &type, err));
-            made[i].untyped = duck_type_has_bare_null(type);
             made[i].expression = slice(d, set[i].value);
+            made[i].untyped = duck_type_has_bare_null(type) || sql_is_string(made[i].expression);
         }
     }
     *out = made;

@@ -57,12 +57,29 @@ static Status collect_name(void *context, const char *schema, const char *name, 
     return OK;
 }
 
-static void hint_nearest(Warehouse *warehouse, const char *wanted, Error *err)
+/* The table whose name is nearest, first as it is written, then in whatever schema. */
+static const char *nearest_table(const TableNames *all, const char *wanted)
+{
+    const char *bare[sizeof all->names / sizeof *all->names];
+    const char *nearest = error_nearest(wanted, all->names, all->n);
+
+    for (size_t i = 0; i < all->n; i++) {
+        const char *dot = strchr(all->names[i], '.');
+        bare[i] = dot != NULL ? dot + 1 : all->names[i];
+    }
+    const char *other = nearest == NULL && strchr(wanted, '.') == NULL ? error_nearest(wanted, bare, all->n) : NULL;
+    for (size_t i = 0; i < all->n && other != NULL && nearest == NULL; i++) {
+        nearest = bare[i] == other ? all->names[i] : NULL;
+    }
+    return nearest;
+}
+
+void relation_hint_nearest(Warehouse *warehouse, const char *wanted, Error *err)
 {
     TableNames all = {.arena = arena_new()};
 
     if (warehouse_each(warehouse, collect_name, &all, NULL) == OK) {
-        const char *nearest = error_nearest(wanted, all.names, all.n);
+        const char *nearest = nearest_table(&all, wanted);
         if (nearest != NULL) {
             error_hint(err, "did you mean \"%s\"?", nearest);
         } else {
@@ -72,11 +89,28 @@ static void hint_nearest(Warehouse *warehouse, const char *wanted, Error *err)
     arena_free(all.arena);
 }
 
+/* "Table with name a does not exist!", "Table with name "s.a" does not exist because schema ..." */
+const char *relation_unknown_table(const Error *err, Arena *arena)
+{
+    static const char BEGIN[] = "Table with name ", END[] = " does not exist";
+    const char *name = err != NULL && err->id == E_SQL_BIND && str_starts(err->message, BEGIN)
+                           ? err->message + strlen(BEGIN)
+                           : NULL;
+    const char *end = name != NULL ? strstr(name, END) : NULL;
+
+    if (end == NULL || end == name) {
+        return NULL;
+    }
+    bool quoted = *name == '"' && end > name + 2;
+    return arena_strndup(arena, name + quoted, (size_t)(end - name) - 2 * (size_t)quoted);
+}
+
 Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
                       DeltaTable **out, Error *err)
 {
     Status rc = OK;
     DeltaTable *table = NULL;
+    Text name = TEXT(1 << 16);
     bool exists = false;
 
     if (relation->kind == SQL_RELATION_PATH) {
@@ -86,17 +120,19 @@ Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, con
         TRY(warehouse_table(warehouse, relation->schema, relation->name, &table, &exists, err));
     }
     if (!exists) {
-        rc = error_set(err, E_DELTA_NOT_A_TABLE, "%s%s%s is not a Delta table: %s has no _delta_log with a commit",
-                       relation->schema != NULL ? relation->schema : "", relation->schema != NULL ? "." : "",
-                       relation->name, delta_table_uri(table));
+        text_printf(&name, "%s%s%s", relation->schema != NULL ? relation->schema : "",
+                    relation->schema != NULL ? "." : "", relation->name);
+        rc = error_set(err, E_DELTA_NOT_A_TABLE, "%s is not a Delta table: %s has no _delta_log with a commit",
+                       text_str(&name), delta_table_uri(table));
         if (relation->kind == SQL_RELATION_NAME) {
-            hint_nearest(warehouse, relation->name, err);
+            relation_hint_nearest(warehouse, text_str(&name), err);
         }
         goto out;
     }
     *out = table;
     table = NULL;
 out:
+    text_free(&name);
     delta_table_close(table);
     if (rc != OK && err != NULL && err->place.line == 0) {
         sql_error_place(err, text, relation->span);

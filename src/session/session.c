@@ -548,9 +548,27 @@ static const StatementRunner RUNNERS[] = {
     [SQL_QUERY] = run_query,
 };
 
+static void hint_unknown_table(Session *session, Error *err)
+{
+    Arena *arena = arena_new();
+    const char *name = relation_unknown_table(err, arena);
+
+    if (name != NULL) {
+        relation_hint_nearest(session->warehouse, name, err);
+    }
+    arena_free(arena);
+}
+
 Status session_run(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                    Error *err)
 {
     *result = NULL;
-    return RUNNERS[statement->kind](session, text, statement, result, err);
+    Status rc = RUNNERS[statement->kind](session, text, statement, result, err);
+    if (rc != OK && rc != ERR_INTERRUPTED && err != NULL && err->place.line == 0) {
+        sql_error_place(err, text, statement->span);
+    }
+    if (rc != OK) {
+        hint_unknown_table(session, err);
+    }
+    return rc;
 }

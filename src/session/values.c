@@ -22,13 +22,19 @@ static bool is_default_everywhere(const SqlValues *values, size_t column)
     return true;
 }
 
+/* Text in quotes for a column of another type: DuckDB would give it that type in a table of its own. */
+static bool is_typed_by_column(const SqlValue *value, const DeltaField *field)
+{
+    return value->is_string && field->type->id != DELTA_STRING;
+}
+
 static Status put_value(Session *session, const Defaults *d, size_t row, size_t column, Text *out, Error *err)
 {
-    const char *text = d->values->items[row * d->values->n_columns + column].text;
+    const SqlValue *value = &d->values->items[row * d->values->n_columns + column];
     const DeltaField *field = d->fields[column];
 
-    if (text != NULL) {
-        text_append(out, text);
+    if (value->text != NULL) {
+        is_typed_by_column(value, field) ? table_rows_typed(field, value->text, out) : text_append(out, value->text);
         return OK;
     }
     if (table_rows_is_generated(field)) {
@@ -58,6 +64,17 @@ out:
     return rc;
 }
 
+/* Does any value need us, or is the query DuckDB's as it is? */
+static bool any_to_put(const Defaults *d)
+{
+    bool any = d->values->any_default;
+
+    for (size_t i = 0; i < d->values->n_rows * d->values->n_columns && !any; i++) {
+        any = is_typed_by_column(&d->values->items[i], d->fields[i % d->values->n_columns]);
+    }
+    return any;
+}
+
 Status session_values(Session *session, DeltaTable *table, Arena *arena, TableInsert *insert, Error *err)
 {
     Status rc = OK;
@@ -67,7 +84,7 @@ Status session_values(Session *session, DeltaTable *table, Arena *arena, TableIn
     Text sql = TEXT(TEXT_SQL_MAX);
     size_t n_kept = 0;
 
-    if (insert->by_name || !sql_values_parse(&query, arena, &values) || !values.any_default) {
+    if (insert->by_name || !sql_values_parse(&query, arena, &values) || !(values.any_default || values.any_string)) {
         goto out;
     }
     TRY(delta_table_snapshot(table, session_conn(session), &snapshot, err));
@@ -89,6 +106,9 @@ Status session_values(Session *session, DeltaTable *table, Arena *arena, TableIn
         if (!d.left_out[i]) {
             kept[n_kept++] = arena_strdup(arena, d.fields[i]->name);
         }
+    }
+    if (!any_to_put(&d)) {
+        goto out;
     }
     TRY(put_rows(session, &d, &sql, err));
     insert->query = arena_strdup(arena, text_str(&sql));

@@ -1,9 +1,11 @@
 #include "sql/values.h"
 
+#include <string.h>
+
 #include "sql/cursor.h"
 
 /* The items between two brackets; adds them to the list and returns how many there are. */
-static size_t cut_row(SqlCursor *row, SqlList *items, bool *any_default)
+static size_t cut_row(SqlCursor *row, SqlList *items, SqlValues *values)
 {
     size_t n = 0;
 
@@ -14,7 +16,9 @@ static size_t cut_row(SqlCursor *row, SqlList *items, bool *any_default)
             cursor_skip(row);
         }
         bool is_default = row->at == from + 1 && sql_token_is_word(&row->tokens[from], SQL_W_DEFAULT);
-        *any_default |= is_default;
+        item->is_string = row->at == from + 1 && row->tokens[from].kind == SQL_TOKEN_STRING;
+        values->any_default |= is_default;
+        values->any_string |= item->is_string;
         item->text = is_default ? NULL : cursor_slice(row, from, row->at);
         n++;
         (void)cursor_accept_op(row, ',');
@@ -37,7 +41,7 @@ bool sql_values_parse(const SqlText *query, Arena *arena, SqlValues *out)
             SqlCursor row = c;
             row.at = c.at + 1;
             row.end = c.tokens[c.at].match;
-            size_t n = cut_row(&row, &items, &values.any_default);
+            size_t n = cut_row(&row, &items, &values);
             fits = n > 0 && (values.n_rows == 0 || n == values.n_columns);
             values.n_columns = n;
             values.n_rows++;
@@ -53,4 +57,15 @@ bool sql_values_parse(const SqlText *query, Arena *arena, SqlValues *out)
     sql_list_fini(&items);
     sql_tokens_fini(&tokens);
     return fits;
+}
+
+bool sql_is_string(const char *expression)
+{
+    SqlText text = {.name = "expression", .data = expression, .length = strlen(expression)};
+    SqlTokens tokens = {0};
+    bool is = sql_lex(&text, (SqlSpan){0, text.length}, &tokens, NULL) == OK && tokens.count == 1 &&
+              tokens.items[0].kind == SQL_TOKEN_STRING;
+
+    sql_tokens_fini(&tokens);
+    return is;
 }

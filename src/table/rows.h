@@ -18,7 +18,7 @@ Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *qu
 Status table_rows_default(DuckConn *conn, const DeltaField *field, Text *out, Error *err);
 /* Is the column computed from others, when a row is given without it? */
 bool table_rows_is_generated(const DeltaField *field);
-/* Appends an expression that only ever gives NULL as one of the column's type. */
+/* Appends an expression without a type of its own, NULL or text in quotes, as one of the column's type. */
 void table_rows_typed(const DeltaField *field, const char *expression, Text *out);
 /* Column by name without case; E_DELTA_SCHEMA with the nearest name as hint. */
 Status table_rows_column(const DeltaSchema *schema, const char *name, size_t *index, Error *err);

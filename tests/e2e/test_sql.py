@@ -176,3 +176,32 @@ def test_a_table_without_columns(freshet, warehouse):
     assert sql("SELECT * FROM bare").out == '{"a":1,"b":2}\n'
     sql("INSERT WITH SCHEMA EVOLUTION INTO bare2 SELECT 1 AS a")
     assert sql("SELECT * FROM bare2").out == '{"a":1}\n'
+
+
+def test_text_in_quotes_has_the_type_of_its_column(sql, rows):
+    """What DuckDB does for its own tables."""
+    sql("CREATE TABLE t (id INT, ts TIMESTAMP, day DATE, price DECIMAL(9,2), note STRING)")
+    sql("INSERT INTO t VALUES (1, '2026-01-01 10:00:00', '2026-01-02', '1.5', '2026')")
+    sql("INSERT INTO t (day, id) VALUES (NULL, 2), ('2026-02-02', '3')")
+    sql("UPDATE t SET ts = '2026-03-03', day = '2026-03-04' WHERE id = 2")
+    sql("MERGE INTO t USING (VALUES (3), (4)) AS s(k) ON t.id = s.k WHEN MATCHED THEN UPDATE SET price = '2' "
+        "WHEN NOT MATCHED THEN INSERT (id, day) VALUES (s.k, '2026-05-05')")
+    assert rows("SELECT id, ts::TEXT AS ts, day::TEXT AS day, price, note FROM t ORDER BY id") == [
+        {"id": 1, "ts": "2026-01-01 10:00:00", "day": "2026-01-02", "price": 1.5, "note": "2026"},
+        {"id": 2, "ts": "2026-03-03 00:00:00", "day": "2026-03-04", "price": None, "note": None},
+        {"id": 3, "ts": None, "day": "2026-02-02", "price": 2, "note": None},
+        {"id": 4, "ts": None, "day": "2026-05-05", "price": None, "note": None}]
+    assert "nope" in sql("INSERT INTO t (day) VALUES ('nope')", check=1).err
+    assert "cannot take VARCHAR" in sql("INSERT INTO t (day) SELECT note FROM t", check=1).err
+
+
+def test_every_error_names_its_statement(freshet, warehouse):
+    err = freshet("sql", "--warehouse", warehouse, "-c", "CREATE TABLE t (a INT);\nINSERT INTO t SELECT 1, 2", check=1).err
+    assert "-c:2:1: the query gives 2 columns" in err
+
+
+def test_a_wrong_table_name_gets_a_right_one(sql):
+    sql("CREATE TABLE silver.orders (a INT)")
+    for wrong in ("silver.order", "oders", "Silver.Orderss"):
+        assert 'did you mean "silver.orders"?' in sql(f"SELECT * FROM {wrong}", check=1).err
+    assert "--warehouse" in sql("SELECT * FROM unlike", check=1).err

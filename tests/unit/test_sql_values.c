@@ -40,8 +40,22 @@ static void test_sql_values__cuts_rows(void **state)
     }
 }
 
+static void test_sql_values__one_string(void **state)
+{
+    (void)state;
+    static const char *const YES[] = {"'2026-01-01'", " 'it''s' ", "E'a\\n'", "$$x$$", "'a' -- b"};
+    static const char *const NO[] = {"", "a", "'a' || 'b'", "DATE '2026-01-01'", "('a')", "NULL", "\"a\"", "'a'::DATE"};
+    for (size_t i = 0; i < sizeof YES / sizeof *YES; i++) {
+        assert_true(sql_is_string(YES[i]));
+    }
+    for (size_t i = 0; i < sizeof NO / sizeof *NO; i++) {
+        assert_false(sql_is_string(NO[i]));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sql_values__cuts_rows)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sql_values__cuts_rows),
+                                       cmocka_unit_test(test_sql_values__one_string)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
