@@ -47,7 +47,7 @@ static void append_rate(Text *out, double per_second)
     text_append(out, " rows/s");
 }
 
-/* " (30 late, 4 duplicate)" */
+/* " (30 late, 4 duplicate)"; nothing where no reason is known */
 static void append_reasons(Text *out, const FlowStatus *status)
 {
     const char *separator = " (";
@@ -60,7 +60,7 @@ static void append_reasons(Text *out, const FlowStatus *status)
             separator = ", ";
         }
     }
-    text_append_char(out, ')');
+    text_append(out, *separator == ',' ? ")" : "");
 }
 
 /* "batch 3, 1,234 rows in, 1,200 out, 34 dropped, version 3" */

@@ -1,6 +1,9 @@
 /* freshet check: what every flow and view would do, in the words of its plan; nothing is touched. */
 #include <string.h>
 
+#include "delta/clustering.h"
+#include "delta/column_default.h"
+#include "delta/transaction.h"
 #include "pipeline/pipeline_int.h"
 #include "session/relation.h"
 
@@ -92,7 +95,7 @@ static void append_target(Pipeline *pipeline, const Node *node, const NodeQuery 
     const SqlStatement *statement = node->target->statement;
     Text place = TEXT(1 << 16);
 
-    for (size_t i = 0; i < statement->n_expectations && !node->is_view; i++) {
+    for (size_t i = 0; i < statement->n_expectations; i++) {
         append_step(out, "expect", "%s: %s, else %s", statement->expectations[i].name,
                     statement->expectations[i].condition, VIOLATIONS[statement->expectations[i].on_violation]);
     }
@@ -152,23 +155,70 @@ static void schema_select(const DeltaSchema *schema, Text *out)
 typedef struct Check {
     Pipeline *pipeline;
     DuckConn *conn;
-    Map *columns; /* key of a definition -> SELECT of typed NULLs */
+    Store *nowhere; /* a checkpoint for sources that are only asked what they would read */
+    Map *columns;   /* key of a definition -> SELECT of typed NULLs */
 } Check;
 
-/* A table of this pipeline that is not there yet has the columns its query gives. */
-static Status remember_columns(Check *check, const Definition *target, const DuckColumnInfo *columns, size_t n,
-                               Error *err)
+/* A table of this pipeline that is not there yet has the columns its query gives, or those declared. */
+static void remember_columns(Check *check, const Definition *target, const DeltaSchema *schema)
 {
-    Status rc = OK;
-    DeltaSchema *schema = NULL;
     Text select = TEXT(TEXT_SQL_MAX);
 
-    TRY(delta_schema_from_columns(columns, n, &schema, err));
     schema_select(schema, &select);
     mem_free(map_put(check->columns, target->key, text_take(&select)));
+    text_free(&select);
+}
+
+static bool wants_change_feed(const SqlRelation *relation)
+{
+    bool wanted = false;
+
+    for (size_t i = 0; i < relation->n_options; i++) {
+        const SqlOption *option = &relation->options[i];
+        if (option->key != NULL && (str_ieq(option->key, "readChangeFeed") || str_ieq(option->key, "readChangeData"))) {
+            wanted = str_parse_bool(option->value, &wanted) && wanted;
+        }
+    }
+    return wanted;
+}
+
+/* What the source of a stream says itself: its options are checked, and a change feed has columns of its own. */
+static Status stream_columns(Check *check, const QueryLeaf *leaf, bool remembers, Text *out, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    const StreamSourceContext context = {.duck = check->pipeline->duck,
+                                         .checkpoint = check->nowhere,
+                                         .private_dir = "sources/0",
+                                         .flow = "check",
+                                         .warehouse = warehouse_uri(check->pipeline->warehouse)};
+    StreamSource *source = NULL;
+    DeltaSchema *schema = NULL;
+
+    TRY(node_open_source(check->pipeline, leaf, remembers, &context, arena, &source, err));
+    if (leaf->relation->kind == SQL_RELATION_FUNCTION) {
+        goto out; /* files are read as by a question: file_columns */
+    }
+    rc = source->ops->schema(source, check->conn, &schema, err);
+    if (rc != OK) {
+        pipeline_error_at(err, leaf->text, leaf->relation->span);
+        goto out;
+    }
+    if (schema != NULL) {
+        schema_select(schema, out);
+    } else if (leaf->definition != NULL && map_has(check->columns, leaf->definition->key)) {
+        text_append(out, map_get(check->columns, leaf->definition->key));
+        text_append(out, wants_change_feed(leaf->relation)
+                             ? ", NULL::VARCHAR AS _change_type, NULL::BIGINT AS _commit_version, "
+                               "NULL::TIMESTAMPTZ AS _commit_timestamp"
+                             : "");
+    }
 out:
     delta_schema_unref(schema);
-    text_free(&select);
+    if (source != NULL) {
+        source->ops->close(source);
+    }
+    arena_free(arena);
     return rc;
 }
 
@@ -228,9 +278,17 @@ static Status file_columns(Check *check, const QueryLeaf *leaf, Text *out, Error
     return rc;
 }
 
-static Status leaf_columns(Check *check, const QueryLeaf *leaf, Text *out, Error *err)
+static Status leaf_columns(Check *check, const QueryLeaf *leaf, bool remembers, Text *out, Error *err)
 {
-    if (leaf->relation->kind != SQL_RELATION_FUNCTION) {
+    bool function = leaf->relation->kind == SQL_RELATION_FUNCTION;
+
+    if (leaf->relation->stream) {
+        Status rc = stream_columns(check, leaf, remembers, out, err);
+        if (rc != OK || !function) {
+            return rc;
+        }
+    }
+    if (!function) {
         return table_columns(check, leaf, out, err);
     }
     if (strcmp(leaf->relation->name, "read_rate") == 0) {
@@ -250,7 +308,7 @@ static Status bind_leaves(Check *check, const NodeQuery *query, bool *known, Err
     *known = true;
     for (size_t i = 0; i < query->n_leaves && *known; i++) {
         text_clear(&columns);
-        TRY(leaf_columns(check, &query->leaves[i], &columns, err));
+        TRY(leaf_columns(check, &query->leaves[i], query->plan != NULL && query->plan->n_steps > 0, &columns, err));
         *known = columns.length > 0;
         if (*known) {
             TRY(empty_view(check->conn, &query->leaves[i], text_str(&columns), err));
@@ -259,6 +317,115 @@ static Status bind_leaves(Check *check, const NodeQuery *query, bool *known, Err
 out:
     text_free(&columns);
     return rc;
+}
+
+/* ---- the target ---- */
+
+/* An unknown property, or one that cannot have the value. */
+static Status check_properties(const Node *node, DeltaTransaction *txn, const TargetSpec *target, Error *err)
+{
+    const SqlStatement *statement = node->target->statement;
+
+    for (size_t i = 0; i < target->n_properties; i++) {
+        Status rc = delta_transaction_set_property(txn, target->keys[i], target->values[i], err);
+        for (size_t k = 0; rc != OK && k < statement->n_properties; k++) {
+            if (statement->properties[k].key == target->keys[i]) {
+                pipeline_error_at(err, node->target->text, statement->properties[k].span);
+            }
+        }
+        if (rc != OK) {
+            return rc;
+        }
+    }
+    return OK;
+}
+
+/* A table that is not there yet, as the first run would make it: a transaction that is never committed. */
+static Status check_new_table(const Check *check, const Node *node, DeltaTable *table, const TargetSpec *target,
+                              const DeltaSchema *schema, Error *err)
+{
+    Status rc = OK;
+    const SqlStatement *statement = node->target->statement;
+    DeltaTransaction *txn = NULL;
+
+    TRY(delta_transaction_begin(table, NULL, check->conn, &txn, err));
+    TRY(check_properties(node, txn, target, err));
+    TRY(delta_check_columns(check->conn, schema, statement->partitioned_by, statement->n_partitioned_by, err));
+    TRY(delta_transaction_set_schema(txn, schema, err));
+    TRY(delta_transaction_set_partitioning(txn, statement->partitioned_by, statement->n_partitioned_by, err));
+    if (statement->n_cluster_by > 0) {
+        TRY(delta_clustering_declare(txn, statement->cluster_by, statement->n_cluster_by, err));
+    }
+out:
+    delta_transaction_free(txn);
+    return rc;
+}
+
+/* May the query's columns go into the declared ones? *schema: what the table has then. */
+static Status declared_columns(const Check *check, const NodeQuery *query, const DeltaSchema *declared,
+                               const char *select, DeltaSchema **schema, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    DeltaMerge merge = query->plan == NULL   ? DELTA_MERGE_NONE
+                       : query->selects_star ? DELTA_MERGE_ALL
+                                             : DELTA_MERGE_COLUMNS;
+    Status rc = delta_rows_sql(check->conn, declared, select, NULL, merge, &sql, schema, err);
+
+    text_free(&sql);
+    return rc;
+}
+
+static Status check_target(Check *check, const Node *node, const NodeQuery *query, const DuckColumnInfo *columns,
+                           size_t n, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    DeltaTable *table = NULL;
+    DeltaSchema *answer = NULL, *schema = NULL;
+    TargetSpec target = {0};
+    Text select = TEXT(TEXT_SQL_MAX);
+    bool exists = false;
+
+    rc = delta_schema_from_columns(columns, n, &answer, err);
+    if (rc != OK) {
+        pipeline_error_at(err, node->text, node->statement->query);
+        goto out;
+    }
+    schema_select(answer, &select);
+    TRY(view_rules_bind(node, check->conn, text_str(&select), err));
+    TRY(node_target(check->pipeline, node, false, &table, err));
+    TRY(delta_table_exists(table, &exists, err));
+    TRY(node_target_spec(node, check->conn, arena, &target, err));
+    if (target.schema != NULL) {
+        TRY(declared_columns(check, query, target.schema, text_str(&select), &schema, err));
+    }
+    if (!exists) {
+        TRY(check_new_table(check, node, table, &target, target.schema != NULL ? target.schema : answer, err));
+    }
+    remember_columns(check, node->target, schema != NULL ? schema : answer);
+out:
+    if (rc != OK) {
+        pipeline_error_at(err, node->target->text, node->target->statement->target.span);
+    }
+    delta_schema_unref(target.schema);
+    delta_schema_unref(schema);
+    delta_schema_unref(answer);
+    delta_table_close(table);
+    text_free(&select);
+    arena_free(arena);
+    return rc;
+}
+
+/* DuckDB knows none of the names that a wrong one could have meant. */
+static void hint_unknown_table(const Check *check, Error *err)
+{
+    Arena *arena = arena_new();
+    const char *name = relation_unknown_table(err, arena);
+
+    if (name != NULL) {
+        pipeline_hint_table(check->pipeline, name, err);
+    }
+    arena_free(arena);
 }
 
 /* ---- the pages ---- */
@@ -288,11 +455,11 @@ static Status explain_columns(Check *check, const Node *node, NodeQuery *query, 
         goto out;
     }
     append_columns(out, columns, n);
-    rc = remember_columns(check, node->target, columns, n, err);
-    if (rc != OK) {
-        pipeline_error_at(err, node->text, node->statement->query);
-    }
+    rc = check_target(check, node, query, columns, n, err);
 out:
+    if (rc != OK) {
+        hint_unknown_table(check, err);
+    }
     arena_free(arena);
     return rc;
 }
@@ -327,6 +494,7 @@ Status pipeline_check(Pipeline *pipeline, Text *explanation, PipelineErrorCallba
     Error first = ERROR_NONE;
 
     TRY(pipeline_connect(pipeline, &check.conn, err));
+    TRY(store_open("memory://freshet-check", &check.nowhere, err));
     for (size_t i = 0; i < pipeline->n_nodes; i++) {
         Error own = ERROR_NONE;
         text_append(explanation, i == 0 ? "" : "\n");
@@ -343,6 +511,7 @@ out:
     if (check.conn != NULL) {
         duck_disconnect(check.conn);
     }
+    store_unref(check.nowhere);
     map_free(check.columns, mem_free);
     return rc;
 }

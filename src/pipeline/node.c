@@ -172,6 +172,21 @@ static Status leaf_table(Pipeline *pipeline, const QueryLeaf *leaf, DeltaTable *
     return warehouse_table(pipeline->warehouse, relation->schema, relation->name, out, &exists, err);
 }
 
+static Status not_a_table(const Pipeline *pipeline, const SqlRelation *relation, const DeltaTable *table, Error *err)
+{
+    Text name = TEXT(4096);
+
+    text_printf(&name, "%s%s%s", relation->schema != NULL ? relation->schema : "", relation->schema != NULL ? "." : "",
+                relation->name);
+    Status rc = error_set(err, E_DELTA_NOT_A_TABLE, "%s is not a Delta table: %s has no _delta_log with a commit",
+                          text_str(&name), delta_table_uri(table));
+    if (relation->kind == SQL_RELATION_NAME) {
+        pipeline_hint_table(pipeline, text_str(&name), err);
+    }
+    text_free(&name);
+    return rc;
+}
+
 static Status open_table_source(Pipeline *pipeline, const QueryLeaf *leaf, const StreamSourceContext *context,
                                 Arena *arena, StreamSource **out, Error *err)
 {
@@ -185,8 +200,7 @@ static Status open_table_source(Pipeline *pipeline, const QueryLeaf *leaf, const
         TRY(delta_table_exists(table, &exists, err));
     }
     if (!exists) {
-        rc = error_set(err, E_DELTA_NOT_A_TABLE, "%s is not a Delta table: it has no _delta_log with a commit",
-                       delta_table_uri(table));
+        rc = not_a_table(pipeline, leaf->relation, table, err);
         goto out;
     }
     TRY(source_delta_open(context, table, options, leaf->relation->n_options, leaf->definition != NULL, out, err));
@@ -240,8 +254,8 @@ out:
     return rc;
 }
 
-static Status open_source(Pipeline *pipeline, const QueryLeaf *leaf, bool remembers, const StreamSourceContext *context,
-                          Arena *arena, StreamSource **out, Error *err)
+Status node_open_source(Pipeline *pipeline, const QueryLeaf *leaf, bool remembers, const StreamSourceContext *context,
+                        Arena *arena, StreamSource **out, Error *err)
 {
     Status rc = OK;
 
@@ -380,29 +394,29 @@ static int retain_batches(const Pipeline *pipeline, const Node *node)
     return (int)n;
 }
 
-static FlowExpectation *expectations(const Node *node, Arena *arena, size_t *n, Error *err)
+Status node_expectations(const Node *node, Arena *arena, FlowExpectation **out, size_t *n, Error *err)
 {
     static const FlowViolation violation[] = {[SQL_VIOLATION_KEEP] = VIOLATION_KEEP,
                                               [SQL_VIOLATION_DROP] = VIOLATION_DROP,
                                               [SQL_VIOLATION_FAIL] = VIOLATION_FAIL};
     const SqlStatement *statement = node->target->statement;
-    FlowExpectation *out = arena_alloc(arena, (statement->n_expectations + 1) * sizeof *out);
+    FlowExpectation *made = arena_alloc(arena, (statement->n_expectations + 1) * sizeof *made);
 
     for (size_t i = 0; i < statement->n_expectations; i++) {
         const SqlExpectation *e = &statement->expectations[i];
         if (e->on_violation == SQL_VIOLATION_QUARANTINE) {
             error_set(err, E_PIPELINE_STATEMENT, "expectation %s: QUARANTINE cannot be kept by this version", e->name);
             error_hint(err, "use DROP ROW, which counts what it drops, or keep the rows and mark them in the query");
-            pipeline_error_at(err, node->target->text, e->span);
-            return NULL;
+            return pipeline_error_at(err, node->target->text, e->span);
         }
         Error at = ERROR_NONE;
         sql_error_place(&at, node->target->text, e->condition_span);
-        out[i] = (FlowExpectation){
+        made[i] = (FlowExpectation){
             .name = e->name, .condition = e->condition, .on_violation = violation[e->on_violation], .place = at.place};
     }
+    *out = made;
     *n = statement->n_expectations;
-    return out;
+    return OK;
 }
 
 /* Streams become inputs, everything else static sides, in the order of first mention. */
@@ -434,7 +448,7 @@ static Status open_leaves(Pipeline *pipeline, NodeQuery *query, Store *checkpoin
         input->event_column = query->sql_leaves[i].event_time;
         input->event_expression = leaf->relation->watermark_alias ? leaf->relation->watermark_expression : NULL;
         input->delay_us = query->sql_leaves[i].delay_us;
-        TRY(open_source(pipeline, leaf, query->plan->n_steps > 0, &context, arena, &input->source, err));
+        TRY(node_open_source(pipeline, leaf, query->plan->n_steps > 0, &context, arena, &input->source, err));
         spec->n_inputs++;
     }
 out:
@@ -450,6 +464,7 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
     Store *checkpoint = NULL;
     DuckConn *conn = NULL;
     DeltaTable *target = NULL;
+    FlowExpectation *rules = NULL;
     FlowSpec spec = {.name = node->name,
                      .duck = pipeline->duck,
                      .query = query->sql,
@@ -469,11 +484,8 @@ Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, in
     TRY(checkpoint_folder(pipeline, node, number, &folder, &used, err));
     TRY(store_open(text_str(&folder), &checkpoint, err));
     spec.checkpoint = checkpoint;
-    spec.expectations = expectations(node, arena, &spec.n_expectations, err);
-    if (spec.expectations == NULL) {
-        rc = error_status(err);
-        goto out;
-    }
+    TRY(node_expectations(node, arena, &rules, &spec.n_expectations, err));
+    spec.expectations = rules;
     TRY(node_target(pipeline, node, false, &target, err));
     spec.target_id = delta_table_uri(target);
     spec.folder = warehouse_uri(pipeline->warehouse);

@@ -86,6 +86,8 @@ struct Pipeline {
 const char *node_property(const Pipeline *pipeline, const Node *node, PropertyId id);
 /* The definition a relation names; NULL when it is a table of the warehouse, a path or a function. */
 Definition *pipeline_definition(const Pipeline *pipeline, const SqlRelation *relation);
+/* The name of the pipeline or the warehouse that is nearest to `name`, which is none, as the error's hint. */
+void pipeline_hint_table(const Pipeline *pipeline, const char *name, Error *err);
 /* Sets the place of an error that has none yet. */
 Status pipeline_error_at(Error *err, const SqlText *text, SqlSpan span);
 
@@ -142,6 +144,9 @@ Status node_checkpoint_number(Pipeline *pipeline, const Node *node, int *number,
  * the flow. */
 Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, int number, FlowTrigger trigger,
                       Flow **out, Error *err);
+/* The source of a leaf that is a stream; checks its options and touches nothing yet. `remembers`: the query has steps. */
+Status node_open_source(Pipeline *pipeline, const QueryLeaf *leaf, bool remembers, const StreamSourceContext *context,
+                        Arena *arena, StreamSource **out, Error *err);
 /* The trigger by the run's mode and the node's properties. */
 Status node_trigger(const Pipeline *pipeline, const Node *node, PipelineRunMode mode, FlowTrigger *out, Error *err);
 /* The target of a node as a handle; its name is registered when `registering`. */
@@ -154,6 +159,9 @@ typedef struct TargetSpec {
 } TargetSpec;
 Status node_target_spec(const Node *node, DuckConn *conn, Arena *arena, TargetSpec *out, Error *err);
 
+/* The expectations of a node's target, in `arena`; E_PIPELINE_STATEMENT for one that this version cannot keep. */
+Status node_expectations(const Node *node, Arena *arena, FlowExpectation **out, size_t *n, Error *err);
+
 /* A connection with the session settings of the pipeline. */
 Status pipeline_connect(Pipeline *pipeline, DuckConn **out, Error *err);
 
@@ -162,11 +170,19 @@ Status pipeline_connect(Pipeline *pipeline, DuckConn **out, Error *err);
 typedef struct ViewResult {
     bool refreshed; /* a commit was made */
     int64_t rows, version;
+    int64_t dropped;    /* rows left out by expectations */
+    char *expectations; /* what they counted, as in the progress of a flow; the caller's, NULL: none */
 } ViewResult;
 /* Refreshes if an input changed since the last time (`last`, a text this function replaces, remembers it within a run).
  * A table of the pipeline that is not there yet is E_PIPELINE_WAITING. */
 Status view_refresh(Pipeline *pipeline, const Node *node, NodeQuery *query, DuckConn *conn, bool force, char **last,
                     ViewResult *result, Error *err);
+
+/* Holds the answer, a temporary table, against the expectations of the node: rows to drop are deleted from it,
+ * E_STREAM_EXPECTATION for one that fails the update. Fills `dropped` and `expectations`. */
+Status view_rules_apply(const Node *node, DuckConn *conn, const char *answer, ViewResult *result, Error *err);
+/* Does every condition bind over the columns of `relation`? The error has its place. */
+Status view_rules_bind(const Node *node, DuckConn *conn, const char *relation, Error *err);
 
 /* ---- full refresh ---- */
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pipeline/pipeline_int.h"
+#include "session/relation.h"
 #include "sql/lexer.h"
 
 /* While one node is expanded. */
@@ -346,6 +347,22 @@ static void place_name(const SqlText *text, SqlSpan span, Error *err)
     }
     sql_tokens_fini(&tokens);
     arena_free(arena);
+}
+
+void pipeline_hint_table(const Pipeline *pipeline, const char *name, Error *err)
+{
+    const char **labels = mem_alloc((pipeline->n_definitions + 1) * sizeof *labels);
+
+    for (size_t i = 0; i < pipeline->n_definitions; i++) {
+        labels[i] = pipeline->ordered[i]->label;
+    }
+    const char *nearest = error_nearest(name, labels, pipeline->n_definitions);
+    if (nearest != NULL) {
+        error_hint(err, "did you mean \"%s\"?", nearest);
+    } else {
+        relation_hint_nearest(pipeline->warehouse, name, err);
+    }
+    mem_free(labels);
 }
 
 void node_query_place(void *node_query, int64_t offset, Error *err)

@@ -169,6 +169,7 @@ static void view_state(NodeRun *node, const char *state, const ViewResult *resul
     if (result != NULL && result->refreshed) {
         node->view.batches++;
         node->view.rows_out = result->rows;
+        node->view.rows_dropped = node->view.aside[REASON_EXPECTATION] = result->dropped;
         node->view.version = result->version;
     }
     pthread_mutex_unlock(&node->run->lock);
@@ -183,8 +184,12 @@ static void view_progress(NodeRun *node, const ViewResult *result, int64_t start
     text_append(&json, "{\"name\":");
     text_append_json_string(&json, node->node->name);
     text_printf(
-        &json, ",\"timestamp\":\"%s\",\"numOutputRows\":%lld,\"commitVersion\":%lld,\"durationMs\":{\"refresh\":%lld}}",
+        &json, ",\"timestamp\":\"%s\",\"numOutputRows\":%lld,\"commitVersion\":%lld,\"durationMs\":{\"refresh\":%lld}",
         time, (long long)result->rows, (long long)result->version, (long long)(clock_now_us() - started_us) / 1000);
+    if (result->expectations != NULL) {
+        text_printf(&json, ",\"expectations\":%s", result->expectations);
+    }
+    text_append_char(&json, '}');
     on_progress(node, NULL, text_str(&json));
     text_free(&json);
 }
@@ -255,6 +260,8 @@ static Status view_loop(NodeRun *node, DuckConn *conn)
         if (rc == OK && result.refreshed) {
             view_progress(node, &result, started);
         }
+        mem_free(result.expectations);
+        result.expectations = NULL;
         error_clear(&node->error);
         rc = OK;
         force = false;

@@ -10,6 +10,7 @@
 #include "base/failpoint.h"
 #include "base/json.h"
 #include "delta/clustering.h"
+#include "delta/column_default.h"
 #include "delta/scan.h"
 #include "pipeline/pipeline_int.h"
 #include "session/relation.h"
@@ -87,13 +88,27 @@ out:
     return rc;
 }
 
+/* The query, and the expectations, which decide what is left of its answer. */
+static void fingerprint_definition(Refresh *refresh)
+{
+    const SqlStatement *statement = refresh->node->target->statement;
+    Text text = TEXT(TEXT_SQL_MAX);
+
+    text_append(&text, refresh->query->sql);
+    for (size_t i = 0; i < statement->n_expectations; i++) {
+        text_printf(&text, "\n%d %s", (int)statement->expectations[i].on_violation,
+                    statement->expectations[i].condition);
+    }
+    text_printf(&refresh->fingerprint, "%016llx\n", (unsigned long long)hash_bytes(text_str(&text), text.length));
+    text_free(&text);
+}
+
 static Status bind_inputs(Refresh *refresh, Error *err)
 {
     Status rc = OK;
 
     refresh->inputs = mem_alloc((refresh->query->n_leaves + 1) * sizeof *refresh->inputs);
-    text_printf(&refresh->fingerprint, "%016llx\n",
-                (unsigned long long)hash_bytes(refresh->query->sql, strlen(refresh->query->sql)));
+    fingerprint_definition(refresh);
     for (size_t i = 0; i < refresh->query->n_leaves; i++) {
         TRY(bind_input(refresh, &refresh->query->leaves[i], err));
     }
@@ -171,7 +186,20 @@ out:
     return rc;
 }
 
-/* Is the table what the answer says? Rows are compared as a multiset; another schema is a difference. */
+/* Columns of the same names and types, whatever a table knows about its own besides. */
+static bool same_columns(const DeltaSchema *a, const DeltaSchema *b)
+{
+    bool same = a->n_fields == b->n_fields;
+
+    for (size_t i = 0; i < a->n_fields && same; i++) {
+        const DeltaField *one = &a->fields[i], *other = &b->fields[i];
+        same = strcmp(one->name, other->name) == 0 && one->nullable == other->nullable &&
+               delta_type_equal(one->type, other->type);
+    }
+    return same;
+}
+
+/* Is the table what the answer says? Rows are compared as a multiset; other columns are a difference. */
 static Status same_answer(Refresh *refresh, DeltaSnapshot *snapshot, const DeltaSchema *schema, bool *same, Error *err)
 {
     Status rc = OK;
@@ -180,7 +208,7 @@ static Status same_answer(Refresh *refresh, DeltaSnapshot *snapshot, const Delta
     int64_t differences = 0;
 
     *same = false;
-    if (!delta_schema_equal(delta_snapshot_schema(snapshot), schema)) {
+    if (!same_columns(delta_snapshot_schema(snapshot), schema)) {
         goto out;
     }
     TRY(delta_scan_snapshot(snapshot, refresh->conn, NULL, 0, &scan, err));
@@ -233,7 +261,7 @@ static Status commit_answer(Refresh *refresh, DeltaTable *table, DeltaSnapshot *
     if (snapshot != NULL) {
         TRY(delta_write_remove_all(txn, refresh->conn, &removed, err));
     }
-    if (snapshot == NULL || !delta_schema_equal(delta_snapshot_schema(snapshot), schema)) {
+    if (snapshot == NULL || !same_columns(delta_snapshot_schema(snapshot), schema)) {
         TRY(set_table(refresh, txn, schema, err));
     }
     TRY(delta_write_query(txn, refresh->conn, "SELECT * FROM freshet_answer", NULL, &written, err));
@@ -256,17 +284,59 @@ out:
     return rc;
 }
 
-/* The columns of the answer as the table will have them. */
+/* Makes the answer's columns those that the definition declares. */
+static Status type_answer(Refresh *refresh, const DeltaSchema *declared, Error *err)
+{
+    Status rc = OK;
+    DeltaSchema *evolved = NULL;
+    Text sql = TEXT(TEXT_SQL_MAX);
+
+    text_append(&sql, "CREATE OR REPLACE TEMP TABLE freshet_typed AS ");
+    TRY(delta_rows_sql(refresh->conn, declared, "SELECT * FROM freshet_answer", NULL, DELTA_MERGE_NONE, &sql, &evolved,
+                       err));
+    TRY(duck_exec(refresh->conn, text_str(&sql), err));
+    TRY(duck_exec(refresh->conn, "DROP TABLE freshet_answer", err));
+    TRY(duck_exec(refresh->conn, "ALTER TABLE freshet_typed RENAME TO freshet_answer", err));
+out:
+    delta_schema_unref(evolved);
+    text_free(&sql);
+    return rc;
+}
+
+static bool gives_all(const DeltaSchema *answer, const DeltaSchema *declared)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < declared->n_fields && all; i++) {
+        all = delta_schema_find(answer, declared->fields[i].name) != NULL;
+    }
+    return all;
+}
+
+/* The columns of the answer as the table will have them. A column that is declared and not in the answer is computed
+ * when the rows are written. */
 static Status answer_schema(Refresh *refresh, DeltaSchema **out, Error *err)
 {
     Status rc = OK;
     Arena *arena = arena_new();
+    TargetSpec target = {0};
+    DeltaSchema *schema = NULL;
     DuckColumnInfo *columns = NULL;
     size_t n = 0;
 
     TRY(duck_describe(refresh->conn, "SELECT * FROM freshet_answer", arena, &columns, &n, err));
-    TRY(delta_schema_from_columns(columns, n, out, err));
+    TRY(delta_schema_from_columns(columns, n, &schema, err));
+    TRY(node_target_spec(refresh->node, refresh->conn, arena, &target, err));
+    if (target.schema != NULL && gives_all(schema, target.schema)) {
+        TRY(type_answer(refresh, target.schema, err));
+        delta_schema_unref(schema);
+        schema = delta_schema_ref(target.schema);
+    }
+    *out = schema;
+    schema = NULL;
 out:
+    delta_schema_unref(target.schema);
+    delta_schema_unref(schema);
     arena_free(arena);
     return rc;
 }
@@ -279,6 +349,7 @@ static Status refresh_answer(Refresh *refresh, DeltaTable *table, DeltaSnapshot 
     bool same = false;
 
     TRY(compute(refresh, err));
+    TRY(view_rules_apply(refresh->node, refresh->conn, "freshet_answer", result, err));
     TRY(answer_schema(refresh, &schema, err));
     if (snapshot != NULL) {
         TRY(same_answer(refresh, snapshot, schema, &same, err));
@@ -289,7 +360,7 @@ static Status refresh_answer(Refresh *refresh, DeltaTable *table, DeltaSnapshot 
     }
 out:
     delta_schema_unref(schema);
-    duck_exec(refresh->conn, "DROP TABLE IF EXISTS freshet_answer", NULL);
+    duck_exec(refresh->conn, "DROP TABLE IF EXISTS freshet_answer; DROP TABLE IF EXISTS freshet_typed", NULL);
     return rc;
 }
 
@@ -322,6 +393,10 @@ Status view_refresh(Pipeline *pipeline, const Node *node, NodeQuery *query, Duck
         *last = mem_strdup(text_str(&refresh.fingerprint));
     }
 out:
+    if (rc != OK) {
+        mem_free(result->expectations);
+        result->expectations = NULL;
+    }
     for (size_t i = 0; i < refresh.n_inputs; i++) {
         stream_relation_release(&refresh.inputs[i]);
     }

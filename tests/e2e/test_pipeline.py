@@ -361,3 +361,58 @@ def test_clustered_targets(freshet, warehouse):
     assert "CLUSTER BY (a,id)" in definition("c")
     assert [h["operation"] for h in ask("DESCRIBE HISTORY c")] == ["CLUSTER BY", "STREAMING UPDATE", "CREATE TABLE"]
     assert ask("SELECT id, a FROM c") == [{"id": 1, "a": 2}]
+
+
+def test_expectations_of_a_view(pipeline, freshet, warehouse, rows):
+    freshet("sql", "--warehouse", warehouse, "-c", "CREATE TABLE t AS SELECT i AS id FROM range(6) r(i)")
+    view = ("CREATE MATERIALIZED VIEW v (CONSTRAINT big EXPECT (id > 1) ON VIOLATION DROP ROW, CONSTRAINT even EXPECT (id % 2 = 0)) "
+            "AS SELECT id FROM t;")
+    progress = json.loads(pipeline(view, "--progress", "json").out)
+    assert progress["expectations"] == [{"name": "big", "action": "drop", "passed": 4, "failed": 2},
+                                        {"name": "even", "action": "keep", "passed": 3, "failed": 3}]
+    assert [r["id"] for r in rows("SELECT id FROM v ORDER BY id")] == [2, 3, 4, 5]
+    changed = view.replace("id > 1) ON VIOLATION DROP ROW", "id < 5) ON VIOLATION FAIL UPDATE")
+    failed = pipeline(changed, check=1).err
+    assert "1 row of the answer violates expectation big of v: id < 5" in failed and "FR-STREAM-007" in failed
+    assert len(rows("SELECT id FROM v")) == 4
+
+
+def test_an_equal_answer_of_declared_columns_is_no_commit(pipeline, freshet, warehouse, rows):
+    freshet("sql", "--warehouse", warehouse, "-c", "CREATE TABLE t AS SELECT i AS id FROM range(6) r(i)")
+    view = "CREATE MATERIALIZED VIEW v (low INT COMMENT 'the least', n DECIMAL(9,2)) AS SELECT min(id) AS low, 1.5 AS n FROM t;"
+    pipeline(view)
+    freshet("sql", "--warehouse", warehouse, "-c", "INSERT INTO t VALUES (10)")
+    pipeline(view)
+    assert rows("SELECT * FROM v") == [{"low": 0, "n": 1.5}]
+    assert len(rows("DESCRIBE HISTORY v")) == 1
+
+
+STREAM = "CREATE STREAMING TABLE x {} AS SELECT * FROM STREAM silver.orders {};"
+
+
+@pytest.mark.parametrize("text, what, hint", [
+    (STREAM.format("", "WITH (startingVersoin = 1)"), "no option 'startingVersoin'", "startingVersion"),
+    (STREAM.format("TBLPROPERTIES ('delta.enableChangeDataFed' = 'true')", ""), "enableChangeDataFed", "delta.enableChangeDataFeed"),
+    (STREAM.format("(CONSTRAINT c EXPECT (amont > 0))", ""), '"amont" not found', "amount"),
+    (STREAM.format("(CONSTRAINT c EXPECT (id > 0) ON VIOLATION QUARANTINE)", ""), "QUARANTINE", "DROP ROW"),
+    (STREAM.format("PARTITIONED BY (dy)", ""), "partition column 'dy'", None),
+    (STREAM.format("(amount DATE)", ""), '"amount" is date in the table', None),
+    ("CREATE STREAMING TABLE x AS SELECT * FROM STREAM silver.order;", "silver.order is not a Delta table", "silver.orders"),
+    ("CREATE MATERIALIZED VIEW x AS SELECT * FROM order_s;", "order_s", "silver.orders"),
+    ("CREATE TEMPORARY VIEW orders_v AS SELECT 1 AS a; CREATE MATERIALIZED VIEW x AS SELECT * FROM order_v;", "order_v", "orders_v"),
+])
+def test_check_finds_what_run_would(pipeline, freshet, warehouse, text, what, hint):
+    freshet("sql", "--warehouse", warehouse, "-c", "CREATE TABLE silver.orders (id BIGINT, amount DOUBLE)")
+    err = pipeline(text, command="check", check=1).err
+    assert what in err and "pipeline.sql:1:" in err
+    assert hint is None or hint in err[err.index("hint: "):]
+
+
+def test_check_knows_the_columns_of_a_change_feed(pipeline, freshet, warehouse):
+    freshet("sql", "--warehouse", warehouse, "-c",
+            "CREATE TABLE t (id BIGINT) TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')")
+    page = pipeline("CREATE STREAMING TABLE x TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true') "
+                    "AS SELECT id, _change_type AS how FROM STREAM t WITH (readChangeFeed = true); "
+                    "CREATE STREAMING TABLE y AS SELECT id, how, _commit_version AS at FROM STREAM x WITH (readChangeFeed = true);",
+                    command="check").out
+    assert "columns  id BIGINT, how VARCHAR\n" in page and "columns  id BIGINT, how VARCHAR, at BIGINT\n" in page
