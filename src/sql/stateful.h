@@ -126,8 +126,9 @@ typedef struct SqlStep {
     SqlJoinKind join;
     SqlJoinSide *sides;
     size_t n_sides; /* more than 2: inner only */
-    /* For outer and semi joins of two: SELECT <alias0>.freshet_row, <alias1>.freshet_row FROM ... ON ...; its relations
-     * are written {0} and {1}, to be replaced by a relation that has the side's columns and freshet_row. */
+    /* Which rows meet: SELECT <the freshet_row of each side, in order> FROM ... ON ...; its relations are written {0},
+     * {1}, ..., to be replaced by a relation that has the side's columns and freshet_row. NULL: an inner join that
+     * remembers all rows for ever. */
     const char *pairs;
 } SqlStep;
 

@@ -405,11 +405,101 @@ static Status print_side(Join *j, size_t i, const Bounds *b, const json_t *names
     return planner_print(p, select, &out->input, err);
 }
 
+/* The table that stands for a side in the text of the pairs, and its row there. */
+static const char *pairs_name(Planner *p, size_t side)
+{
+    return arena_printf(p->plan->arena, "freshet_pairs_%zu_", side);
+}
+
+static const char *row_name(Planner *p, size_t side)
+{
+    return arena_printf(p->plan->arena, "freshet_row_%zu", side);
+}
+
 /* Replaces the first `from` in `text`. */
 static const char *replaced(Planner *p, const char *text, const char *from, const char *to)
 {
     const char *at = strstr(text, from);
     return at ? arena_printf(p->plan->arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from)) : text;
+}
+
+/* `text` with {i} for the table that stands for side i in it. */
+static const char *with_places(Join *j, const char *text)
+{
+    for (size_t i = 0; i < j->n_sides; i++) {
+        char place[32];
+        snprintf(place, sizeof place, "{%zu}", i);
+        text = replaced(j->p, text, pairs_name(j->p, i), place);
+    }
+    return text;
+}
+
+static bool reads_alias(const Join *j, const json_t *node)
+{
+    const json_t *item, *child;
+    size_t i;
+    if (is_column_ref(node) && column_parts(node) == 1) {
+        json_array_foreach(json_object_get(j->select, "select_list"), i, item)
+        {
+            if (str_ieq(sql_tree_string(item, "alias"), column_part(node, 0))) {
+                return true;
+            }
+        }
+    }
+    for (TreeChildren c = tree_children(node); (child = tree_next(&c)) != NULL;) {
+        if (reads_alias(j, child)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Puts a side's table, its row renamed so that no NATURAL join takes it for a column, in the place of its marker. */
+static void put_pairs(Join *j, json_t *parent, const char *key)
+{
+    Planner *p = j->p;
+    json_t *ref = json_object_get(parent, key), *hidden = tree_own(p, json_pack("[s,s]", ROW, TIME));
+    if (sql_tree_is(ref, "type", "JOIN")) {
+        put_pairs(j, ref, "left");
+        put_pairs(j, ref, "right");
+        return;
+    }
+    for (size_t i = 0; i < j->n_sides; i++) {
+        if (sql_tree_is(ref, "table_name", marker_name(p, j->step, i))) {
+            json_t *list = tree_own(p, json_array());
+            json_array_append(list, tree_columns(p, hidden, true));
+            json_array_append(list, tree_named(p, tree_column(p, NULL, ROW), row_name(p, i)));
+            json_object_set(
+                parent, key,
+                tree_subquery(p, tree_select(p, list, tree_table(p, pairs_name(p, i), "")), j->sides[i].alias));
+        }
+    }
+}
+
+/* The FROM as it is, and of WHERE what can be said without the select list. */
+static Status print_inner_pairs(Join *j, const char **out, Error *err)
+{
+    Planner *p = j->p;
+    json_t *list = tree_own(p, json_array()), *where = NULL, *conjunct;
+    const char *text = NULL;
+    Status rc = OK;
+    size_t i;
+    for (i = 0; i < j->n_sides; i++) {
+        json_array_append(list, tree_column(p, NULL, row_name(p, i)));
+    }
+    json_t *query = tree_copy(p, planner_core(p, j->select, list));
+    put_pairs(j, query, "from_table");
+    json_array_foreach(j->conjuncts, i, conjunct)
+    {
+        if (i >= j->n_on && !reads_alias(j, conjunct)) {
+            where = tree_and(p, where, conjunct);
+        }
+    }
+    json_object_set(query, "where_clause", where ? where : tree_own(p, json_null()));
+    TRY(planner_print(p, query, &text, err));
+    *out = with_places(j, text);
+out:
+    return rc;
 }
 
 static Status print_pairs(Join *j, const SqlJoinSide *sides, const char **out, Error *err)
@@ -419,15 +509,12 @@ static Status print_pairs(Join *j, const SqlJoinSide *sides, const char **out, E
     const char *text = NULL;
     Status rc = OK;
     for (size_t i = 0; i < 2; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "freshet_pairs_%zu", i);
-        json_object_set(join, i == 0 ? "left" : "right", tree_table(p, name, sides[i].alias));
+        json_object_set(join, i == 0 ? "left" : "right", tree_table(p, pairs_name(p, i), sides[i].alias));
         json_array_append(list, tree_column(p, sides[i].alias, ROW));
     }
     json_object_set_new(join, "join_type", json_string("INNER"));
     TRY(planner_print(p, tree_select(p, list, join), &text, err));
-    text = replaced(p, text, "freshet_pairs_0", "{0}");
-    *out = replaced(p, text, "freshet_pairs_1", "{1}");
+    *out = with_places(j, text);
 out:
     return rc;
 }
@@ -519,6 +606,15 @@ static void set_lineage(Join *j, const SqlStep *step)
     }
 }
 
+static bool any_leaves(const SqlStep *step)
+{
+    bool any = false;
+    for (size_t i = 0; i < step->n_sides; i++) {
+        any = any || step->sides[i].bounded;
+    }
+    return any;
+}
+
 static Status make_step(Join *j, Error *err)
 {
     Planner *p = j->p;
@@ -537,6 +633,8 @@ static Status make_step(Join *j, Error *err)
     TRY(check_rules(j, &made, err));
     if (j->kind != SQL_JOIN_INNER) {
         TRY(print_pairs(j, made.sides, &made.pairs, err));
+    } else if (any_leaves(&made)) {
+        TRY(print_inner_pairs(j, &made.pairs, err));
     }
     TRY(print_texts(j, names, &made, err));
     SqlStep *step = planner_add_step(p, SQL_STEP_JOIN);

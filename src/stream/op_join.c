@@ -4,7 +4,11 @@
  * State is one relation a side:
  *
  *   plain side      c0.., expires                          rows come and expire, nothing else
- *   tracked side    freshet_row, c0.., matched, expires    outer, or output once: it matters whether a row had a partner
+ *   tracked side    freshet_row, c0.., matched, expires    it matters whether a row had a partner: the side is outer, or
+ *                                                          output once, or rows that an inner join leaves out are kept
+ *
+ * An inner join's state that is there already stays as it is, whether or not rows are to be kept now: of rows that came
+ * before nobody would know whether they had a partner.
  *
  *   c0..            the side's columns
  *   freshet_row     batch * 2^32 + place in the batch: unique over all batches. Which row of a batch gets which place is
@@ -18,7 +22,8 @@
  * new):
  *
  *   arrive     the sides' rows that are not late go into the state
- *   match      of tracked sides: `matched` of rows that met their first partner becomes N
+ *   match      of tracked sides: `matched` of rows that met their first partner (of several sides: the first row of
+ *              each) becomes N
  *   leave      rows that expired move to <step>_<side>_left, and out of the state. So a row that leaves can still meet
  *              rows of N, and cannot meet any of N + 1: those that could fit are late then
  *
@@ -33,12 +38,15 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "stream/op_input.h"
 #include "stream/op_text.h"
 
 enum { ROW_BITS = 32 }; /* of freshet_row count within the batch */
+#define SIDE_NAME "side%zu"
 
 static const int64_t EXPIRES_NEXT = INT64_MIN + 1; /* at the next expiry, whatever the watermark */
 
@@ -192,16 +200,26 @@ out:
     return rc;
 }
 
-/* `pairs` with the two relations put in: {0} and {1} outside of quotes. */
-static void append_pairs(const Join *op, const char *relations[2], Text *sql)
+/* Which view of side `i` takes part when those rows are looked for that meet the new ones of side `driver` and were not
+ * met before; `seeker` is the side whose rows they are. */
+static const char *match_view(size_t i, size_t seeker, size_t driver)
 {
-    char quote = 0;
+    return i == driver ? "new" : i == seeker ? "unmet" : "all";
+}
+
+/* `pairs` with the relations put in: {0}, {1}, ... outside of quotes. */
+static void append_pairs(const Join *op, size_t seeker, size_t driver, Text *sql)
+{
+    char quote = 0, *end;
 
     for (const char *s = op->base.step->pairs; *s; s++) {
-        if (!quote && s[0] == '{' && (s[1] == '0' || s[1] == '1') && s[2] == '}') {
-            text_append(sql, relations[s[1] - '0']);
-            s += 2;
-            continue;
+        if (!quote && s[0] == '{' && s[1] >= '0' && s[1] <= '9') {
+            size_t i = strtoul(s + 1, &end, 10);
+            if (*end == '}' && i < op->n_sides) {
+                text_printf(sql, "temp.\"%s_%s\"", op->sides[i].prefix, match_view(i, seeker, driver));
+                s = end;
+                continue;
+            }
         }
         if (quote ? *s == quote : *s == '\'' || *s == '"') {
             quote = quote ? 0 : *s;
@@ -210,25 +228,23 @@ static void append_pairs(const Join *op, const char *relations[2], Text *sql)
     }
 }
 
-/* Marks the rows of a tracked side of two that meet their first partner in this batch: new rows among all of the other
- * side, old ones among its new. */
+/* Marks the rows of a tracked side that meet their first partner in this batch: new rows among all of the other sides,
+ * old ones where one of those is new. */
 static Status match(const Join *op, size_t i, DuckConn *conn, int64_t batch, Error *err)
 {
-    const JoinSide *side = &op->sides[i], *other = &op->sides[1 - i];
-    static const char *const VIEWS[2][2] = {{"new", "all"}, {"unmet", "new"}};
-    Text names[2] = {TEXT(1024), TEXT(1024)}, sql = TEXT(TEXT_SQL_MAX);
+    const JoinSide *side = &op->sides[i];
+    Text columns = TEXT(4096), sql = TEXT(TEXT_SQL_MAX);
     Status rc = OK;
 
+    for (size_t k = 0; k < op->n_sides; k++) {
+        text_printf(&columns, "%sr%zu", k ? ", " : "", k);
+    }
     text_printf(&sql, "CREATE OR REPLACE TEMP TABLE \"%s_met\" AS SELECT DISTINCT r%zu AS freshet_row FROM (",
                 side->prefix, i);
-    for (size_t k = 0; k < 2; k++) {
-        text_clear(&names[i]);
-        text_clear(&names[1 - i]);
-        text_printf(&names[i], "temp.\"%s_%s\"", side->prefix, VIEWS[k][0]);
-        text_printf(&names[1 - i], "temp.\"%s_%s\"", other->prefix, VIEWS[k][1]);
+    for (size_t k = 0; k < op->n_sides; k++) {
         text_append(&sql, k ? " UNION ALL SELECT * FROM (" : "SELECT * FROM (");
-        append_pairs(op, (const char *[2]){text_str(&names[0]), text_str(&names[1])}, &sql);
-        text_append(&sql, ") AS p(r0, r1)");
+        append_pairs(op, i, k, &sql);
+        text_printf(&sql, ") AS p(%s)", text_str(&columns));
     }
     text_append(&sql, ")");
     TRY(duck_exec(conn, text_str(&sql), err));
@@ -237,13 +253,12 @@ static Status match(const Join *op, size_t i, DuckConn *conn, int64_t batch, Err
                    " WHERE freshet_row IN (SELECT freshet_row FROM temp.\"%s_met\")",
                    side_table(op, side), batch, batch, side->prefix));
 out:
-    text_free(&names[0]);
-    text_free(&names[1]);
+    text_free(&columns);
     text_free(&sql);
     return rc;
 }
 
-/* Of what has left a side that is output once: rows that never were. */
+/* Of what has left a side whose rows are not put out alone: rows that never had a partner. */
 static Status count_unmatched(const JoinSide *side, DuckConn *conn, const StreamOperatorBatch *batch, int64_t *n,
                               Error *err)
 {
@@ -283,7 +298,7 @@ static Status leave(const Join *op, size_t i, DuckConn *conn, const StreamOperat
                    side_table(op, side), evict_us));
     TRY(state_expire(op->base.state, conn, i, evict_us, &n, err));
     figures->rows_evicted += n;
-    if (side->plan->once && n > 0) {
+    if (side->tracked && !side->plan->outer && n > 0) {
         TRY(count_unmatched(side, conn, batch, &unmatched, err));
         figures->rows_unmatched += unmatched;
     }
@@ -410,17 +425,38 @@ static const StreamOperatorOps JOIN_OPS = {.name = "symmetricHashJoin",
                                            .output_watermark = join_output_watermark,
                                            .close = join_close};
 
-static Status open_side(Join *op, size_t i, DuckConn *conn, Error *err)
+/* May rows of the side leave an inner join without a partner? */
+static bool leaves_alone(const Join *op, const JoinSide *side)
+{
+    return op->base.step->join == SQL_JOIN_INNER && op->base.step->pairs && side->plan->bounded;
+}
+
+/* Is that side of an inner join tracked? Its state says so, where there is one. */
+static Status is_tracked(size_t i, const StreamOperatorSpec *spec, bool *out, Error *err)
+{
+    char relation[32];
+    bool there = false;
+    Status rc = OK;
+
+    *out = spec->keeps_rejected;
+    snprintf(relation, sizeof relation, SIDE_NAME, i);
+    TRY(state_find_column(spec->checkpoint, spec->index, relation, "matched", &there, out, err));
+out:
+    return rc;
+}
+
+static Status open_side(Join *op, size_t i, DuckConn *conn, const StreamOperatorSpec *spec, Error *err)
 {
     JoinSide *side = &op->sides[i];
     const SqlStep *step = op->base.step;
+    Status rc = OK;
 
     side->plan = &step->sides[i];
     side->tracked = side->plan->outer || side->plan->once;
     side->prefix = arena_printf(op->arena, "%s_%zu", step->name, i);
-    Status rc = duck_describe(conn, side->plan->input, op->arena, &side->columns, &side->n_columns, err);
-    if (rc != OK) {
-        return rc;
+    TRY(duck_describe(conn, side->plan->input, op->arena, &side->columns, &side->n_columns, err));
+    if (leaves_alone(op, side)) {
+        TRY(is_tracked(i, spec, &side->tracked, err));
     }
     side->input = (OpInput){.select = side->plan->input,
                             .event_time = side->plan->event_time,
@@ -430,7 +466,8 @@ static Status open_side(Join *op, size_t i, DuckConn *conn, Error *err)
                             .shown = side->columns,
                             .n_shown = side->n_columns};
     op_input_init(&side->input, duck_instance(conn));
-    return OK;
+out:
+    return rc;
 }
 
 /* The relation of a side, see the head of this file. */
@@ -452,12 +489,24 @@ static StateRelation side_relation(const Join *op, const JoinSide *side)
     }
     shown[n].is_time = true;
     columns[n++] = (DuckColumnInfo){"expires", &TYPE_BIGINT};
-    return (StateRelation){.name = arena_printf(op->arena, "side%zu", (size_t)(side - op->sides)),
+    return (StateRelation){.name = arena_printf(op->arena, SIDE_NAME, (size_t)(side - op->sides)),
                            .columns = columns,
                            .n_columns = n,
                            .n_keys = side->tracked ? 1 : 0,
                            .expires = "expires",
                            .shown = shown};
+}
+
+static void warn_of_old_state(const Join *op, const StreamOperatorSpec *spec)
+{
+    for (size_t i = 0; i < op->n_sides; i++) {
+        if (leaves_alone(op, &op->sides[i]) && op->sides[i].tracked != spec->keeps_rejected) {
+            log_warning("%s: the state does%s tell which rows leave the join without a partner, as when the table was "
+                        "made: --full-refresh changes that",
+                        spec->flow, op->sides[i].tracked ? "" : " not");
+            return;
+        }
+    }
 }
 
 static Status open_state(Join *op, DuckConn *conn, const StreamOperatorSpec *spec, Error *err)
@@ -487,9 +536,10 @@ Status stream_join_open(DuckConn *conn, const StreamOperatorSpec *spec, StreamOp
     op->n_sides = spec->step->n_sides;
     op->sides = arena_alloc(op->arena, op->n_sides * sizeof *op->sides);
     for (size_t i = 0; i < op->n_sides; i++) {
-        TRY(open_side(op, i, conn, err));
+        TRY(open_side(op, i, conn, spec, err));
     }
     TRY(open_state(op, conn, spec, err));
+    warn_of_old_state(op, spec);
     TRY(make_views(op, conn, err));
     *out = &op->base;
     op = NULL;

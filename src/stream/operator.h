@@ -21,6 +21,7 @@ typedef struct StreamOperator StreamOperator;
 typedef struct StreamOperatorSpec {
     const SqlStep *step; /* lives as long as the operator */
     SqlOutputMode mode;
+    bool keeps_rejected; /* rows set aside are kept: it is worth while to know of them */
     Store *checkpoint;
     size_t index;
     const char *flow;

@@ -6,12 +6,12 @@
 #ifndef FRESHET_STREAM_REASON_H
 #define FRESHET_STREAM_REASON_H
 
-#define STREAM_REASONS(X)                                                                     \
-    X(LATE, "late")               /* behind the watermark of the batch before */              \
-    X(NO_TIME, "no event time")   /* it is null, and the step needs one */                    \
-    X(AHEAD, "far ahead")         /* beyond freshet.watermark.maxAhead */                     \
-    X(DUPLICATE, "duplicate")     /* DISTINCT has seen its key */                             \
-    X(EVICTED, "evicted")         /* a SEMI JOIN remembered it until no partner could come */ \
+#define STREAM_REASONS(X)                                                                \
+    X(LATE, "late")               /* behind the watermark of the batch before */         \
+    X(NO_TIME, "no event time")   /* it is null, and the step needs one */               \
+    X(AHEAD, "far ahead")         /* beyond freshet.watermark.maxAhead */                \
+    X(DUPLICATE, "duplicate")     /* DISTINCT has seen its key */                        \
+    X(EVICTED, "evicted")         /* a join remembered it until no partner could come */ \
     X(EXPECTATION, "expectation") /* it violates one with ON VIOLATION DROP ROW */
 
 typedef enum StreamReason {

@@ -218,16 +218,16 @@ static bool same_meaning(const json_t *a, const json_t *b)
     return same;
 }
 
-Status state_fingerprint(Store *checkpoint, size_t operator, Text * out, Error *err)
+/* The metadata of an operator, for json_decref; NULL where there is none. */
+static Status look_at_metadata(Store *checkpoint, size_t operator, json_t ** out, Error *err)
 {
     Text text = TEXT(METADATA_BYTES_MAX);
     char key[64];
     JsonSource source = {.name = key};
     Error local = ERROR_NONE;
-    const char *fingerprint = "";
-    json_t *metadata = NULL;
     Status rc = OK;
 
+    *out = NULL;
     snprintf(key, sizeof key, "freshet-state/%zu/metadata", operator);
     rc = store_read(checkpoint, key, METADATA_BYTES_MAX, &text, NULL, &local);
     if (rc == ERR_NOT_FOUND) {
@@ -238,12 +238,54 @@ Status state_fingerprint(Store *checkpoint, size_t operator, Text * out, Error *
         *err = local;
         goto out;
     }
-    TRY(json_parse_object(text_str(&text), text.length, &source, &metadata, err));
-    TRY(json_opt_string(metadata, "fingerprint", &fingerprint, err));
+    TRY(json_parse_object(text_str(&text), text.length, &source, out, err));
+out:
+    text_free(&text);
+    return rc;
+}
+
+Status state_fingerprint(Store *checkpoint, size_t operator, Text * out, Error *err)
+{
+    const char *fingerprint = "";
+    json_t *metadata = NULL;
+    Status rc = OK;
+
+    TRY(look_at_metadata(checkpoint, operator, & metadata, err));
+    if (metadata) {
+        TRY(json_opt_string(metadata, "fingerprint", &fingerprint, err));
+    }
     text_append(out, fingerprint);
 out:
     json_decref(metadata);
-    text_free(&text);
+    return rc;
+}
+
+/* The object of the list that has the name; NULL: none. */
+static const json_t *find_named(const json_t *list, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *is = json_string_value(json_object_get(json_array_get(list, i), "name"));
+        if (is && strcmp(is, name) == 0) {
+            return json_array_get(list, i);
+        }
+    }
+    return NULL;
+}
+
+Status state_find_column(Store *checkpoint, size_t operator, const char * relation, const char *column, bool *there,
+                         bool *has, Error *err)
+{
+    json_t *metadata = NULL;
+    Status rc = OK;
+
+    TRY(look_at_metadata(checkpoint, operator, & metadata, err));
+    *there = metadata != NULL;
+    if (metadata) {
+        const json_t *found = find_named(json_object_get(metadata, "relations"), relation);
+        *has = find_named(json_object_get(found, "columns"), column) != NULL;
+    }
+out:
+    json_decref(metadata);
     return rc;
 }
 

@@ -67,6 +67,11 @@ void state_close(State *state); /* drops the tables; files stay */
 /* What the metadata of an operator says its state means; *out stays empty where there is none. */
 Status state_fingerprint(Store *checkpoint, size_t operator, Text * out, Error *err);
 
+/* Does a relation of the state that is there have the column? *there: whether there is a state at all; if not, *has stays
+ * as it is. */
+Status state_find_column(Store *checkpoint, size_t operator, const char *relation, const char *column, bool *there,
+                         bool *has, Error *err);
+
 /* The table's name for SQL: quoted, qualified. Lives as long as the state. */
 const char *state_table(const State *state, size_t relation);
 

@@ -86,6 +86,7 @@ Status steps_open(Flow *flow, Error *err)
     for (size_t i = 0; i < flow->plan->n_steps; i++) {
         const StreamOperatorSpec spec = {.step = &flow->plan->steps[i],
                                          .mode = flow->plan->mode,
+                                         .keeps_rejected = flow->rejected != NULL,
                                          .checkpoint = checkpoint_store(flow->checkpoint),
                                          .index = i,
                                          .flow = flow->name};

@@ -94,6 +94,67 @@ def test_joins_without_time_late_and_without_a_partner(clicks, run, kept):
     assert aside(first + second) == {"evicted": 1, "late": 2}
 
 
+def within(name, other):
+    return f"{other}.ts BETWEEN {name}.ts AND {name}.ts + INTERVAL '5 minutes'"
+
+
+INNER = {
+    "two streams": "SELECT a.product FROM {s} AS a JOIN {s} AS b ON a.user_id = b.user_id + 1 AND {ab}",
+    "where": "SELECT a.product, 1 AS one FROM {s} AS a, {s} AS b WHERE a.user_id = b.user_id + 1 AND {ab} AND one = 1",
+    "a condition on both": "SELECT a.product FROM {s} AS a JOIN {s} AS b ON a.user_id = b.user_id + 1 AND {ab} "
+                           "WHERE a.amount + b.amount > 5",
+    "three streams": "SELECT a.product FROM {s} AS a JOIN {s} AS b ON a.user_id = b.user_id + 1 AND {ab} "
+                     "JOIN {s} AS c ON b.product = c.product AND {bc}",
+}
+
+
+@pytest.mark.parametrize("case", INNER)
+def test_inner_joins_without_a_partner(clicks, run, kept, rows, case):
+    """Only where rows are kept; restarts between batches, and the partner of a row comes batches later."""
+    source = f"{clicks.source} WATERMARK ts DELAY OF INTERVAL '10 minutes'"
+    body = INNER[case].format(s=source, ab=within("b", "a"), bc=within("b", "c"))
+    text = f"CREATE STREAMING TABLE t TBLPROPERTIES ({KEEP}) AS {body}; CREATE STREAMING TABLE plain AS {body};"
+    clicks("a", at(10, "partner", 1, 1), at(10, "alone", 7, 1))
+    progress = run(text)
+    clicks("b", at(12, "met", 2, 1))
+    progress += run(text)
+    clicks("c", at(60, "new", 17, 1))
+    progress += run(text)
+    clicks("d", at(61, "new", 27, 1))
+    progress += run(text)
+    found = kept("t")
+    assert {k[0] for k in found} == {"evicted"}
+    counted = aside([p for p in progress if p["name"].endswith("t")])
+    assert counted == {"evicted": len(found)}
+    met = rows("SELECT product FROM t")
+    assert met == rows("SELECT product FROM plain") == ([] if "both" in case else [("met",)])
+    assert aside([p for p in progress if p["name"].endswith("plain")]) == {}
+    names = sorted(k[1] for k in found)
+    sides = 3 if "three" in case else 2
+    assert names == sorted(["alone"] * sides + ["met"] * (sides - len(met)) + ["partner"] * (sides - len(met) * (sides - 1)))
+
+
+def test_an_inner_join_keeps_the_shape_of_its_state(clicks, run, kept, rows):
+    source = f"{clicks.source} WATERMARK ts DELAY OF INTERVAL '10 minutes'"
+    text = f"""CREATE STREAMING TABLE t AS SELECT a.product FROM {source} AS a JOIN {source} AS b
+      ON a.user_id = b.user_id + 1 AND {within("b", "a")};"""
+    keeping = text.replace("t AS", f"t TBLPROPERTIES ({KEEP}) AS", 1)
+    clicks("a", at(10, "partner", 1, 1), at(10, "alone", 7, 1))
+    run(text)
+    clicks("b", at(12, "met", 2, 1))
+    run(keeping)
+    assert "does not tell which rows leave the join without a partner" in run.err
+    clicks("c", at(60, "new", 17, 1))
+    run(keeping)
+    clicks("d", at(61, "new", 17, 1))
+    assert aside(run(keeping)) == {} and rows("SELECT product FROM t") == [("met",)]
+    run(keeping, "--full-refresh", "t")
+    clicks("e", at(62, "new", 17, 1))
+    run(keeping)
+    assert "without a partner" not in run.err and rows("SELECT product FROM t") == [("met",)]
+    assert sorted(k[1] for k in kept("t")) == ["alone", "alone", "met", "partner"]
+
+
 @pytest.mark.parametrize("stateful", [False, True])
 def test_expectations(clicks, run, rows, kept, stateful):
     query = f"SELECT {'DISTINCT ON (product)' if stateful else ''} product, amount FROM {clicks.source}"

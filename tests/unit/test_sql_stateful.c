@@ -125,7 +125,7 @@ static void show_step(const SqlStep *step, Text *out)
         }
         text_printf(out, "%s%s\n", side->outer ? ", outer" : "", side->once ? ", once" : "");
     }
-    if (step->pairs) {
+    if (step->pairs && step->join != SQL_JOIN_INNER) { /* of those it is the FROM */
         text_printf(out, "  pairs %s\n", step->pairs);
     }
 }
@@ -281,11 +281,28 @@ static void run_distinct(DuckConn *conn, const SqlStep *step)
     text_free(&keys);
 }
 
+/* The text of the pairs over all rows of the sides. */
+static void append_pairs_of_all(const SqlStep *step, Text *sql)
+{
+    size_t found = 0;
+    char *end;
+    for (const char *at = step->pairs; *at; at++) {
+        size_t side = at[0] == '{' ? strtoul(at + 1, &end, 10) : 0;
+        if (at[0] == '{' && end > at + 1 && *end == '}') {
+            text_printf(sql, "%s_%zu_all", step->name, side);
+            assert_int_equal(side, found++);
+            at = end;
+        } else {
+            text_append_char(sql, *at);
+        }
+    }
+    assert_int_equal(found, step->n_sides);
+}
+
 /* All rows of all sides are new, or, `halved`, every second one is from before. What never matched has left. */
 static void run_join(DuckConn *conn, const SqlStep *step)
 {
     Text sql = TEXT(1 << 20);
-    char *pairs = step->pairs ? mem_strdup(step->pairs) : NULL;
     for (size_t i = 0; i < step->n_sides; i++) {
         text_printf(
             &sql,
@@ -297,21 +314,15 @@ static void run_join(DuckConn *conn, const SqlStep *step)
             step->name, i, step->sides[i].input, step->name, i, step->name, i, step->name, i, step->name, i, step->name,
             i, step->name, i, step->name, i, step->name, i);
     }
-    if (pairs) {
-        char *first = strstr(pairs, "{0}"), *second = strstr(pairs, "{1}");
-        assert_non_null(first);
-        assert_non_null(second);
-        assert_true(first < second);
-        text_printf(&sql, "CREATE OR REPLACE TEMP TABLE pairs(a, b) AS %.*s%s_0_all%.*s%s_1_all%s;",
-                    (int)(first - pairs), pairs, step->name, (int)(second - first - 3), first + 3, step->name,
-                    second + 3);
-        text_printf(&sql,
-                    "DELETE FROM %s_0_gone WHERE freshet_row IN (SELECT a FROM pairs);"
-                    "DELETE FROM %s_1_gone WHERE freshet_row IN (SELECT b FROM pairs);",
-                    step->name, step->name);
+    if (step->pairs) {
+        text_append(&sql, "CREATE OR REPLACE TEMP TABLE pairs AS SELECT * FROM (");
+        append_pairs_of_all(step, &sql);
+        text_append(&sql, step->n_sides > 2 ? ");" : ") AS p(r0, r1);");
+    }
+    for (size_t i = 0; i < 2 && step->pairs && step->join != SQL_JOIN_INNER; i++) {
+        text_printf(&sql, "DELETE FROM %s_%zu_gone WHERE freshet_row IN (SELECT r%zu FROM pairs);", step->name, i, i);
     }
     exec(conn, text_str(&sql));
-    mem_free(pairs);
     text_free(&sql);
 }
 
