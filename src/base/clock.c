@@ -1,11 +1,9 @@
 #include "base/clock.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #define US_PER_S  INT64_C(1000000)
@@ -41,6 +39,22 @@ int64_t clock_now_ms(void)
 int64_t clock_mono_us(void)
 {
     return read_clock(CLOCK_MONOTONIC);
+}
+
+void clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+struct timespec clock_deadline(int64_t us)
+{
+    int64_t until = clock_mono_us() + us;
+    return (struct timespec){.tv_sec = until / US_PER_S, .tv_nsec = until % US_PER_S * 1000};
 }
 
 void clock_set(int64_t (*now_us)(void *), void *context)

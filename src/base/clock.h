@@ -2,15 +2,20 @@
 #ifndef FRESHET_BASE_CLOCK_H
 #define FRESHET_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* The wall clock, since the Unix epoch. */
 int64_t clock_now_us(void);
 int64_t clock_now_ms(void); /* rounded down */
 /* A clock that only goes forward, since some start: for durations. */
 int64_t clock_mono_us(void);
+/* Waiting by that clock: makes a condition variable, and the moment `us` from now for pthread_cond_timedwait on it. */
+void clock_cond_init(pthread_cond_t *cond);
+struct timespec clock_deadline(int64_t us);
 /* Replaces the wall clock of the process (tests); NULL restores the real one. */
 void clock_set(int64_t (*now_us)(void *), void *context);
 

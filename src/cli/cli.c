@@ -1,3 +1,4 @@
+/* Arguments taken apart by the tables of the commands, and errors as people see them. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -9,6 +10,8 @@
 
 const CliCommand *const CLI_COMMANDS[] = {&CLI_RUN, &CLI_CHECK, &CLI_SQL, &CLI_VERSION, &CLI_HELP};
 const size_t CLI_COMMAND_COUNT = sizeof CLI_COMMANDS / sizeof *CLI_COMMANDS;
+
+enum { NAMES_MAX = 64 }; /* names among which the one that was meant is looked for */
 
 /* The values given for one flag. */
 typedef struct FlagValues {
@@ -74,8 +77,8 @@ size_t cli_values(const CliArguments *arguments, const char *flag, const char *c
 
 /* ---- parsing ---- */
 
-/* Takes one flag apart: "--name=value", "--name value", "-c value". Returns CLI_DONE or CLI_USAGE; *i moves over a
- * value. */
+/* Takes the flag argv[*i]: "--name=value", "--name value", "-c value". Returns CLI_DONE or CLI_USAGE; *i moves over a
+ * value that stands by itself. */
 static int parse_flag(CliArguments *arguments, int argc, char **argv, int *i)
 {
     const CliCommand *command = arguments->command;
@@ -83,9 +86,9 @@ static int parse_flag(CliArguments *arguments, int argc, char **argv, int *i)
     const char *name = text + (text[1] == '-' ? 2 : 1);
     const char *equals = strchr(name, '=');
     size_t n = equals != NULL ? (size_t)(equals - name) : strlen(name);
-    const char *names[64];
+    const char *names[NAMES_MAX];
 
-    for (size_t f = 0; f < command->n_flags && f < 64; f++) {
+    for (size_t f = 0; f < command->n_flags && f < NAMES_MAX; f++) {
         const CliFlag *flag = &command->flags[f];
         names[f] = flag->name;
         if (strlen(flag->name) != n || memcmp(flag->name, name, n) != 0) {
@@ -110,7 +113,7 @@ static int parse_flag(CliArguments *arguments, int argc, char **argv, int *i)
         return CLI_DONE;
     }
     char *wanted = mem_strndup(name, n);
-    const char *nearest = error_nearest(wanted, names, command->n_flags < 64 ? command->n_flags : 64);
+    const char *nearest = error_nearest(wanted, names, command->n_flags < NAMES_MAX ? command->n_flags : NAMES_MAX);
     int code = nearest != NULL ? cli_usage(command, "there is no flag %s; did you mean --%s?", text, nearest)
                                : cli_usage(command, "there is no flag %s", text);
     mem_free(wanted);
@@ -179,10 +182,10 @@ static const CliCommand *find_command(const char *name)
 
 static int unknown_command(const char *name)
 {
-    const char *names[16];
+    const char *names[NAMES_MAX];
     size_t n = 0;
 
-    while (n < CLI_COMMAND_COUNT && n < 16) {
+    while (n < CLI_COMMAND_COUNT && n < NAMES_MAX) {
         names[n] = CLI_COMMANDS[n]->name;
         n++;
     }

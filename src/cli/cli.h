@@ -35,14 +35,18 @@ typedef struct CliCommand {
 extern const CliCommand *const CLI_COMMANDS[];
 extern const size_t CLI_COMMAND_COUNT;
 
-/* Runs the command line; the exit code. */
+/* Runs the command line and returns the exit code. */
 int cli_main(int argc, char **argv);
 
-/* ---- what a command reads ---- */
+/* ---- what a command reads: borrowed from the command line ---- */
 
+/* The arguments that are no flags, and how many there are. */
 size_t cli_positional(const CliArguments *arguments, const char *const **values);
+/* Is the flag given? */
 bool cli_switch(const CliArguments *arguments, const char *flag);
-const char *cli_value(const CliArguments *arguments, const char *flag); /* NULL when not given; the last one wins */
+/* A flag's value, the last where it may be given several times; NULL when it is not given. */
+const char *cli_value(const CliArguments *arguments, const char *flag);
+/* All of them, and how many there are. */
 size_t cli_values(const CliArguments *arguments, const char *flag, const char *const **out);
 
 /* ---- what it says ---- */
@@ -50,10 +54,10 @@ size_t cli_values(const CliArguments *arguments, const char *flag, const char *c
 /* "error: pipeline.sql:14:22: ..." with excerpt, hint and code, on stderr. */
 void cli_error(const Error *err);
 void cli_error_text(const Error *err, bool colour, Text *out);
-/* Usage error: says it, points to --help, gives CLI_USAGE. */
+/* A mistake in the command line: says it on stderr, points to --help and returns CLI_USAGE. */
 __attribute__((format(printf, 2, 3))) int cli_usage(const CliCommand *command, const char *format, ...);
 bool cli_colour(int fd); /* a terminal, and NO_COLOR is not set */
-/* The page of --help; width in columns. */
+/* Append the page of --help, and the list of commands. */
 void cli_help(const CliCommand *command, Text *out);
 void cli_overview(Text *out);
 

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 
@@ -285,10 +285,7 @@ static void *draw_loop(void *context)
 
     pthread_mutex_lock(&display->lock);
     while (!display->closing) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += (until.tv_nsec / 1000000 + wait_ms) / 1000;
-        until.tv_nsec = (until.tv_nsec + wait_ms % 1000 * 1000000) % 1000000000;
+        struct timespec until = clock_deadline(wait_ms * 1000);
         while (!display->closing && pthread_cond_timedwait(&display->wake, &display->lock, &until) != ETIMEDOUT) {
         }
         if (!display->closing && display->kind == DISPLAY_BAR) {
@@ -378,7 +375,6 @@ static void on_finished(void *context, const char *flow, const FlowStatus *statu
 Display *display_open(DisplayKind kind, Pipeline *pipeline)
 {
     Display *display = mem_alloc(sizeof *display);
-    pthread_condattr_t attributes;
 
     display->kind = kind != DISPLAY_AUTO ? kind : isatty(STDERR_FILENO) ? DISPLAY_BAR : DISPLAY_PLAIN;
     display->pipeline = pipeline;
@@ -391,10 +387,7 @@ Display *display_open(DisplayKind kind, Pipeline *pipeline)
                                            .finished = on_finished,
                                            .context = display};
     pthread_mutex_init(&display->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&display->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_cond_init(&display->wake);
     if (display->kind == DISPLAY_BAR || display->kind == DISPLAY_PLAIN) {
         display->drawing = pthread_create(&display->thread, NULL, draw_loop, display) == 0;
     }

@@ -10,9 +10,13 @@ typedef struct Display Display;
 
 /* Draws on stderr; JSON goes to stdout. AUTO is BAR on a terminal, else PLAIN. */
 Display *display_open(DisplayKind kind, Pipeline *pipeline);
+/* What pipeline_run is to tell; lives as long as the display. */
 const PipelineObserver *display_observer(Display *display);
+/* After pipeline_run: takes the bars away. */
 void display_close(Display *display);
-int display_failures(const Display *display); /* how many flows it has reported as failed */
+/* How many flows it has reported as failed. */
+int display_failures(const Display *display);
+/* A kind by its name in --progress; false when there is none. */
 bool display_kind(const char *name, DisplayKind *out);
 
 #endif

@@ -11,8 +11,9 @@ typedef struct Environment {
     Warehouse *warehouse;
 } Environment;
 
-/* By --warehouse, --memory and --threads. */
+/* By --warehouse, --memory and --threads, and $FRESHET_WAREHOUSE and $FRESHET_ALLOWED_PATHS where these are not given.
+ * E_USAGE for a value that is none. */
 Status environment_open(const CliArguments *arguments, Environment *out, Error *err);
-void environment_close(Environment *environment);
+void environment_close(Environment *environment); /* a zeroed one is fine */
 
 #endif

@@ -1,3 +1,4 @@
+/* The program: room for DuckDB's recursion, then the command line. */
 #include <pthread.h>
 #include <sys/resource.h>
 

@@ -12,7 +12,8 @@ typedef struct OutputFormat {
     Status (*write)(DuckResult *result, FILE *out, Error *err);
 } OutputFormat;
 
-/* NULL when there is no such format; `names` (may be NULL) receives the list for messages. */
+/* The format of that name, or NULL. `names` (may be NULL) receives the list of all, "parquet" included, which
+ * freshet sql writes by itself. */
 const OutputFormat *output_format(const char *name, const char **names);
 
 #endif

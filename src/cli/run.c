@@ -106,19 +106,52 @@ static int exit_code(Status rc, const Pipeline *pipeline)
     return rc == OK ? CLI_DONE : rc == ERR_USAGE ? CLI_USAGE : CLI_FAILED;
 }
 
+/* What both commands open, and close. */
+typedef struct PipelineCommand {
+    Arena *arena;
+    Environment environment;
+    Pipeline *pipeline;
+} PipelineCommand;
+
+static Status command_open(PipelineCommand *command, const CliArguments *arguments, Error *err)
+{
+    Status rc = OK;
+    PipelineOptions options = {0};
+    const char *const *files = NULL;
+
+    cli_positional(arguments, &files);
+    TRY(read_settings(arguments, command->arena, &options, err));
+    TRY(environment_open(arguments, &command->environment, err));
+    TRY(pipeline_load(command->environment.duck, command->environment.warehouse, files[0], &options, &command->pipeline,
+                      err));
+out:
+    return rc;
+}
+
+/* Returns the exit code. */
+static int command_close(PipelineCommand *command, Status rc)
+{
+    int code = exit_code(rc, command->pipeline);
+
+    pipeline_free(command->pipeline);
+    environment_close(&command->environment);
+    arena_free(command->arena);
+    return code;
+}
+
 /* ---- run ---- */
 
-static Status run_pipeline(const CliArguments *arguments, Pipeline *pipeline, DisplayKind kind, Arena *arena,
-                           bool *told, Error *err)
+static Status run_pipeline(const CliArguments *arguments, const PipelineCommand *command, DisplayKind kind, bool *told,
+                           Error *err)
 {
     Status rc = OK;
     PipelineRunOptions options = {0};
     Display *display = NULL;
 
-    TRY(read_options(arguments, arena, &options, err));
-    catch_signals(pipeline);
-    display = display_open(kind, pipeline);
-    rc = pipeline_run(pipeline, &options, display_observer(display), err);
+    TRY(read_options(arguments, command->arena, &options, err));
+    catch_signals(command->pipeline);
+    display = display_open(kind, command->pipeline);
+    rc = pipeline_run(command->pipeline, &options, display_observer(display), err);
     *told = display_failures(display) > 0; /* a flow's own error was said when it happened */
     display_close(display);
 out:
@@ -129,33 +162,22 @@ static int run_run(const CliArguments *arguments)
 {
     Status rc = OK;
     Error error = ERROR_NONE, *err = &error;
-    Environment environment = {0};
-    Arena *arena = arena_new();
-    Pipeline *pipeline = NULL;
-    PipelineOptions options = {0};
-    const char *const *files = NULL;
+    PipelineCommand command = {.arena = arena_new()};
     const char *progress = cli_value(arguments, "progress");
     DisplayKind kind = DISPLAY_AUTO;
     bool told = false;
 
-    cli_positional(arguments, &files);
     if (progress != NULL && !display_kind(progress, &kind)) {
         rc = error_set(err, E_USAGE, "--progress cannot be '%s': it is auto, bar, plain, json or none", progress);
         goto out;
     }
-    TRY(read_settings(arguments, arena, &options, err));
-    TRY(environment_open(arguments, &environment, err));
-    TRY(pipeline_load(environment.duck, environment.warehouse, files[0], &options, &pipeline, err));
-    TRY(run_pipeline(arguments, pipeline, kind, arena, &told, err));
+    TRY(command_open(&command, arguments, err));
+    TRY(run_pipeline(arguments, &command, kind, &told, err));
 out:
     if (rc != OK && !told) {
         cli_error(err);
     }
-    int code = exit_code(rc, pipeline);
-    pipeline_free(pipeline);
-    environment_close(&environment);
-    arena_free(arena);
-    return code;
+    return command_close(&command, rc);
 }
 
 static const CliFlag RUN_FLAGS[] = {
@@ -180,16 +202,12 @@ const CliCommand CLI_RUN = {
     .arguments_max = 1,
     .summary = "keep the tables of a pipeline up to date",
     .text = "Reads the pipeline from a file, or from the .sql files of a folder, and runs its flows and materialized "
-            "views until "
-            "SIGINT or SIGTERM: then the current batches are finished and the state is clean. A second signal abandons "
-            "them; they run "
-            "again at the next start, and no row is lost or doubled either way.\n\n"
+            "views until SIGINT or SIGTERM: then the current batches are finished and the state is clean. A second "
+            "signal abandons them; they run again at the next start, and no row is lost or doubled either way.\n\n"
             "Progress is kept in a checkpoint per flow (see freshet.checkpointLocation) and, in the same commit as the "
-            "rows, in the "
-            "table itself. So the process may be killed at any moment.\n\n"
+            "rows, in the table itself. So the process may be killed at any moment.\n\n"
             "A flow that fails stops; flows that do not depend on it go on. Errors that may pass (a full disk, a busy "
-            "store) are "
-            "tried again after 5 seconds, doubling to 10 minutes.",
+            "store) are tried again after 5 seconds, doubling to 10 minutes.",
     .flags = RUN_FLAGS,
     .n_flags = sizeof RUN_FLAGS / sizeof *RUN_FLAGS,
     .examples = "  freshet run pipeline.sql\n"
@@ -210,30 +228,19 @@ static int run_check(const CliArguments *arguments)
 {
     Status rc = OK;
     Error error = ERROR_NONE, *err = &error;
-    Environment environment = {0};
-    Arena *arena = arena_new();
-    Pipeline *pipeline = NULL;
-    PipelineOptions options = {0};
-    const char *const *files = NULL;
+    PipelineCommand command = {.arena = arena_new()};
     Text page = TEXT(64 << 20);
     int errors = 0;
 
-    cli_positional(arguments, &files);
-    TRY(read_settings(arguments, arena, &options, err));
-    TRY(environment_open(arguments, &environment, err));
-    TRY(pipeline_load(environment.duck, environment.warehouse, files[0], &options, &pipeline, err));
-    TRY(pipeline_check(pipeline, &page, report, &errors, err));
+    TRY(command_open(&command, arguments, err));
+    TRY(pipeline_check(command.pipeline, &page, report, &errors, err));
 out:
     fputs(text_str(&page), stdout);
     if (rc != OK && errors == 0) {
         cli_error(err);
     }
     text_free(&page);
-    int code = exit_code(rc, NULL);
-    pipeline_free(pipeline);
-    environment_close(&environment);
-    arena_free(arena);
-    return code;
+    return command_close(&command, rc);
 }
 
 static const CliFlag CHECK_FLAGS[] = {
@@ -250,8 +257,7 @@ const CliCommand CLI_CHECK = {
     .arguments_max = 1,
     .summary = "parse, bind and explain a pipeline; touch nothing",
     .text = "Says for every flow and materialized view what it reads, what columns it gives, and where they go, in the "
-            "order in "
-            "which they depend on each other. Every error is reported, not only the first.",
+            "order in which they depend on each other. Every error is reported, not only the first.",
     .flags = CHECK_FLAGS,
     .n_flags = sizeof CHECK_FLAGS / sizeof *CHECK_FLAGS,
     .examples = "  freshet check pipeline.sql\n",

@@ -274,8 +274,7 @@ const CliCommand CLI_SQL = {
         "  SELECT * FROM state('gold.hourly')      what the flow of a table remembers (docs/state.md)\n\n"
         "Beside them stand CREATE TABLE, DROP TABLE, INSERT INTO, INSERT OVERWRITE, DESCRIBE HISTORY, DESCRIBE DETAIL, "
         "SHOW TABLES, SHOW TBLPROPERTIES and SHOW CREATE TABLE. Tables that a pipeline writes at the same time are "
-        "read "
-        "at their newest version.\n\n"
+        "read at their newest version.\n\n"
         "Without FILE and -c it reads standard input, or opens a prompt on a terminal.",
     .flags = SQL_FLAGS,
     .n_flags = sizeof SQL_FLAGS / sizeof *SQL_FLAGS,

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -159,9 +158,7 @@ static void *write_loop(void *context)
 
     pthread_mutex_lock(&log->lock);
     while (!log->closing) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += FLUSH_SECONDS;
+        struct timespec until = clock_deadline(FLUSH_SECONDS * INT64_C(1000000));
         while (!log->closing && pthread_cond_timedwait(&log->wake, &log->lock, &until) != ETIMEDOUT) {
         }
         flush(log);
@@ -174,14 +171,10 @@ static void *write_loop(void *context)
 EventLog *event_log_open(Pipeline *pipeline)
 {
     EventLog *log = mem_alloc(sizeof *log);
-    pthread_condattr_t attributes;
 
     log->pipeline = pipeline;
     pthread_mutex_init(&log->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&log->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_cond_init(&log->wake);
     log->started = pthread_create(&log->thread, NULL, write_loop, log) == 0;
     return log;
 }

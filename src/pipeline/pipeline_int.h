@@ -6,7 +6,7 @@
  *   node.c     a node opened: its sources, its sink, its checkpoint
  *   view.c     one refresh of a materialized view
  *   refresh.c  full refresh of a table
- *   run.c      nodes as threads, order, failures, stop
+ *   run.c      nodes as threads, order, failures, stop (run_int.h); run_open.c the start, run_view.c views as they run
  *   check.c    explaining without touching
  */
 #ifndef FRESHET_PIPELINE_PIPELINE_INT_H
