@@ -6,44 +6,76 @@
 #include "stream/flow.h"
 
 const PropertySpec PROPERTIES[PROPERTY_COUNT] = {
-    {PROPERTY_TRIGGER, "freshet.trigger", "pipelines.trigger.interval",
-     "an interval such as '30 seconds', 'availableNow' or 'once'",
-     "as fast as there is input; materialized views 10 seconds", true, false,
-     "When micro-batches start. An interval starts them at its multiples; missed ones are skipped."},
-    {PROPERTY_OUTPUT_MODE, "freshet.outputMode", NULL, "'append', 'update' or 'complete'", "append", false, false,
-     "What a batch does to the table. append: rows that never change, of groups when they are complete. update: the "
-     "rows "
-     "of groups that changed, found by their keys. complete: all groups, in the place of what was there. A query "
-     "without "
-     "groups appends."},
-    {PROPERTY_CHECKPOINT_LOCATION, "freshet.checkpointLocation", NULL, "a folder",
-     "<warehouse>/_checkpoints/<schema>/<table>/<flow>/<n>", false, false,
-     "Where progress is kept: the folder of the table's own flow; other flows use a folder of their name below."},
-    {PROPERTY_DEDUPE_WITHIN, "freshet.dedupe.within", NULL, "'watermark'", "for ever", false, false,
-     "How long DISTINCT remembers a key: for ever, or until the watermark's delay has passed since the key's first "
-     "row, so "
-     "that copies further apart appear twice."},
-    {PROPERTY_IDLE_TIMEOUT, "freshet.watermark.idleTimeout", NULL, "an interval such as '10 minutes'", "off", true,
-     false, "An input with WATERMARK that has given no rows for so long does not hold back the others any more."},
-    {PROPERTY_MAX_AHEAD, "freshet.watermark.maxAhead", NULL, "an interval such as '1 day'", "off", true, false,
-     "Rows whose event time lies further than this ahead of the batch's time are set aside and counted, so that one "
-     "wrong clock cannot close every window."},
-    {PROPERTY_KEEP_REJECTED, "freshet.keepRejected", NULL, "true or false", "false", true, false,
-     "Keeps the rows that a query sets aside in <table>__rejected: reason (late, no event time, far ahead, duplicate, "
-     "evicted, or expectation and its name), row as JSON, batch and watermark. Costs a second pass over what a step "
-     "reads."},
-    {PROPERTY_RETAIN_BATCHES, "freshet.state.retainBatches", NULL, "a number from 2", "100", true, false,
-     "How many batches of offsets, commits and state the checkpoint keeps."},
-    {PROPERTY_FSYNC, "freshet.fsync", NULL, "true or false", "true", true, true,
-     "false leaves it to the operating system when data reaches the disk: faster, but a power loss can take batches "
-     "that were "
-     "reported as committed, and leave a table whose newest commits are torn. A crash of the process alone loses "
-     "nothing."},
-    {PROPERTY_ALLOWED_PATHS, "freshet.allowedPaths", NULL, "folders with commas between them",
-     "what FRESHET_ALLOWED_PATHS says", true, true,
-     "Folders outside of a table's own in which its log may name files, besides the Delta tables of the warehouse: "
-     "what "
-     "shallow clones of tables elsewhere need."},
+    {.id = PROPERTY_TRIGGER,
+     .name = "freshet.trigger",
+     .alias = "pipelines.trigger.interval",
+     .values = "an interval such as '30 seconds', 'availableNow' or 'once'",
+     .default_text = "as fast as there is input; materialized views 10 seconds",
+     .may_change = true,
+     .text = "When micro-batches start. An interval starts them at its multiples; missed ones are skipped."},
+    {.id = PROPERTY_OUTPUT_MODE,
+     .name = "freshet.outputMode",
+     .values = "'append', 'update' or 'complete'",
+     .default_text = "append",
+     .text = "What a batch does to the table. append: rows that never change, of groups when they are complete. "
+             "update: the rows of groups that changed, found by their keys. complete: all groups, in the place of what "
+             "was there. A query without groups appends."},
+    {.id = PROPERTY_CHECKPOINT_LOCATION,
+     .name = "freshet.checkpointLocation",
+     .values = "a folder",
+     .default_text = "<warehouse>/_checkpoints/<schema>/<table>/<flow>/<n>",
+     .text = "Where progress is kept: the folder of the table's own flow; other flows use a folder of their name "
+             "below."},
+    {.id = PROPERTY_DEDUPE_WITHIN,
+     .name = "freshet.dedupe.within",
+     .values = "'watermark'",
+     .default_text = "for ever",
+     .text = "How long DISTINCT remembers a key: for ever, or until the watermark's delay has passed since the key's "
+             "first row, so that copies further apart appear twice."},
+    {.id = PROPERTY_IDLE_TIMEOUT,
+     .name = "freshet.watermark.idleTimeout",
+     .values = "an interval such as '10 minutes'",
+     .default_text = "off",
+     .may_change = true,
+     .text = "An input with WATERMARK that has given no rows for so long does not hold back the others any more."},
+    {.id = PROPERTY_MAX_AHEAD,
+     .name = "freshet.watermark.maxAhead",
+     .values = "an interval such as '1 day'",
+     .default_text = "off",
+     .may_change = true,
+     .text = "Rows whose event time lies further than this ahead of the batch's time are set aside and counted, so "
+             "that one wrong clock cannot close every window."},
+    {.id = PROPERTY_KEEP_REJECTED,
+     .name = "freshet.keepRejected",
+     .values = "true or false",
+     .default_text = "false",
+     .may_change = true,
+     .text = "Keeps the rows that a query sets aside in <table>__rejected: reason (late, no event time, far ahead, "
+             "duplicate, evicted, or expectation and its name), row as JSON, batch and watermark. Costs a second pass "
+             "over what a step reads."},
+    {.id = PROPERTY_RETAIN_BATCHES,
+     .name = "freshet.state.retainBatches",
+     .values = "a number from 2",
+     .default_text = "100",
+     .may_change = true,
+     .text = "How many batches of offsets, commits and state the checkpoint keeps."},
+    {.id = PROPERTY_FSYNC,
+     .name = "freshet.fsync",
+     .values = "true or false",
+     .default_text = "true",
+     .may_change = true,
+     .global = true,
+     .text = "false leaves it to the operating system when data reaches the disk: faster, but a power loss can take "
+             "batches that were reported as committed, and leave a table whose newest commits are torn. A crash of the "
+             "process alone loses nothing."},
+    {.id = PROPERTY_ALLOWED_PATHS,
+     .name = "freshet.allowedPaths",
+     .values = "folders with commas between them",
+     .default_text = "what FRESHET_ALLOWED_PATHS says",
+     .may_change = true,
+     .global = true,
+     .text = "Folders outside of a table's own in which its log may name files, besides the Delta tables of the "
+             "warehouse: what shallow clones of tables elsewhere need."},
 };
 
 /* Those of the table's log stay with the table (delta/log/checkpoint_write.c, delta/compact.c). */

@@ -35,8 +35,9 @@ static void forget_ends(Flow *flow)
 /* ---- plan ---- */
 
 /* Where the source may be read to; a grown schema ends the planning. */
-static Status plan_source(Flow *flow, FlowReader *reader, bool unlimited, Error *err)
+static Status plan_source(Flow *flow, FlowReader *reader, Error *err)
 {
+    bool unlimited = flow->trigger.kind == TRIGGER_ONCE;
     bool changed = false;
     char *end = NULL;
     Status rc = OK;
@@ -57,14 +58,14 @@ out:
     return rc;
 }
 
-static Status step_plan(Flow *flow, bool unlimited, Error *err)
+static Status step_plan(Flow *flow, Error *err)
 {
     Batch *batch = &flow->batch;
     Status rc = OK;
 
     forget_ends(flow);
     for (size_t i = 0; i < flow->n_readers && !batch->replan; i++) {
-        TRY(plan_source(flow, &flow->readers[i], unlimited, err));
+        TRY(plan_source(flow, &flow->readers[i], err));
     }
     if (!batch->replan && !batch->advanced) {
         TRY(steps_want_batch(flow, &batch->no_data, err));
@@ -89,7 +90,7 @@ out:
 
 /* ---- log ---- */
 
-static Status step_log(Flow *flow, bool unlimited, Error *err)
+static Status step_log(Flow *flow, Error *err)
 {
     Batch *batch = &flow->batch;
     OffsetsEntry entry = {.batch = batch->id,
@@ -97,7 +98,6 @@ static Status step_log(Flow *flow, bool unlimited, Error *err)
                           .watermark_ms = batch->watermark_ms,
                           .conf = batch->conf,
                           .n_ends = flow->n_readers};
-    (void)unlimited;
 
     entry.ends = mem_alloc(flow->n_readers * sizeof *entry.ends);
     for (size_t i = 0; i < flow->n_readers; i++) {
@@ -111,10 +111,9 @@ static Status step_log(Flow *flow, bool unlimited, Error *err)
 
 /* ---- read ---- */
 
-static Status step_read(Flow *flow, bool unlimited, Error *err)
+static Status step_read(Flow *flow, Error *err)
 {
     Status rc = OK;
-    (void)unlimited;
 
     for (size_t i = 0; i < flow->n_readers; i++) {
         FlowReader *reader = &flow->readers[i];
@@ -229,13 +228,12 @@ static Status keep_dropped(Flow *flow, Error *err)
     return rc;
 }
 
-static Status step_write(Flow *flow, bool unlimited, Error *err)
+static Status step_write(Flow *flow, Error *err)
 {
     Batch *batch = &flow->batch;
     Text query = TEXT(TEXT_SQL_MAX), json = TEXT(FACTS_BYTES_MAX);
     StreamSinkResult result = {.version = -1};
     Status rc = OK;
-    (void)unlimited;
 
     TRY(plan_set_time(flow, batch->time_ms, err));
     reset_counters(flow);
@@ -294,9 +292,8 @@ static Status log_commit(Flow *flow, Error *err)
     return rc;
 }
 
-static Status step_commit(Flow *flow, bool unlimited, Error *err)
+static Status step_commit(Flow *flow, Error *err)
 {
-    (void)unlimited;
     Status rc = log_commit(flow, err);
 
     if (rc == OK && flow->plan) {
@@ -325,11 +322,10 @@ out:
     return rc;
 }
 
-static Status step_settle(Flow *flow, bool unlimited, Error *err)
+static Status step_settle(Flow *flow, Error *err)
 {
     int64_t to = flow->batch.id - flow->retain_batches;
     Status rc = OK;
-    (void)unlimited;
 
     TRY(batch_tell_sources(flow, err));
     if (to > flow->purged) {
@@ -347,7 +343,7 @@ out:
 
 static const struct {
     const char *name;
-    Status (*run)(Flow *flow, bool unlimited, Error *err);
+    Status (*run)(Flow *flow, Error *err);
 } STEPS[BATCH_STEP_COUNT] = {
 #define X(id, step, key) [BATCH_##id] = {#step, step_##step},
     BATCH_STEPS(X)
@@ -392,7 +388,7 @@ static void advance(Flow *flow)
     flow->pending = false;
 }
 
-static Status run_step(Flow *flow, BatchStep step, bool unlimited, Error *err)
+static Status run_step(Flow *flow, BatchStep step, Error *err)
 {
     int64_t begun = clock_mono_us();
 
@@ -400,7 +396,7 @@ static Status run_step(Flow *flow, BatchStep step, bool unlimited, Error *err)
         return error_set(err, E_INTERRUPTED, "%s was stopped before it could %s batch %lld", flow->name,
                          STEPS[step].name, (long long)flow->batch.id);
     }
-    Status rc = STEPS[step].run(flow, unlimited, err);
+    Status rc = STEPS[step].run(flow, err);
     flow->batch.step_us[step] += clock_mono_us() - begun;
     return rc;
 }
@@ -417,7 +413,7 @@ static bool learnt(Flow *flow)
     return any;
 }
 
-Status batch_run(Flow *flow, bool unlimited, bool *ran, Error *err)
+Status batch_run(Flow *flow, bool *ran, Error *err)
 {
     Batch *batch = &flow->batch;
     BatchStep step = batch->logged ? BATCH_READ : BATCH_PLAN;
@@ -430,7 +426,7 @@ Status batch_run(Flow *flow, bool unlimited, bool *ran, Error *err)
         batch->began_ms = clock_now_ms();
     }
     for (; step < BATCH_STEP_COUNT; step++) {
-        rc = run_step(flow, step, unlimited, err);
+        rc = run_step(flow, step, err);
         if (rc != OK) {
             if ((step == BATCH_READ || step == BATCH_WRITE) && rc != ERR_INTERRUPTED && learnt(flow)) {
                 error_clear(err);
@@ -538,8 +534,7 @@ static Status check_lost(Flow *flow, const CheckpointState *state, Error *err)
         error_set(err, E_STREAM_AHEAD, "the target of %s holds batch %lld of this flow, but its checkpoint %s is new",
                   flow->name, (long long)foreign, store_uri(checkpoint_store(flow->checkpoint)));
         error_hint(err, "the checkpoint was deleted or moved; going on would read everything a second time. Put it "
-                        "back, or rebuild "
-                        "the table with --full-refresh");
+                        "back, or rebuild the table with --full-refresh");
         rc = error_status(err);
     }
 out:

@@ -216,39 +216,22 @@ void flow_close(Flow *flow)
 
 /* ---- planning ---- */
 
-/* Columns the flow's query gives, once its sources have schemas. *ready = false: a source has no schema yet. The
- * columns live until the next call. */
-static Status plan_query(Flow *flow, bool *ready, const DuckColumnInfo **columns, size_t *n, Error *err)
+/* Plans, and makes the sink ready for the query's columns: creates the target where there is none. *ready = false: a
+ * source has no schema yet. */
+static Status prepare(Flow *flow, bool *ready, Error *err)
 {
-    bool is_ready = true;
+    bool planned = true;
     Status rc = OK;
 
     if (!flow->planned) {
-        TRY(plan_make(flow, &is_ready, err));
+        TRY(plan_make(flow, &planned, err));
     }
-    *ready = is_ready;
-    if (is_ready) {
-        *columns = flow->columns;
-        *n = flow->n_columns;
-    }
-out:
-    return rc;
-}
-
-/* Plans and makes the sink ready for the query's columns: creates the target where there is none. flow_run does it,
- * too. */
-static Status prepare(Flow *flow, bool *ready, Error *err)
-{
-    const DuckColumnInfo *columns = NULL;
-    size_t n = 0;
-    Status rc = OK;
-
-    TRY(plan_query(flow, ready, &columns, &n, err));
-    if (*ready && !flow->prepared) {
-        TRY(flow->sink->ops->prepare(flow->sink, flow->conn, columns, n, err));
+    if (planned && !flow->prepared) {
+        TRY(flow->sink->ops->prepare(flow->sink, flow->conn, flow->columns, flow->n_columns, err));
         TRY(rejected_prepare(flow, err));
         flow->prepared = true;
     }
+    *ready = planned;
 out:
     return rc;
 }
@@ -369,7 +352,7 @@ static Status take_turn(Flow *flow, Loop *loop, Turn *turn, Error *err)
     if (!flow->pending) {
         TRY(freeze(flow, err));
     }
-    TRY(batch_run(flow, flow->trigger.kind == TRIGGER_ONCE, &ran, err));
+    TRY(batch_run(flow, &ran, err));
     if (flow->batch.replan) {
         TRY(again(flow, loop, turn, err));
         goto out;

@@ -206,8 +206,9 @@ Status rejected_write(Flow *flow, Error *err);
 /* ---- batch.c: the micro-batch ---- */
 
 /* Runs the batch at hand, or the next one, through all steps. *ran = false: no source advanced, or flow->batch.replan
- * is set. `unlimited`: rate limits are ignored. After a failure the flow has to recover before it goes on. */
-Status batch_run(Flow *flow, bool unlimited, bool *ran, Error *err);
+ * is set. With the trigger `once` rate limits do not count. After a failure the flow has to recover before it goes
+ * on. */
+Status batch_run(Flow *flow, bool *ran, Error *err);
 /* Reads the checkpoint and the sink and sets where the flow stands, with the batch to run again, if any. */
 Status batch_recover(Flow *flow, Error *err);
 /* Sets the starts of the sources as the checkpoint alone has them, for those who ask before the flow runs. */
