@@ -435,8 +435,7 @@ DeltaScanSource delta_scan_source(const DeltaSnapshot *snapshot)
                              .column_mapping = mapping_mode(snapshot)};
 }
 
-/* Says in which columns rows keep their ids; E_DELTA_ROW_TRACKING when they have none. */
-static Status add_row_ids(const DeltaSnapshot *snapshot, ScanColumns *columns, Error *err)
+Status delta_scan_check_ids(const DeltaSnapshot *snapshot, Error *err)
 {
     bool tracked = delta_protocol_supports(delta_snapshot_protocol(snapshot), "rowTracking") &&
                    delta_property_bool(delta_snapshot_metadata(snapshot), "delta.enableRowTracking");
@@ -447,10 +446,15 @@ static Status add_row_ids(const DeltaSnapshot *snapshot, ScanColumns *columns, E
         error_hint(err, "ALTER TABLE ... SET TBLPROPERTIES ('delta.enableRowTracking' = 'true') gives all rows an id");
         return error_status(err);
     }
+    return OK;
+}
+
+/* Says in which columns rows keep their ids. */
+static void add_row_ids(const DeltaSnapshot *snapshot, ScanColumns *columns)
+{
     columns->row_ids = true;
     columns->row_id_name = delta_snapshot_property(snapshot, DELTA_ROW_ID_COLUMN);
     columns->row_version_name = delta_snapshot_property(snapshot, DELTA_ROW_VERSION_COLUMN);
-    return OK;
 }
 
 static Status scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
@@ -465,7 +469,8 @@ static Status scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const Delta
     TRY(read_columns(&source, conn, &columns, err));
     delta_skip_rows_sql(&columns, predicates, n, &where);
     if (row_ids) {
-        TRY(add_row_ids(snapshot, &columns, err));
+        TRY(delta_scan_check_ids(snapshot, err));
+        add_row_ids(snapshot, &columns);
     }
     scan = delta_scan_new(source.table, &columns);
     TRY(files_sql(snapshot, &columns, predicates, n, &sql, err));

@@ -47,6 +47,8 @@ Status delta_scan_snapshot(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaP
  * E_DELTA_ROW_TRACKING when the table has no row tracking at this version. */
 Status delta_scan_snapshot_ids(DeltaSnapshot *snapshot, DuckConn *conn, const DeltaPredicate *predicates, size_t n,
                                DeltaScan **out, Error *err);
+/* OK when the rows of the table have ids at this version, else E_DELTA_ROW_TRACKING. */
+Status delta_scan_check_ids(const DeltaSnapshot *snapshot, Error *err);
 /* Any files with `rows` rows between them, for who needs no more; *out is NULL when statistics do not tell which. */
 Status delta_scan_first(DeltaSnapshot *snapshot, DuckConn *conn, int64_t rows, DeltaScan **out, Error *err);
 /* These files only (a stream's batch), read with `schema` (columns missing in a file are NULL). Partition columns as

@@ -242,6 +242,9 @@ static Status table_columns(Check *check, const QueryLeaf *leaf, Text *out, Erro
     } else if (map_has(check->columns, leaf->definition->key)) {
         text_append(out, map_get(check->columns, leaf->definition->key));
     }
+    if (leaf->relation->metadata && out->length > 0) {
+        text_append(out, ", NULL::STRUCT(row_id BIGINT, row_commit_version BIGINT) AS _metadata");
+    }
 out:
     delta_snapshot_unref(snapshot);
     delta_table_close(table);

@@ -7,7 +7,9 @@
  */
 #include <string.h>
 
+#include "delta/scan.h"
 #include "pipeline/pipeline_int.h"
+#include "session/metadata.h"
 #include "session/relation.h"
 #include "sql/lexer.h"
 
@@ -109,6 +111,80 @@ out:
     return rc;
 }
 
+/* ---- the ids of rows ---- */
+
+/* OK when the table has them, or will have them, in a column _metadata that is not its own. */
+static Status check_row_ids(Expansion *expansion, const SqlText *text, const SqlRelation *relation,
+                            const Definition *definition, bool *own, Error *err)
+{
+    Status rc = OK;
+    DeltaTable *table = NULL;
+    DeltaSnapshot *snapshot = NULL;
+    const SqlStatement *statement = definition != NULL ? definition->statement : NULL;
+    bool exists = true;
+
+    *own = false;
+    if (statement != NULL) { /* it may be for this run to make */
+        Node probe = {.target = (Definition *)(uintptr_t)definition};
+        TRY(node_target(expansion->pipeline, &probe, false, &table, err));
+        TRY(delta_table_exists(table, &exists, err));
+    } else {
+        TRY(relation_table(expansion->pipeline->duck, expansion->pipeline->warehouse, text, relation, &table, err));
+    }
+    for (size_t i = 0; !exists && i < statement->n_properties; i++) {
+        if (str_ieq(statement->properties[i].key, "delta.enableRowTracking") &&
+            str_ieq(statement->properties[i].value, "true")) {
+            goto out;
+        }
+    }
+    if (!exists) {
+        rc = error_set(err, E_DELTA_ROW_TRACKING, "%s has no row tracking, so its rows have no ids", definition->label);
+        error_hint(err, "TBLPROPERTIES ('delta.enableRowTracking' = 'true') gives all rows an id");
+        goto out;
+    }
+    TRY(delta_table_snapshot(table, expansion->conn, &snapshot, err));
+    *own = delta_schema_find(delta_snapshot_schema(snapshot), "_metadata") != NULL;
+    if (!*own) {
+        TRY(delta_scan_check_ids(snapshot, err));
+    }
+out:
+    delta_snapshot_unref(snapshot);
+    delta_table_close(table);
+    return rc;
+}
+
+/* Relation i of a query that may mean the ids of its rows: a materialized view gets them. Whether it does mean them is
+ * known only when DuckDB has bound the names, so a reason why there are none is kept for then. */
+static Status offer_row_ids(Expansion *expansion, const SqlText *text, SqlQuery *query, size_t i,
+                            const Definition *definition, Error *err)
+{
+    Status rc = OK;
+    const SqlRelation *relations = NULL;
+    Error why = ERROR_NONE;
+    bool own = false;
+
+    sql_query_relations(query, &relations);
+    const SqlRelation *relation = &relations[i];
+    if (relation->metadata || relation->kind == SQL_RELATION_FUNCTION ||
+        !metadata_is_named_for(text, relation->span, relation->alias)) {
+        return OK;
+    }
+    if (!expansion->out->node->is_view) {
+        error_set(&why, E_SQL_BIND, "a streaming query does not tell the ids of rows (_metadata) of Delta tables");
+        error_hint(&why, "a materialized view and `freshet sql` do");
+        sql_query_lacks_metadata(query, &why);
+        return OK;
+    }
+    rc = check_row_ids(expansion, text, relation, definition, &own, &why);
+    if (rc == OK && !own) {
+        return sql_query_hide_metadata(query, i, err);
+    }
+    if (rc != OK && why.id == E_DELTA_ROW_TRACKING) {
+        sql_query_lacks_metadata(query, &why);
+    }
+    return OK; /* whatever else is wrong with the table shows when it is read */
+}
+
 /* Appends the query with its relations replaced. */
 static Status expand(Expansion *expansion, const SqlText *text, SqlQuery *query, SqlSpan span, int depth, bool *streams,
                      Text *sql, Error *err)
@@ -143,6 +219,7 @@ static Status expand(Expansion *expansion, const SqlText *text, SqlQuery *query,
                 TRY(check_definition(text, &relations[i], read, err));
             }
             *streams = *streams || relations[i].stream;
+            TRY(offer_row_ids(expansion, text, query, i, read, err));
             text_append_sql_name(&name, add_leaf(expansion, text, &relations[i], read));
         }
         names[i] = arena_strdup(arena, text_str(&name));

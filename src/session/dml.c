@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "duck/type.h"
+#include "session/metadata.h"
 #include "session/relation.h"
 #include "session/session_int.h"
 #include "sql/statement_dml.h"
@@ -75,6 +76,19 @@ static void dml_fini(Dml *d)
     arena_free(d->arena);
 }
 
+/* Where the target's _metadata is named, and no other relation has one, the error is to say why. */
+static void refuse_row_ids(const Dml *d, const SqlText *text, const SqlStatement *statement)
+{
+    Error why = ERROR_NONE;
+
+    if (metadata_is_named_for(text, statement->span, d->body.alias)) {
+        error_set(&why, E_SQL_BIND,
+                  "the ids of rows (_metadata) of the table that a statement changes cannot be named");
+        error_hint(&why, "ask for the rows first: ... WHERE key IN (SELECT key FROM t WHERE _metadata.row_id ...)");
+        sql_query_lacks_metadata(d->query, &why);
+    }
+}
+
 static Status dml_init(Dml *d, Session *session, const SqlText *text, const SqlStatement *statement, Error *err)
 {
     Status rc = OK;
@@ -90,6 +104,7 @@ static Status dml_init(Dml *d, Session *session, const SqlText *text, const SqlS
         goto out;
     }
     TRY(target_shape(d, err));
+    refuse_row_ids(d, text, statement);
 out:
     return rc;
 }

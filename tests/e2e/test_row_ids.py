@@ -62,6 +62,40 @@ def test_tables_without_them(sql, rows, warehouse):
     assert "FR-DELTA-019" in sql("SELECT _metadata.row_id FROM t", check=1).err
 
 
+def test_materialized_views_have_them(sql, rows, run):
+    """Of a table that is there, of one that the pipeline makes first, and through a temporary view; the stars stay without."""
+    sql(f"CREATE TABLE t TBLPROPERTIES ({TRACKED}) AS SELECT i::INT AS a FROM range(3) r(i); CREATE TABLE u AS SELECT 1 AS a, 9 AS c; "
+        "CREATE TABLE own (_metadata STRUCT<row_id: INT>, a INT); INSERT INTO own VALUES ({'row_id': 7}, 1); DELETE FROM t WHERE a = 0")
+    pipeline = f"""CREATE STREAMING TABLE made TBLPROPERTIES ({TRACKED}) AS SELECT a * 10 AS a FROM STREAM t;
+        CREATE TEMPORARY VIEW w AS SELECT _metadata.row_commit_version AS v, * FROM t;
+        CREATE MATERIALIZED VIEW m1 AS SELECT _metadata.row_id AS r, * FROM t;
+        CREATE MATERIALIZED VIEW m2 AS SELECT made._metadata.row_id AS r, * FROM made;
+        CREATE MATERIALIZED VIEW m3 AS SELECT w.*, u.c, t._metadata.row_id AS r FROM w JOIN u USING (a) JOIN t USING (a);
+        CREATE MATERIALIZED VIEW m4 AS SELECT *, _metadata.row_id AS r FROM own;"""
+    run(pipeline)
+    assert rows("SELECT * FROM m1 ORDER BY r") == [{"r": 1, "a": 1}, {"r": 2, "a": 2}]
+    assert rows("SELECT * FROM m2 ORDER BY r") == [{"r": 0, "a": 10}, {"r": 1, "a": 20}]
+    assert rows("SELECT * FROM m3") == [{"v": 0, "a": 1, "c": 9, "r": 1}]
+    assert rows("SELECT * FROM m4") == [{"_metadata": {"row_id": 7}, "a": 1, "r": 7}]
+    sql("INSERT INTO t VALUES (7)")
+    run(pipeline)
+    assert rows("SELECT a, r < 3 AS old FROM m1 ORDER BY r") == [{"a": 1, "old": True}, {"a": 2, "old": True}, {"a": 7, "old": False}]
+    run("CREATE MATERIALIZED VIEW bad AS SELECT _metadata.row_id, * FROM u", check=1)
+    assert "FR-DELTA-019" in run.err and "^" in run.err
+
+
+def test_where_they_cannot_be(sql, rows, run):
+    sql(f"CREATE TABLE t TBLPROPERTIES ({TRACKED}) AS SELECT i::INT AS a FROM range(3) r(i)")
+    for statement in ("DELETE FROM t WHERE _metadata.row_id = 1", "UPDATE t AS x SET a = x._metadata.row_id",
+                      "MERGE INTO t USING (SELECT 1 AS r) s ON t._metadata.row_id = s.r WHEN MATCHED THEN DELETE"):
+        failed = sql(statement, check=1).err
+        assert "a statement changes cannot be named" in failed and "^" in failed, failed
+    run("CREATE STREAMING TABLE s AS SELECT _metadata.row_id AS r, * FROM STREAM t", check=1)
+    assert "a streaming query does not tell the ids of rows" in run.err and "^" in run.err
+    sql("DELETE FROM t WHERE a IN (SELECT a FROM t WHERE _metadata.row_id = 1)")
+    assert rows("SELECT _metadata.row_id AS r, a FROM t ORDER BY r") == [{"r": 0, "a": 0}, {"r": 2, "a": 2}]
+
+
 @pytest.mark.parametrize("mapping", ["none", "name", "id"])
 def test_ids__spark(sql, ids, warehouse, spark, mapping):
     """Ids as Spark gives them, after changes by both; by field id only Spark changes rows."""
