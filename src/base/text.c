@@ -152,6 +152,15 @@ void text_append_sql_string(Text *t, const char *s)
     append_doubled(t, s, strlen(s), '\'');
 }
 
+void text_append_sql_value(Text *t, const char *s)
+{
+    if (s != NULL) {
+        text_append_sql_string(t, s);
+    } else {
+        text_append(t, "NULL::VARCHAR");
+    }
+}
+
 void text_append_sql_name(Text *t, const char *s)
 {
     append_doubled(t, s, strlen(s), '"');

@@ -31,6 +31,7 @@ const char *text_str(const Text *t); /* borrowed; "" when empty */
 void text_append_sql_string(Text *t, const char *s);
 void text_append_sql_string_n(Text *t, const char *s, size_t n);
 void text_append_sql_name(Text *t, const char *s);
+void text_append_sql_value(Text *t, const char *s); /* a string, or NULL::VARCHAR for NULL */
 /* A JSON string literal with quotes. */
 void text_append_json_string(Text *t, const char *s);
 void text_append_json_string_n(Text *t, const char *s, size_t n);

@@ -85,16 +85,6 @@ out:
     return rc;
 }
 
-static void file_key(const DeltaLogFile *file, char *key, size_t n)
-{
-    if (file->text != NULL) {
-        snprintf(key, n, "%s/%s", DELTA_LOG_DIR, file->text);
-    } else {
-        snprintf(key, n, "%s/%020" PRId64 ".%s", DELTA_LOG_DIR, file->name.version,
-                 file->name.kind == DELTA_LOG_COMMIT ? "json" : "crc");
-    }
-}
-
 /* Nothing goes from the first commit on that is still needed. */
 static Status find_limit(Cleanup *c, Error *err)
 {
@@ -131,7 +121,7 @@ static bool goes(const Cleanup *c, const DeltaLogName *name)
  * end of the log. */
 static Status delete_old(Cleanup *c, bool extras, Error *err)
 {
-    char key[DELTA_LOG_NAME_MAX * 3];
+    char key[DELTA_LOG_KEY_MAX];
     Status rc = OK;
 
     for (size_t i = 0; i < c->listing->n && c->listing->files[i].name.version <= c->limit; i++) {
@@ -139,7 +129,7 @@ static Status delete_old(Cleanup *c, bool extras, Error *err)
         if (!goes(c, &file->name) || is_extra(&file->name) != extras) {
             continue;
         }
-        file_key(file, key, sizeof key);
+        delta_log_file_key(file, key);
         TRY(store_delete(c->table->store, key, err));
         c->deleted++;
         c->checkpoints_deleted += !extras && file->name.kind != DELTA_LOG_COMMIT;

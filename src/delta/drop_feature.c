@@ -1,7 +1,6 @@
 #include "delta/drop_feature.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/failpoint.h"
@@ -90,16 +89,6 @@ out:
 
 /* ---- the log ---- */
 
-static void file_key(const DeltaLogFile *file, char *key, size_t n)
-{
-    if (file->text != NULL) {
-        snprintf(key, n, "%s/%s", DELTA_LOG_DIR, file->text);
-    } else {
-        snprintf(key, n, "%s/%020" PRId64 ".%s", DELTA_LOG_DIR, file->name.version,
-                 file->name.kind == DELTA_LOG_COMMIT ? "json" : "crc");
-    }
-}
-
 Status delta_log_is_older(DeltaTable *table, int64_t version, int64_t before_ms, bool *out, Error *err)
 {
     Status rc = OK;
@@ -120,7 +109,7 @@ Status delta_log_truncate(DeltaTable *table, DuckConn *conn, const DeltaSnapshot
 {
     Status rc = OK;
     DeltaListing *listing = NULL;
-    char key[DELTA_LOG_NAME_MAX * 3];
+    char key[DELTA_LOG_KEY_MAX];
     size_t n = 0;
 
     TRY(delta_table_rebase(table, conn, err)); /* on the newest checkpoint: older ones may go */
@@ -131,7 +120,7 @@ Status delta_log_truncate(DeltaTable *table, DuckConn *conn, const DeltaSnapshot
         if (listing->files[i].mtime_ms >= before_ms) {
             break;
         }
-        file_key(&listing->files[i], key, sizeof key);
+        delta_log_file_key(&listing->files[i], key);
         TRY(store_delete(table->store, key, err));
         TRY(failpoint(FP_DELTA_CLEANUP_AFTER_DELETE, err));
     }

@@ -329,8 +329,7 @@ static bool is_overlay_only(const DeltaSnapshot *s)
 Status delta_snapshot_totals(const DeltaSnapshot *snapshot, DuckConn *conn, int64_t *files, int64_t *bytes, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
-    DuckResult *result = NULL;
-    bool more;
+    int64_t numbers[2];
     Status rc = OK;
 
     if (is_overlay_only(snapshot)) {
@@ -346,12 +345,27 @@ Status delta_snapshot_totals(const DeltaSnapshot *snapshot, DuckConn *conn, int6
     text_append(&sql, "SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM (");
     TRY(delta_snapshot_files_sql(snapshot, &sql, err));
     text_append_char(&sql, ')');
-    TRY(duck_query(conn, text_str(&sql), &result, err));
-    TRY(duck_result_next(result, &more, err));
-    *files = duck_result_i64(result, 0);
-    *bytes = duck_result_i64(result, 1);
+    TRY(duck_query_numbers(conn, text_str(&sql), numbers, 2, err));
+    *files = numbers[0];
+    *bytes = numbers[1];
 out:
-    duck_result_free(result);
+    text_free(&sql);
+    return rc;
+}
+
+/* numRecords counts what is in a file, its deletion vector what of that is gone. */
+Status delta_snapshot_rows(const DeltaSnapshot *snapshot, DuckConn *conn, int64_t *rows, Error *err)
+{
+    Text sql = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
+
+    text_append(&sql, "SELECT CASE WHEN count(*) = count(n) THEN coalesce(sum(n - hidden), 0)::BIGINT ELSE -1 END FROM "
+                      "(SELECT TRY_CAST(json_extract_string(stats, '$.numRecords') AS BIGINT) AS n, "
+                      "coalesce(dv.cardinality, 0) AS hidden FROM (");
+    TRY(delta_snapshot_files_sql(snapshot, &sql, err));
+    text_append(&sql, "))");
+    TRY(duck_query_numbers(conn, text_str(&sql), rows, 1, err));
+out:
     text_free(&sql);
     return rc;
 }

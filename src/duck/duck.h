@@ -53,6 +53,10 @@ Status duck_query_params(DuckConn *conn, const char *sql, const char *const *par
                          Error *err);
 void duck_result_free(DuckResult *result);
 
+/* Runs one statement for the first row of its answer: its first `n` columns as duck_result_i64 gives them; 0 for NULL,
+ * and for all when there is no row. */
+Status duck_query_numbers(DuckConn *conn, const char *sql, int64_t *numbers, size_t n, Error *err);
+
 size_t duck_result_columns(const DuckResult *result);
 const char *duck_result_name(const DuckResult *result, size_t column);
 /* Rows changed by INSERT/UPDATE/DELETE/COPY; -1 when the statement has none. */

@@ -62,6 +62,22 @@ static Status prepare(DuckConn *conn, const char *sql, duckdb_prepared_statement
     return rc;
 }
 
+Status duck_query_numbers(DuckConn *conn, const char *sql, int64_t *numbers, size_t n, Error *err)
+{
+    DuckResult *result = NULL;
+    bool more = false;
+    Status rc = OK;
+
+    TRY(duck_query(conn, sql, &result, err));
+    TRY(duck_result_next(result, &more, err));
+    for (size_t i = 0; i < n; i++) {
+        numbers[i] = more && !duck_result_is_null(result, i) ? duck_result_i64(result, i) : 0;
+    }
+out:
+    duck_result_free(result);
+    return rc;
+}
+
 Status duck_query_stream(DuckConn *conn, const char *sql, DuckResult **out, Error *err)
 {
     duckdb_prepared_statement statement = NULL;

@@ -67,15 +67,6 @@ void event_log_add(EventLog *log, const char *level, const char *type, const cha
 
 /* ---- writing ---- */
 
-static void append_literal(Text *sql, const char *s)
-{
-    if (s == NULL) {
-        text_append(sql, "NULL");
-    } else {
-        text_append_sql_string(sql, s);
-    }
-}
-
 static void append_events(Text *sql, const Event *events, size_t n)
 {
     text_append(
@@ -84,16 +75,16 @@ static void append_events(Text *sql, const Event *events, size_t n)
     for (size_t i = 0; i < n; i++) {
         const Event *e = &events[i];
         text_printf(sql, "%s('%s', %lld, ", i == 0 ? "" : ", ", e->id, (long long)e->time_us);
-        append_literal(sql, e->level);
+        text_append_sql_value(sql, e->level);
         text_append(sql, ", ");
-        append_literal(sql, e->type);
+        text_append_sql_value(sql, e->type);
         text_append(sql, ", ");
-        append_literal(sql, e->origin);
+        text_append_sql_value(sql, e->origin);
         text_append(sql, ", ");
-        append_literal(sql, e->message);
+        text_append_sql_value(sql, e->message);
         text_append(sql, ", ");
-        append_literal(sql, e->details);
-        text_append(sql, "::VARCHAR)");
+        text_append_sql_value(sql, e->details);
+        text_append_char(sql, ')');
     }
     text_append(sql, ") AS e(id, t, level, event_type, origin, message, details)");
 }

@@ -172,20 +172,6 @@ out:
     return rc;
 }
 
-static Status count_rows(DuckConn *conn, const char *sql, int64_t *n, Error *err)
-{
-    Status rc = OK;
-    DuckResult *result = NULL;
-    bool more = false;
-
-    TRY(duck_query(conn, sql, &result, err));
-    TRY(duck_result_next(result, &more, err));
-    *n = duck_result_i64(result, 0);
-out:
-    duck_result_free(result);
-    return rc;
-}
-
 /* Columns of the same names and types, whatever a table knows about its own besides. */
 static bool same_columns(const DeltaSchema *a, const DeltaSchema *b)
 {
@@ -216,7 +202,7 @@ static Status same_answer(Refresh *refresh, DeltaSnapshot *snapshot, const Delta
                 "SELECT count(*) FROM ((TABLE freshet_answer EXCEPT ALL (%s)) UNION ALL ((%s) EXCEPT ALL TABLE "
                 "freshet_answer))",
                 delta_scan_sql(scan), delta_scan_sql(scan));
-    TRY(count_rows(refresh->conn, text_str(&sql), &differences, err));
+    TRY(duck_query_numbers(refresh->conn, text_str(&sql), &differences, 1, err));
     *same = differences == 0;
 out:
     delta_scan_free(scan);

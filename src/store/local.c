@@ -80,7 +80,7 @@ StoreInfo local_info_of(const struct stat *st)
     };
 }
 
-/* ---- reading */
+/* ---- reading ---- */
 
 static Status local_read(Store *store, const char *key, size_t max, Text *out, StoreInfo *info, Error *err)
 {
@@ -170,7 +170,7 @@ static Status local_info(Store *store, const char *key, StoreInfo *out, Error *e
     return rc;
 }
 
-/* ---- writing */
+/* ---- writing ---- */
 
 /* One name in an open folder, on its way from a temporary file. */
 typedef struct Target {
@@ -410,7 +410,7 @@ static Status local_mkdirs(Store *store, const char *dir, Error *err)
     return rc;
 }
 
-/* ---- durability of what others wrote */
+/* ---- durability of what others wrote ---- */
 
 /* Notes the folders of a key, from its own up to the root (""). */
 static void note_folders(Map *folders, const char *key)

@@ -134,7 +134,7 @@ out:
     return rc;
 }
 
-/* ---- recursively */
+/* ---- recursively ---- */
 
 /* A folder on the way down: its names, and how far we are. */
 typedef struct Frame {

@@ -130,7 +130,7 @@ static Status memory_open_below(Store *store, const char *dir, Store **out, Erro
     return OK;
 }
 
-/* ---- the sorted array; all under the lock */
+/* ---- the sorted array; all under the lock ---- */
 
 static Volume *lock_volume(Store *store)
 {
@@ -243,7 +243,7 @@ static StoreInfo info_of(const Object *object)
     return (StoreInfo){.size = (int64_t)object->size, .mtime_ms = object->mtime_ms};
 }
 
-/* ---- the operations */
+/* ---- the operations ---- */
 
 static Status missing(const Volume *volume, const Store *store, const char *key, const char *full, Error *err)
 {
@@ -435,7 +435,7 @@ static Status memory_mkdirs(Store *store, const char *dir, Error *err)
     return OK;
 }
 
-/* ---- listing */
+/* ---- listing ---- */
 
 typedef struct Found {
     char *name;

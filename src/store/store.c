@@ -46,7 +46,7 @@ Status store_key_check(const char *key, bool may_be_empty, Error *err)
     }
 }
 
-/* ---- opening */
+/* ---- opening ---- */
 
 static Status open_path(const char *path, Store **out, Error *err)
 {
@@ -161,7 +161,7 @@ void store_place_read(const char *written, const char *folder, Text *out)
     text_printf(out, "%s%s%s", below ? folder : "", below ? "/" : "", written);
 }
 
-/* ---- the operations: keys are checked here, once for all stores */
+/* ---- the operations: keys are checked here, once for all stores ---- */
 
 /* For functions that own nothing yet. */
 #define CHECK(call)              \

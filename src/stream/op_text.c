@@ -12,18 +12,7 @@ Status op_run_text(DuckConn *conn, Text *sql, Error *err)
 
 Status op_ask(DuckConn *conn, const char *sql, int64_t *numbers, size_t n, Error *err)
 {
-    DuckResult *result = NULL;
-    bool more;
-    Status rc = OK;
-
-    TRY(duck_query(conn, sql, &result, err));
-    TRY(duck_result_next(result, &more, err));
-    for (size_t i = 0; i < n; i++) {
-        numbers[i] = more && !duck_result_is_null(result, i) ? duck_result_i64(result, i) : 0;
-    }
-out:
-    duck_result_free(result);
-    return rc;
+    return duck_query_numbers(conn, sql, numbers, n, err);
 }
 
 Status op_count_rows(DuckConn *conn, const char *table, int64_t *rows, Error *err)

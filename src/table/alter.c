@@ -19,7 +19,7 @@ Status alter_count_violations(Alter *a, const char *condition, int64_t *n, Error
     text_append(&sql, "SELECT count(*) FROM (");
     text_append(&sql, delta_scan_sql(scan));
     text_printf(&sql, ") WHERE (%s) IS NOT TRUE", condition);
-    TRY(table_rows_number(a->conn, text_str(&sql), n, err));
+    TRY(duck_query_numbers(a->conn, text_str(&sql), n, 1, err));
 out:
     text_free(&sql);
     delta_scan_free(scan);

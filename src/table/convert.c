@@ -91,7 +91,7 @@ static Status name_shredding(Convert *c, const DeltaSchema *schema, Error *err)
     text_append(&sql, "SELECT count(*) FROM parquet_schema(");
     text_append(&sql, text_str(&c->list));
     text_append(&sql, ") WHERE name = 'typed_value'");
-    TRY(table_rows_number(c->conn, text_str(&sql), &typed, err));
+    TRY(duck_query_numbers(c->conn, text_str(&sql), &typed, 1, err));
     if (typed > 0) {
         TRY(delta_transaction_set_property(c->txn, "delta.feature.variantShredding", "supported", err));
     }

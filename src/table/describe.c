@@ -8,15 +8,6 @@
 
 /* ---- SQL literals ---- */
 
-static void literal_text(Text *sql, const char *s)
-{
-    if (s == NULL) {
-        text_append(sql, "NULL::VARCHAR");
-    } else {
-        text_append_sql_string(sql, s);
-    }
-}
-
 static void literal_time(Text *sql, int64_t ms)
 {
     if (ms < 0) {
@@ -43,7 +34,7 @@ static void literal_pairs(Text *sql, const DeltaPair *pairs, size_t n)
         text_append(sql, i == 0 ? "" : ", ");
         text_append_sql_string(sql, pairs[i].key);
         text_append(sql, ": ");
-        literal_text(sql, pairs[i].value);
+        text_append_sql_value(sql, pairs[i].value);
     }
     text_append(sql, "}::MAP(VARCHAR, VARCHAR)");
 }
@@ -108,7 +99,7 @@ static Status history_row(void *context, int64_t version, int64_t timestamp, con
         text_clear(&value);
         TRY(json_field_text(object, HISTORY_COLUMNS[i].key, &value, &present, err));
         text_append(rows->sql, ", ");
-        literal_text(rows->sql, present ? text_str(&value) : NULL);
+        text_append_sql_value(rows->sql, present ? text_str(&value) : NULL);
     }
     text_append(rows->sql, ")");
 out:
@@ -177,13 +168,13 @@ Status table_detail_sql(DeltaTable *table, DuckConn *conn, Text *sql, Error *err
     const DeltaMetadata *metadata = delta_snapshot_metadata(snapshot);
     const DeltaProtocol *protocol = delta_snapshot_protocol(snapshot);
     text_append(sql, "SELECT 'delta' AS \"format\", ");
-    literal_text(sql, metadata->id);
+    text_append_sql_value(sql, metadata->id);
     text_append(sql, " AS id, ");
-    literal_text(sql, metadata->name);
+    text_append_sql_value(sql, metadata->name);
     text_append(sql, " AS name, ");
-    literal_text(sql, metadata->description);
+    text_append_sql_value(sql, metadata->description);
     text_append(sql, " AS description, ");
-    literal_text(sql, delta_table_uri(table));
+    text_append_sql_value(sql, delta_table_uri(table));
     text_append(sql, " AS \"location\", ");
     literal_time(sql, metadata->created_time);
     text_append(sql, " AS \"createdAt\", ");
@@ -299,7 +290,7 @@ static void append_clauses(Text *ddl, const DeltaSnapshot *snapshot)
         text_append(ddl, n++ == 0 ? "\nTBLPROPERTIES (" : ",\n  ");
         text_append_sql_string(ddl, metadata->configuration[i].key);
         text_append(ddl, " = ");
-        literal_text(ddl, metadata->configuration[i].value);
+        text_append_sql_value(ddl, metadata->configuration[i].value);
     }
     text_append(ddl, n > 0 ? ")" : "");
     text_free(&clustering);
@@ -332,11 +323,11 @@ out:
 static void column_row(Text *sql, const char *name, const char *type, const char *comment)
 {
     text_append(sql, sql->length > 0 ? ", (" : "(");
-    literal_text(sql, name);
+    text_append_sql_value(sql, name);
     text_append(sql, ", ");
-    literal_text(sql, type);
+    text_append_sql_value(sql, type);
     text_append(sql, ", ");
-    literal_text(sql, comment);
+    text_append_sql_value(sql, comment);
     text_append(sql, ")");
 }
 

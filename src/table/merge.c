@@ -346,10 +346,10 @@ static Status check_single_matches(const Merge *m, Error *err)
     if (only_delete || has_only(m, TABLE_MERGE_NOT_MATCHED)) {
         goto out;
     }
-    TRY(table_rows_number(m->w->conn,
-                          "SELECT count(*) FROM (SELECT 1 FROM freshet_matches GROUP BY freshet_file, freshet_row "
-                          "HAVING count(*) > 1)",
-                          &several, err));
+    TRY(duck_query_numbers(m->w->conn,
+                           "SELECT count(*) FROM (SELECT 1 FROM freshet_matches GROUP BY freshet_file, freshet_row "
+                           "HAVING count(*) > 1)",
+                           &several, 1, err));
     if (several > 0) {
         rc = error_set(err, E_DELTA_MERGE_MATCHES,
                        "%lld row%s of the table match%s several rows of the source: which one counts is not defined",
@@ -618,7 +618,7 @@ static Status read_source(Merge *m, Error *err)
     text_append(&sql, ", row_number() OVER () AS freshet_source FROM ");
     text_append(&sql, m->is->source);
     TRY(duck_exec(m->w->conn, text_str(&sql), err));
-    TRY(table_rows_number(m->w->conn, "SELECT count(*) FROM freshet_source", &m->done.source_rows, err));
+    TRY(duck_query_numbers(m->w->conn, "SELECT count(*) FROM freshet_source", &m->done.source_rows, 1, err));
     TRY(duck_describe(m->w->conn, "SELECT * EXCLUDE (freshet_source) FROM freshet_source", m->w->arena, &m->columns,
                       &m->n_columns, err));
 out:

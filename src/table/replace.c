@@ -16,7 +16,7 @@ static Status keep_rows(TableRewrite *w, const TableInsert *insert, int64_t *n, 
     text_append(&sql, "CREATE OR REPLACE TEMP TABLE freshet_new AS ");
     TRY(table_rows_cast(w->conn, w->schema, text_str(&query), NULL, &sql, err));
     TRY(duck_exec(w->conn, text_str(&sql), err));
-    TRY(table_rows_number(w->conn, "SELECT count(*) FROM freshet_new", n, err));
+    TRY(duck_query_numbers(w->conn, "SELECT count(*) FROM freshet_new", n, 1, err));
 out:
     text_free(&query);
     text_free(&sql);
@@ -32,7 +32,7 @@ static Status check_rows(TableRewrite *w, const TableCondition *where, Error *er
     text_append(&sql, "SELECT count(*) FROM freshet_new AS ");
     text_append_sql_name(&sql, where->alias);
     text_printf(&sql, " WHERE (%s) IS NOT TRUE", where->sql);
-    TRY(table_rows_number(w->conn, text_str(&sql), &outside, err));
+    TRY(duck_query_numbers(w->conn, text_str(&sql), &outside, 1, err));
     if (outside > 0) {
         rc = error_set(err, E_DELTA_CONSTRAINT, "%lld new rows are outside of REPLACE WHERE %s", (long long)outside,
                        where->text);

@@ -439,7 +439,7 @@ static Status physical_rows(TableRewrite *w, const DeltaFile *file, int64_t *row
     text_append(&sql, "SELECT num_rows FROM parquet_file_metadata(");
     text_append_sql_string(&sql, text_str(&glob));
     text_append(&sql, ")");
-    TRY(table_rows_number(w->conn, text_str(&sql), rows, err));
+    TRY(duck_query_numbers(w->conn, text_str(&sql), rows, 1, err));
 out:
     text_free(&place);
     text_free(&glob);

@@ -67,17 +67,3 @@ Status table_rows_column(const DeltaSchema *schema, const char *name, size_t *in
     mem_free(names);
     return rc;
 }
-
-Status table_rows_number(DuckConn *conn, const char *sql, int64_t *out, Error *err)
-{
-    Status rc = OK;
-    DuckResult *result = NULL;
-    bool more = false;
-
-    TRY(duck_query(conn, sql, &result, err));
-    TRY(duck_result_next(result, &more, err));
-    *out = more && !duck_result_is_null(result, 0) ? duck_result_i64(result, 0) : 0;
-out:
-    duck_result_free(result);
-    return rc;
-}

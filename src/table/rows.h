@@ -8,9 +8,8 @@
 /* Appends a relation without rows that has the schema's columns. */
 void table_rows_shape(const DeltaSchema *schema, Text *out);
 /* Appends the query with every column of the schema, in its order and of its types, and those named in `extra` behind
- * (ends with NULL; NULL: none); columns the query lacks get their
- * default, or are computed. E_DELTA_SCHEMA when a value cannot be stored in its
- * column. */
+ * (ends with NULL; NULL: none); columns the query lacks get their default, or are computed. E_DELTA_SCHEMA when a value
+ * cannot be stored in its column. */
 Status table_rows_cast(DuckConn *conn, const DeltaSchema *schema, const char *query, const char *const *extra,
                        Text *out, Error *err);
 /* Appends what a column is when a statement does not give it: its default, the next number of an identity column, or
@@ -22,8 +21,5 @@ bool table_rows_is_generated(const DeltaField *field);
 void table_rows_typed(const DeltaField *field, const char *expression, Text *out);
 /* Column by name without case; E_DELTA_SCHEMA with the nearest name as hint. */
 Status table_rows_column(const DeltaSchema *schema, const char *name, size_t *index, Error *err);
-
-/* The first column of a query's first row as a number; 0 when it is NULL or there is no row. */
-Status table_rows_number(DuckConn *conn, const char *sql, int64_t *out, Error *err);
 
 #endif

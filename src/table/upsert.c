@@ -255,7 +255,7 @@ static Status apply(Upsert *u, Error *err)
     TRY(table_rewrite_mark(u->w, "SELECT o.freshet_file, o.freshet_row FROM " GOING, &u->done.removed, err));
     text_append(&sql, "SELECT count(*) FROM ");
     append_coming(u, &sql);
-    TRY(table_rows_number(u->w->conn, text_str(&sql), &coming, err));
+    TRY(duck_query_numbers(u->w->conn, text_str(&sql), &coming, 1, err));
     text_append(&rows, "SELECT ");
     append_columns(u->w->schema, "r", &rows);
     table_rewrite_ids(u->w, true, &rows);
@@ -308,7 +308,7 @@ static Status is_same(Upsert *u, bool *same, Error *err)
                 "SELECT (SELECT count(*) FROM (FROM temp.freshet_upsert_rows EXCEPT ALL FROM %s)) + "
                 "(SELECT count(*) FROM (FROM %s EXCEPT ALL FROM temp.freshet_upsert_rows))",
                 text_str(&old), text_str(&old));
-    TRY(table_rows_number(u->w->conn, text_str(&sql), &differing, err));
+    TRY(duck_query_numbers(u->w->conn, text_str(&sql), &differing, 1, err));
     *same = differing == 0;
 out:
     text_free(&old);

@@ -19,15 +19,6 @@ enum { NAME_BYTES_MAX = 1 << 16 };
 
 /* ---- small actions as literals ---- */
 
-static void put_text(Text *sql, const char *value)
-{
-    if (value != NULL) {
-        text_append_sql_string(sql, value);
-    } else {
-        text_append(sql, "NULL::VARCHAR");
-    }
-}
-
 static void put_i64(Text *sql, int64_t value)
 {
     if (value >= 0) {
@@ -44,7 +35,7 @@ static void put_pairs(Text *sql, const DeltaPair *pairs, size_t n)
         text_append(sql, i > 0 ? ", " : "");
         text_append_sql_string(sql, pairs[i].key);
         text_append(sql, ": ");
-        put_text(sql, pairs[i].value);
+        text_append_sql_value(sql, pairs[i].value);
     }
     text_append(sql, "}::" MAP_SQL);
 }
@@ -74,17 +65,17 @@ static void put_protocol(const DeltaProtocol *p, Text *sql)
 static void put_metadata(const DeltaMetadata *m, Text *sql)
 {
     text_append(sql, "SELECT struct_pack(id := ");
-    put_text(sql, m->id);
+    text_append_sql_value(sql, m->id);
     text_append(sql, ", \"name\" := ");
-    put_text(sql, m->name);
+    text_append_sql_value(sql, m->name);
     text_append(sql, ", description := ");
-    put_text(sql, m->description);
+    text_append_sql_value(sql, m->description);
     text_append(sql, ", format := struct_pack(provider := ");
-    put_text(sql, m->provider);
+    text_append_sql_value(sql, m->provider);
     text_append(sql, ", options := ");
-    put_text(sql, m->format_options);
+    text_append_sql_value(sql, m->format_options);
     text_append(sql, "::JSON::" MAP_SQL "), \"schemaString\" := ");
-    put_text(sql, m->schema_string);
+    text_append_sql_value(sql, m->schema_string);
     text_append(sql, ", \"partitionColumns\" := ");
     put_list(sql, m->partition_columns, m->n_partition_columns, false);
     text_append(sql, ", configuration := ");
@@ -107,7 +98,7 @@ static void put_txns(const DeltaTxn *txns, size_t n, Text *sql)
     for (size_t i = 0; i < n; i++) {
         text_append(sql, i == 0 ? " UNION ALL BY NAME SELECT unnest([" : ", ");
         text_append(sql, "struct_pack(\"appId\" := ");
-        put_text(sql, txns[i].app_id);
+        text_append_sql_value(sql, txns[i].app_id);
         text_printf(sql, ", version := (%" PRId64 ")::BIGINT, \"lastUpdated\" := ", txns[i].version);
         put_i64(sql, txns[i].last_updated);
         text_append_char(sql, ')');
@@ -120,9 +111,9 @@ static void put_domains(const DeltaDomain *domains, size_t n, Text *sql)
     for (size_t i = 0; i < n; i++) {
         text_append(sql, i == 0 ? " UNION ALL BY NAME SELECT unnest([" : ", ");
         text_append(sql, "struct_pack(domain := ");
-        put_text(sql, domains[i].domain);
+        text_append_sql_value(sql, domains[i].domain);
         text_append(sql, ", configuration := ");
-        put_text(sql, domains[i].configuration);
+        text_append_sql_value(sql, domains[i].configuration);
         text_append(sql, ", removed := false)");
     }
     text_append(sql, n > 0 ? "]) AS \"domainMetadata\"" : "");
@@ -302,7 +293,7 @@ static void put_v2(int64_t version, const DeltaFile *sidecars, size_t n, Text *s
     for (size_t i = 0; i < n; i++) {
         text_append(sql, i == 0 ? " UNION ALL BY NAME SELECT unnest([" : ", ");
         text_append(sql, "struct_pack(path := ");
-        put_text(sql, sidecars[i].path);
+        text_append_sql_value(sql, sidecars[i].path);
         text_append(sql, ", \"sizeInBytes\" := ");
         put_i64(sql, sidecars[i].size);
         text_append(sql, ", \"modificationTime\" := ");

@@ -176,9 +176,6 @@ static void remove_sidecars(const Writer *w)
 static Status count_in(Writer *w, const Parts *parts, const char *what, int64_t *out, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX), path = TEXT(NAME_BYTES_MAX);
-    DuckResult *result = NULL;
-    bool more;
-    Status rc = OK;
 
     text_printf(&sql, "SELECT %s FROM read_parquet([", what);
     for (size_t i = 0; i < parts->n; i++) {
@@ -188,11 +185,7 @@ static Status count_in(Writer *w, const Parts *parts, const char *what, int64_t 
         text_append_sql_string(&sql, text_str(&path));
     }
     text_append(&sql, "], hive_partitioning=false) AS c");
-    TRY(duck_query(w->conn, text_str(&sql), &result, err));
-    TRY(duck_result_next(result, &more, err));
-    *out = duck_result_i64(result, 0);
-out:
-    duck_result_free(result);
+    Status rc = duck_query_numbers(w->conn, text_str(&sql), out, 1, err);
     text_free(&sql);
     text_free(&path);
     return rc;

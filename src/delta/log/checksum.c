@@ -121,24 +121,21 @@ Status delta_checksum_count(const DeltaSnapshot *snapshot, DuckConn *conn, Delta
 {
     DeltaChecksum count = {.version = snapshot->version};
     Text sql = TEXT(TEXT_SQL_MAX);
-    DuckResult *result = NULL;
-    bool more;
+    int64_t numbers[4];
     Status rc = OK;
 
     text_append(&sql, "SELECT count(*), coalesce(sum(size), 0)::BIGINT, count(dv), "
                       "coalesce(sum(dv.cardinality), 0)::BIGINT FROM (");
     TRY(delta_snapshot_files_sql(snapshot, &sql, err));
     text_append_char(&sql, ')');
-    TRY(duck_query(conn, text_str(&sql), &result, err));
-    TRY(duck_result_next(result, &more, err));
-    count.files = duck_result_i64(result, 0);
-    count.bytes = duck_result_i64(result, 1);
-    count.vectors = duck_result_i64(result, 2);
-    count.deleted = duck_result_i64(result, 3);
+    TRY(duck_query_numbers(conn, text_str(&sql), numbers, 4, err));
+    count.files = numbers[0];
+    count.bytes = numbers[1];
+    count.vectors = numbers[2];
+    count.deleted = numbers[3];
     snprintf(count.table_id, sizeof count.table_id, "%s", snapshot->metadata->id);
     *out = count;
 out:
-    duck_result_free(result);
     text_free(&sql);
     return rc;
 }

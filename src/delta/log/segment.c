@@ -27,6 +27,16 @@ static bool keep(void *context, const StoreEntry *entry)
     return true;
 }
 
+void delta_log_file_key(const DeltaLogFile *file, char out[DELTA_LOG_KEY_MAX])
+{
+    if (file->text != NULL) {
+        snprintf(out, DELTA_LOG_KEY_MAX, "%s/%s", DELTA_LOG_DIR, file->text);
+    } else {
+        snprintf(out, DELTA_LOG_KEY_MAX, "%s/%020" PRId64 ".%s", DELTA_LOG_DIR, file->name.version,
+                 file->name.kind == DELTA_LOG_COMMIT ? "json" : "crc");
+    }
+}
+
 Status delta_listing_read(Store *store, int64_t from, DeltaListing **out, Error *err)
 {
     DeltaListing *listing = mem_alloc(sizeof *listing);

@@ -12,6 +12,10 @@ typedef struct DeltaLogFile {
     int64_t size, mtime_ms;
 } DeltaLogFile;
 
+enum { DELTA_LOG_KEY_MAX = 192 };
+/* The file's key in the table's store: "_delta_log/<name>". */
+void delta_log_file_key(const DeltaLogFile *file, char out[DELTA_LOG_KEY_MAX]);
+
 /* Known files in byte order of their names. Checkpoint files of no length are left out: no writer finished them. */
 typedef struct DeltaListing {
     Arena *arena;
