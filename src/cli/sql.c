@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -13,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/prompt.h"
 #include "session/session.h"
+#include "sql/lexer.h"
 
 enum { SCRIPT_MAX = 64 << 20 };
 
@@ -118,6 +120,46 @@ out:
     return rc;
 }
 
+/* Words that other prompts have taught people, alone on a line and with or without a ';'. */
+static bool is_word(const char *line, const char *const *words)
+{
+    size_t n = strcspn(line += strspn(line, " \t"), " \t;");
+
+    if (line[n + strspn(line + n, " \t;")] != '\0') {
+        return false;
+    }
+    while (*words != NULL && (strlen(*words) != n || strncasecmp(line, *words, n) != 0)) {
+        words++;
+    }
+    return *words != NULL;
+}
+
+static const char *const LEAVE[] = {"exit", "quit", "\\q", ".exit", ".quit", NULL};
+static const char *const EXPLAIN[] = {"help", "\\?", "\\h", ".help", NULL};
+
+static const char PROMPT_HELP[] =
+    "Statements may go over several lines and end with ';'. Ctrl-C stops one, Ctrl-D or exit leaves.\n"
+    "  SHOW TABLES;                  the tables of the warehouse\n"
+    "  DESCRIBE silver.orders;       columns; DESCRIBE HISTORY and DESCRIBE DETAIL tell more\n"
+    "  SELECT * FROM silver.orders VERSION AS OF 3;\n"
+    "freshet sql --help and docs/manual.md have the rest.\n";
+
+static void run_lines(SqlRun *run, Prompt *prompt, Text *statement)
+{
+    const SqlText text = {.name = "<prompt>", .data = text_str(statement), .length = statement->length};
+
+    if (text_str(statement)[strspn(text_str(statement), " \t\n")] == '\0') {
+        text_clear(statement);
+    } else if (sql_is_ended(&text)) {
+        Error err = ERROR_NONE;
+        prompt_remember(prompt, text_str(statement));
+        if (run_script(run, text.name, text.data, text.length, &err) != OK) {
+            cli_error(&err);
+        }
+        text_clear(statement);
+    }
+}
+
 /* Reads and runs lines until the end of input; an error ends a statement, not the prompt. */
 static int run_prompt(SqlRun *run)
 {
@@ -127,24 +169,19 @@ static int run_prompt(SqlRun *run)
     pthread_t waiter;
     bool waiting = pthread_create(&waiter, NULL, wait_for_interrupts, session_conn(run->session)) == 0;
 
-    printf("freshet: SQL over Delta tables. End a statement with ';', leave with Ctrl-D.\n");
+    printf("freshet: SQL over Delta tables. End a statement with ';', leave with Ctrl-D; help tells more.\n");
     while ((line = prompt_read(prompt, statement.length == 0 ? "freshet> " : "    ...> ")) != NULL) {
-        text_append(&statement, line);
-        text_append_char(&statement, '\n');
-        size_t end = statement.length;
-        while (end > 0 && strchr(" \t\n", statement.data[end - 1]) != NULL) {
-            end--;
+        bool leave = statement.length == 0 && is_word(line, LEAVE);
+        if (statement.length == 0 && is_word(line, EXPLAIN)) {
+            fputs(PROMPT_HELP, stdout);
+        } else if (!leave) {
+            text_append(&statement, line);
+            text_append_char(&statement, '\n');
+            run_lines(run, prompt, &statement);
         }
         mem_free(line);
-        if (end == 0) {
-            text_clear(&statement);
-        } else if (statement.data[end - 1] == ';') {
-            Error err = ERROR_NONE;
-            prompt_remember(prompt, text_str(&statement));
-            if (run_script(run, "<prompt>", statement.data, statement.length, &err) != OK) {
-                cli_error(&err);
-            }
-            text_clear(&statement);
+        if (leave) {
+            break;
         }
     }
     if (waiting) {
@@ -272,9 +309,9 @@ const CliCommand CLI_SQL = {
         "  SELECT * FROM orders TIMESTAMP AS OF '2026-01-01 08:00:00'\n"
         "  SELECT * FROM read_files('/data/in/*.json')\n"
         "  SELECT * FROM state('gold.hourly')      what the flow of a table remembers (docs/state.md)\n\n"
-        "Beside them stand CREATE TABLE, DROP TABLE, INSERT INTO, INSERT OVERWRITE, DESCRIBE HISTORY, DESCRIBE DETAIL, "
-        "SHOW TABLES, SHOW TBLPROPERTIES and SHOW CREATE TABLE. Tables that a pipeline writes at the same time are "
-        "read at their newest version.\n\n"
+        "Beside them stand the statements of Delta: CREATE, REPLACE, DROP and ALTER TABLE, INSERT, UPDATE, DELETE, "
+        "MERGE, RESTORE, CLONE, CONVERT TO DELTA, DESCRIBE HISTORY and DETAIL, SHOW TABLES, TBLPROPERTIES and CREATE "
+        "TABLE (docs/manual.md). Tables that a pipeline writes at the same time are read at their newest version.\n\n"
         "Without FILE and -c it reads standard input, or opens a prompt on a terminal.",
     .flags = SQL_FLAGS,
     .n_flags = sizeof SQL_FLAGS / sizeof *SQL_FLAGS,

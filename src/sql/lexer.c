@@ -389,6 +389,24 @@ void sql_tokens_fini(SqlTokens *tokens)
     *tokens = (SqlTokens){0};
 }
 
+bool sql_is_ended(const SqlText *text)
+{
+    const SqlSpan all = {0, text->length};
+    Lexer lexer = {.text = text, .end = text->length};
+    SqlToken token = {.kind = SQL_TOKEN_END}, last;
+
+    if (check_bytes(text, all, NULL) != OK) {
+        return true;
+    }
+    do {
+        last = token;
+        if (lex_token(&lexer, &token, NULL) != OK) {
+            return false; /* a quote or a comment is open */
+        }
+    } while (token.kind != SQL_TOKEN_END);
+    return sql_token_is_op(&last, ';');
+}
+
 SqlSpan sql_token_span_at(const SqlText *text, size_t offset)
 {
     Lexer lexer = {.text = text, .at = offset < text->length ? offset : text->length, .end = text->length};

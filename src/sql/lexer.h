@@ -74,6 +74,10 @@ enum {
 Status sql_lex(const SqlText *text, SqlSpan span, SqlTokens *out, Error *err);
 void sql_tokens_fini(SqlTokens *tokens);
 
+/* For a prompt: is the last token of the text a ';'? One inside of quotes or a comment is none. True for text that no
+ * further line could mend. */
+bool sql_is_ended(const SqlText *text);
+
 /* The span of the token that covers or follows `offset`; the empty span at the end of the text when there is none. */
 SqlSpan sql_token_span_at(const SqlText *text, size_t offset);
 
