@@ -12,6 +12,7 @@ typedef enum Kind {
     CHOICE,   /* one of the words in `words`, separated by | */
     TEXT_ANY,
     INTERNAL, /* set by writers only */
+    FOREIGN,  /* metadata of another format, which nothing here writes */
 } Kind;
 
 typedef struct Property {
@@ -64,7 +65,7 @@ static const Property PROPERTIES[] = {
     {"delta.setTransactionRetentionDuration", INTERVAL, NULL, 0, NULL},
     {"delta.dropFeatureTruncateHistory.retentionDuration", INTERVAL, "24 hours", 0, NULL},
     {"delta.requireCheckpointProtectionBeforeVersion", INTERNAL, "0", 0, NULL},
-    {"delta.universalFormat.enabledFormats", TEXT_ANY, "", 0, NULL},
+    {"delta.universalFormat.enabledFormats", FOREIGN, "", 0, NULL},
     {"delta.compatibility.symlinkFormatManifest.enabled", BOOL, "false", 0, NULL},
     {"delta.writePartitionColumnsToParquet", BOOL, NULL, 0, NULL},
     {"delta.enableMaterializePartitionColumnsFeature", BOOL, NULL, 0, NULL},
@@ -106,7 +107,8 @@ static bool value_fits(const Property *property, const char *value)
     case INTERVAL: return str_parse_interval(value, &number) && number >= 0;
     case CHOICE: return one_of(value, property->words);
     case TEXT_ANY:
-    case INTERNAL: return true;
+    case INTERNAL:
+    case FOREIGN: return true;
     }
     return false;
 }
@@ -173,6 +175,13 @@ Status delta_property_check(const char *key, const char *value, Error *err)
     if (property->kind == INTERNAL) {
         return error_set(err, E_DELTA_PROPERTY,
                          "table property '%s' is kept by the writers of the table and cannot be set", key);
+    }
+    if (property->kind == FOREIGN && value != NULL && *value != '\0') {
+        Status rc = error_set(err, E_DELTA_PROPERTY,
+                              "table property '%s' cannot be '%s': this freshet writes no metadata of other formats",
+                              key, value);
+        error_klass(err, "DELTA_UNIVERSAL_FORMAT_VIOLATION");
+        return rc;
     }
     if (value != NULL && !value_fits(property, value)) {
         Status rc = error_set(err, E_DELTA_PROPERTY, "table property '%s' cannot be '%s'", key, value);

@@ -178,6 +178,20 @@ static Status check_domains(const DeltaTransaction *txn, Error *err)
     return OK;
 }
 
+/* Columns that this transaction wants statistics of; what a table has already is left alone. */
+static Status check_stats_columns(const DeltaTransaction *txn, Error *err)
+{
+    static const char KEY[] = "delta.dataSkippingStatsColumns";
+    const DeltaMetadata *old = txn->snapshot != NULL ? delta_snapshot_metadata(txn->snapshot) : NULL;
+    const char *now = delta_transaction_property(txn, KEY);
+    const char *before = old != NULL ? delta_pair_get(old->configuration, old->n_configuration, KEY) : NULL;
+
+    if (now == NULL || (before != NULL && strcmp(before, now) == 0)) {
+        return OK;
+    }
+    return delta_stats_check_columns(txn->schema, now, err);
+}
+
 /* Checks what is to be written: once, before the first attempt. */
 static Status validate(DeltaTransaction *txn, Error *err)
 {
@@ -189,6 +203,7 @@ static Status validate(DeltaTransaction *txn, Error *err)
     if (txn->metadata_changed || txn->protocol_changed) {
         TRY(delta_protocol_check_write(&txn->protocol, delta_table_uri(txn->table), err));
         TRY(delta_protocol_check_use(&txn->protocol, &txn->metadata, txn->schema, delta_table_uri(txn->table), err));
+        TRY(check_stats_columns(txn, err));
     }
     TRY(check_files(txn, err));
     TRY(check_domains(txn, err));

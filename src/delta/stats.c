@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/map.h"
 #include "delta/schema_int.h"
@@ -109,6 +110,45 @@ static bool is_chosen(const Map *paths, const char *path)
         }
     }
     return false;
+}
+
+/* The field at a path of parse_columns; NULL: there is none. */
+static const DeltaField *find_path(const DeltaField *fields, size_t n, const char *path)
+{
+    size_t length = strcspn(path, "\n");
+
+    for (size_t i = 0; i < n; i++) {
+        const DeltaField *field = &fields[i];
+        if (strlen(field->name) == length && strncasecmp(field->name, path, length) == 0) {
+            return path[length + 1] == '\0' ? field
+                                            : find_path(field->type->fields, field->type->n_fields, path + length + 1);
+        }
+    }
+    return NULL;
+}
+
+Status delta_stats_check_columns(const DeltaSchema *schema, const char *stats_columns, Error *err)
+{
+    Status rc = OK;
+    Arena *arena = arena_new();
+    Map *paths = map_new();
+    const char *path = NULL;
+
+    parse_columns(arena, stats_columns, paths);
+    for (size_t i = 0; rc == OK && map_next(paths, &i, &path, NULL);) {
+        if (strcmp(path, "\n") != 0 && find_path(schema->fields, schema->n_fields, path) == NULL) {
+            char *name = arena_strndup(arena, path, strlen(path) - 1);
+            for (char *step = name; (step = strchr(step, '\n')) != NULL;) {
+                *step = '.';
+            }
+            rc = error_set(err, E_DELTA_SCHEMA, "delta.dataSkippingStatsColumns names \"%s\", which is no column",
+                           name);
+            error_klass(err, "DELTA_COLUMN_NOT_FOUND_IN_SCHEMA");
+        }
+    }
+    map_free(paths, NULL);
+    arena_free(arena);
+    return rc;
 }
 
 /* ---- walking the schema ---- */

@@ -23,6 +23,9 @@ typedef struct DeltaStatsOptions {
  * that JSON cannot hold (NaN, infinity, years beyond 9999, bytes that are not UTF-8), is left out. */
 void delta_stats_json(const DeltaStatsOptions *options, const ParquetFile *file, Text *out);
 
+/* Are all columns that delta.dataSkippingStatsColumns names in the schema? E_DELTA_SCHEMA names one that is not. */
+Status delta_stats_check_columns(const DeltaSchema *schema, const char *stats_columns, Error *err);
+
 /* The lower bound of a string: its first `limit` UTF-16 units, never half a surrogate pair. False: no bound. */
 bool delta_stats_string_min(const char *s, int64_t limit, Text *out);
 /* The upper bound: the string, or its beginning and a character that sorts behind everything cut off. False: no bound.

@@ -393,17 +393,19 @@ out:
     return rc;
 }
 
+/* `highest`: the last version that stands for a fixed set of features. The one behind it, 3 or 7, stands for those that
+ * the protocol names: a table gets there by naming one, and Spark, too, makes no more of it. */
 static Status set_version(DeltaTransaction *txn, const char *key, int *version, int highest, const char *value,
                           Error *err)
 {
     int64_t wanted;
 
-    if (value == NULL || !str_parse_i64(value, &wanted) || wanted < 1 || wanted > highest) {
-        Status rc = error_set(err, E_DELTA_PROPERTY, "table property '%s' can be set to 1 .. %d", key, highest);
+    if (value == NULL || !str_parse_i64(value, &wanted) || wanted < 1 || wanted > highest + 1) {
+        Status rc = error_set(err, E_DELTA_PROPERTY, "table property '%s' can be set to 1 .. %d", key, highest + 1);
         error_hint(err, "name a feature instead: 'delta.feature.<name>' = 'supported'");
         return rc;
     }
-    if (*version < wanted) {
+    if (*version < wanted && wanted <= highest) {
         *version = (int)wanted;
         txn->protocol_changed = true;
     }

@@ -205,3 +205,25 @@ def test_a_wrong_table_name_gets_a_right_one(sql):
     for wrong in ("silver.order", "oders", "Silver.Orderss"):
         assert 'did you mean "silver.orders"?' in sql(f"SELECT * FROM {wrong}", check=1).err
     assert "--warehouse" in sql("SELECT * FROM unlike", check=1).err
+
+
+@pytest.mark.parametrize("properties, what", [
+    ("'delta.universalFormat.enabledFormats' = 'iceberg'", "no metadata of other formats"),
+    ("'delta.dataSkippingStatsColumns' = 'a, s.z'", 'names "s.z", which is no column'),
+    ("'delta.minReaderVersion' = '4'", "1 .. 3"),
+])
+def test_properties_that_cannot_be_kept(sql, properties, what):
+    sql("CREATE TABLE t (a INT, s STRUCT<x: INT>)")
+    for statement in ("CREATE TABLE u (a INT, s STRUCT<x: INT>) TBLPROPERTIES ({})", "ALTER TABLE t SET TBLPROPERTIES ({})"):
+        assert what in sql(statement.format(properties), check=1).err
+
+
+def test_versions_of_named_features_are_no_upgrade(sql, rows):
+    """As Spark makes it: the protocol is the smallest that the table needs."""
+    sql("CREATE TABLE t (a INT, `b.c` INT) TBLPROPERTIES ('delta.minReaderVersion' = '3', 'delta.minWriterVersion' = '7', "
+        "'delta.dataSkippingStatsColumns' = 'A, `b.c`')")
+    sql("ALTER TABLE t SET TBLPROPERTIES ('delta.minReaderVersion' = '3', 'delta.minWriterVersion' = '7', "
+        "'delta.enableDeletionVectors' = 'true')")
+    detail = rows("DESCRIBE DETAIL t")[0]
+    assert (detail["minReaderVersion"], detail["minWriterVersion"]) == (3, 7)
+    assert "deletionVectors" in detail["tableFeatures"]
