@@ -42,9 +42,10 @@ out:
     return rc;
 }
 
+/* Nothing at all is NULL; an empty text stands in quotes. */
 static void csv_cell(FILE *out, const char *s)
 {
-    if (s[strcspn(s, ",\"\r\n")] == '\0') {
+    if (*s != '\0' && s[strcspn(s, ",\"\r\n")] == '\0') {
         fputs(s, out);
         return;
     }
@@ -77,9 +78,14 @@ static Status write_csv(DuckResult *result, FILE *out, Error *err)
         }
         for (size_t i = 0; i < n; i++) {
             text_clear(&cell);
-            duck_result_print(result, i, &cell);
             fputs(i == 0 ? "" : ",", out);
-            csv_cell(out, text_str(&cell));
+            if (duck_result_print(result, i, &cell)) {
+                csv_cell(out, text_str(&cell));
+            }
+            if (cell.overflow) {
+                rc = error_set(err, E_LIMIT, "a value of the result is larger than %d bytes", CELL_MAX);
+                goto out;
+            }
         }
         fputc('\n', out);
         TRY(write_failed(out, err));
@@ -152,6 +158,15 @@ static bool looks_numeric(const char *s)
     return s[0] == '\0' || s[strspn(s, "+-.0123456789eE")] == '\0';
 }
 
+/* One row, one line; and what a terminal would take for a command stays a text. */
+static char *plain_text(char *text)
+{
+    for (unsigned char *s = (unsigned char *)text; *s != '\0'; s++) {
+        *s = *s == '\n' || *s == '\r' || *s == '\t' ? ' ' : *s < 0x20 || *s == 0x7f ? '?' : *s;
+    }
+    return text;
+}
+
 static char *take_cell(DuckResult *result, size_t column)
 {
     Text cell = TEXT(CELL_MAX);
@@ -159,12 +174,7 @@ static char *take_cell(DuckResult *result, size_t column)
     if (!duck_result_print(result, column, &cell)) {
         text_append(&cell, "NULL");
     }
-    for (size_t i = 0; i < cell.length; i++) { /* one row, one line */
-        if (cell.data[i] == '\n' || cell.data[i] == '\r' || cell.data[i] == '\t') {
-            cell.data[i] = ' ';
-        }
-    }
-    return text_take(&cell);
+    return plain_text(text_take(&cell));
 }
 
 static Status grid_fill(Grid *grid, DuckResult *result, bool *more, Error *err)
@@ -215,7 +225,7 @@ static Status write_grid(DuckResult *result, FILE *out, const Frame *frame, Erro
 
     TRY(grid_fill(&grid, result, &more, err));
     for (size_t i = 0; i < n; i++) {
-        names[i] = mem_strdup(duck_result_name(result, i));
+        names[i] = plain_text(mem_strdup(duck_result_name(result, i)));
     }
     write_rule(out, frame->top_left, frame->top_cross, frame->top_right, frame->rule, grid.widths, n);
     write_row(out, frame, &grid, names, true);

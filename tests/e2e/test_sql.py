@@ -104,7 +104,7 @@ def test_an_error_shows_its_place(sql):
 
 def test_formats(sql, freshet, warehouse, tmp_path):
     query = "SELECT 1 AS a, 'x, \"y\"' AS b UNION ALL SELECT NULL, '' ORDER BY 1"
-    assert sql(query, "--format", "csv").out.splitlines() == ["a,b", '1,"x, ""y"""', ","]
+    assert sql(query, "--format", "csv").out.splitlines() == ["a,b", '1,"x, ""y"""', ',""']
     assert sql(query, "--format", "jsonl").out.splitlines() == ['{"a":1,"b":"x, \\"y\\""}', '{"a":null,"b":""}']
     assert "(2 rows)" in sql(query).out
     assert "┌" in sql(query, "--format", "box").out
@@ -227,3 +227,12 @@ def test_versions_of_named_features_are_no_upgrade(sql, rows):
     detail = rows("DESCRIBE DETAIL t")[0]
     assert (detail["minReaderVersion"], detail["minWriterVersion"]) == (3, 7)
     assert "deletionVectors" in detail["tableFeatures"]
+
+
+def test_what_a_cell_holds_stays_in_it(freshet):
+    query = "SELECT '' AS empty, NULL AS nothing, 'a\nb' AS \"two\nlines\", chr(27) || '[31mred' AS colour"
+    lines = freshet("sql", "-c", query).out.splitlines()
+    assert lines[0].split() == ["empty", "nothing", "two", "lines", "colour"]
+    assert "a b" in lines[2] and "?[31mred" in lines[2] and len(lines) == 4
+    csv = freshet("sql", "--format", "csv", "-c", "SELECT '' AS a, NULL AS b, 'x' AS c").out
+    assert csv == 'a,b,c\n"",,x\n'
