@@ -97,8 +97,9 @@ typedef struct SqlStep {
     SqlStepKind kind;
     const char *name;
     const char
-        *fingerprint;  /* what the state means: text, equal for equal meaning, whatever aliases and filters above */
-    const char *title; /* for people: "window(event_ts, 1 hour), product_id" */
+        *fingerprint;    /* what the state means: text, equal for equal meaning, whatever aliases and filters above */
+    const char *meaning; /* of that what calls of aggregates do not change; NULL: all */
+    const char *title;   /* for people: "window(event_ts, 1 hour), product_id" */
 
     /* AGGREGATE, SESSION: SELECT k0.., a0.., f0.. ; for SESSION the session key's column is the event time and `gap` is
      * a further column g0 (INTERVAL) of the input. DISTINCT: SELECT with the columns of the output, then d0.. (keys),
@@ -110,7 +111,7 @@ typedef struct SqlStep {
     SqlAggregate *aggregates;
     size_t n_aggregates;
     size_t n_arguments, n_filters;
-    const char *const *input_texts; /* what k0.., a0.. are, for people; NULL for one that is of no interest */
+    const char *const *input_texts; /* what k0.., a0.., f0.. are, for people; NULL for one that is of no interest */
     bool watermarked; /* late rows are set aside and state is evicted: some key, or t0, carries the watermark */
 
     /* DISTINCT. Where the query does not name its columns, d0 is the row as a whole, a struct. */

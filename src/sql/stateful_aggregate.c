@@ -537,7 +537,8 @@ static Status print_inputs(const Aggregation *a, SqlStep *step, Error *err)
 {
     const Key *keys = a->keys.items;
     size_t n_keys = a->keys.count - (a->sets ? 1 : 0), n = json_array_size(a->arguments);
-    const char **texts = arena_alloc(a->p->plan->arena, (a->keys.count + n + 1) * sizeof *texts);
+    size_t n_filters = json_array_size(a->filters);
+    const char **texts = arena_alloc(a->p->plan->arena, (a->keys.count + n + n_filters + 1) * sizeof *texts);
     Text text = TEXT(SQL_TEXT_MAX);
     Status rc = OK;
 
@@ -545,6 +546,11 @@ static Status print_inputs(const Aggregation *a, SqlStep *step, Error *err)
         text_clear(&text);
         TRY(print_plain(a, i < n_keys ? keys[i].input : json_array_get(a->arguments, i - n_keys), &text, err));
         texts[i < n_keys ? i : a->keys.count + i - n_keys] = arena_strdup(a->p->plan->arena, text_str(&text));
+    }
+    for (size_t i = 0; i < n_filters; i++) {
+        text_clear(&text);
+        TRY(print_plain(a, json_array_get(a->filters, i), &text, err));
+        texts[a->keys.count + n + i] = arena_strdup(a->p->plan->arena, text_str(&text));
     }
     step->input_texts = texts;
 out:
@@ -582,6 +588,7 @@ static Status make_step(Aggregation *a, const JoinPlan *join, Error *err)
     TRY(print_input(a, join, &made.input, err));
     TRY(print_inputs(a, &made, err));
     TRY(print_title(a, &title, &fingerprint, err));
+    made.meaning = arena_strdup(p->plan->arena, text_str(&fingerprint));
     TRY(print_meanings(a, made.aggregates, &fingerprint, err));
     SqlStep *step = planner_add_step(p, a->gap ? SQL_STEP_SESSION : SQL_STEP_AGGREGATE);
     made.kind = step->kind;

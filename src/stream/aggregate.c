@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
+
 /* ---- calls ---- */
 
 /* The first argument is a value even where it is the same in every row: count(DISTINCT 1). */
@@ -17,7 +19,7 @@ static size_t value_of(const AggregateSide *side, size_t column)
 {
     size_t i = 0;
 
-    while (i < side->n_columns && side->columns[i] != column) {
+    while (i < side->n_columns && side->columns[i] != side->same[column]) {
         i++;
     }
     return i;
@@ -84,11 +86,39 @@ typedef struct Maker {
     Arena *arena;
     AggregateLayout *layout;
     AggregateDistinct distinct;
+    const size_t *same; /* see AggregateSide */
 } Maker;
 
 static const DuckColumnInfo *argument_of(const AggregateLayout *layout, size_t column)
 {
     return &layout->input[layout->step->n_keys + column];
+}
+
+/* The input's column in the user's words; its name where these are not known. */
+static const char *text_of(const AggregateLayout *layout, size_t column)
+{
+    const char *text = layout->step->input_texts ? layout->step->input_texts[column] : NULL;
+
+    return text ? text : layout->input[column].name;
+}
+
+static const char *argument_text(const AggregateLayout *layout, size_t argument)
+{
+    return text_of(layout, layout->step->n_keys + argument);
+}
+
+/* Arguments that are written alike have the same values, whatever call they are of. */
+static const size_t *find_same(const AggregateLayout *layout, Arena *arena)
+{
+    size_t n = layout->step->n_arguments;
+    size_t *same = arena_alloc(arena, (n + 1) * sizeof *same);
+
+    for (size_t i = 0; i < n; i++) {
+        while (same[i] < i && strcmp(argument_text(layout, same[i]), argument_text(layout, i)) != 0) {
+            same[i]++;
+        }
+    }
+    return same;
 }
 
 /* The recipe, where the call is one it is for. */
@@ -119,7 +149,7 @@ static void side_add(AggregateSide *side, size_t *columns, size_t column)
 {
     side->columns = columns;
     if (value_of(side, column) == side->n_columns) {
-        columns[side->n_columns++] = column;
+        columns[side->n_columns++] = side->same[column];
     }
 }
 
@@ -128,7 +158,8 @@ static int choose_side(const Maker *maker, const AggregatePlan *plan)
 {
     const SqlAggregate *call = plan->call;
     AggregateLayout *layout = maker->layout;
-    AggregateSide side = {.has_filter = call->has_filter, .filter = call->filter, .once = call->distinct};
+    AggregateSide side = {
+        .has_filter = call->has_filter, .filter = call->filter, .once = call->distinct, .same = maker->same};
     size_t *columns = arena_alloc(maker->arena, (call->n_arguments + call->n_orders) * sizeof *columns);
 
     for (size_t i = 0; i < call->n_arguments; i++) {
@@ -157,8 +188,6 @@ static int choose_side(const Maker *maker, const AggregatePlan *plan)
 
 static Status plan_call(const Maker *maker, const SqlAggregate *call, AggregatePlan *plan, Error *err)
 {
-    AggregateLayout *layout = maker->layout;
-
     plan->canonical = aggregate_canonical(call->n_arguments ? call->function : "count_star");
     plan->side = AGGREGATE_NO_SIDE;
     const char *refusal = call->n_orders ? NULL : aggregate_refusal(plan->canonical);
@@ -172,10 +201,6 @@ static Status plan_call(const Maker *maker, const SqlAggregate *call, AggregateP
     bool idempotent = aggregate_has(plan->canonical, AGGREGATE_IDEMPOTENT);
     if (!plan->recipe || (call->distinct && !idempotent)) {
         plan->side = choose_side(maker, plan);
-    }
-    if (plan->recipe) {
-        plan->first = layout->n_columns;
-        layout->n_columns += aggregate_recipe_columns(plan->recipe);
     }
     return OK;
 }
@@ -237,6 +262,145 @@ out:
     return rc;
 }
 
+/* ---- what the state means ---- */
+
+static const char *filter_text(const AggregateLayout *layout, size_t filter)
+{
+    return text_of(layout, layout->step->n_keys + layout->step->n_arguments + filter);
+}
+
+static void set_meaning_of_side(const Maker *maker, AggregateSide *side)
+{
+    const AggregateLayout *layout = maker->layout;
+    Text text = TEXT(TEXT_SQL_MAX);
+
+    text_append(&text, side->once ? "each of" : "all of");
+    for (size_t i = 0; i < side->n_columns; i++) {
+        text_printf(&text, "%s %s", i ? "," : "", argument_text(layout, side->columns[i]));
+    }
+    text_append(&text, side->keeps_nulls ? " with nulls" : "");
+    if (side->has_filter) {
+        text_printf(&text, " where %s", filter_text(layout, side->filter));
+    }
+    side->means = arena_strdup(maker->arena, text_str(&text));
+    text_free(&text);
+}
+
+static void append_partial_text(const AggregateLayout *layout, const AggregatePlan *plan, size_t column, Text *out)
+{
+    const SqlAggregate *call = plan->call;
+    const char *arguments[2] = {NULL};
+    RecipeNames names = {.arguments = arguments, .filter = call->has_filter ? filter_text(layout, call->filter) : NULL};
+
+    for (size_t i = 0; i < call->n_arguments && i < 2; i++) {
+        arguments[i] = is_constant(call, i) ? call->constants[i] : argument_text(layout, call->first + i);
+    }
+    aggregate_expand(plan->recipe->columns[column].partial, column, &names, out);
+}
+
+/* The partial result, then a hash of how it is brought on: the templates, and the partial results of the recipe's other
+ * columns where these take part. */
+static const char *meaning_of_part(const Maker *maker, const AggregatePlan *plan, size_t column)
+{
+    const RecipeColumn *part = &plan->recipe->columns[column];
+    Text text = TEXT(TEXT_SQL_MAX), how = TEXT(TEXT_SQL_MAX);
+
+    append_partial_text(maker->layout, plan, column, &text);
+    if (plan->side != AGGREGATE_NO_SIDE) {
+        text_printf(&text, " over %s", maker->layout->sides[plan->side].means);
+    }
+    text_printf(&how, "%s\n%s", part->merge, part->combine ? part->combine : "");
+    for (size_t i = 0; i < aggregate_recipe_columns(plan->recipe); i++) {
+        char old[32];
+        snprintf(old, sizeof old, "$o%zu", i);
+        if (strstr(part->merge, old)) {
+            text_append_char(&how, '\n');
+            append_partial_text(maker->layout, plan, i, &how);
+        }
+    }
+    const char *means = arena_printf(maker->arena, "%s #%08x", text_str(&text),
+                                     (unsigned)(hash_bytes(how.data, how.length) & 0xffffffff));
+    text_free(&text);
+    text_free(&how);
+    return means;
+}
+
+static int compare_parts(const void *a, const void *b)
+{
+    const AggregatePart *x = a, *y = b;
+    int order = strcmp(x->means, y->means);
+
+    return order ? order : x->plan < y->plan ? -1 : x->plan > y->plan;
+}
+
+/* Numbers the columns of the state: by what they mean, those that mean the same once. */
+static void number_columns(const Maker *maker)
+{
+    AggregateLayout *layout = maker->layout;
+    size_t n_plans = layout->step->n_aggregates, n = 0;
+    AggregatePart *parts = arena_alloc(maker->arena, (n_plans * RECIPE_COLUMNS_MAX + 1) * sizeof *parts);
+
+    for (size_t i = 0; i < n_plans; i++) {
+        const AggregatePlan *plan = &layout->plans[i];
+        for (size_t c = 0; plan->recipe && c < aggregate_recipe_columns(plan->recipe); c++) {
+            parts[n++] = (AggregatePart){.plan = i, .column = c, .means = meaning_of_part(maker, plan, c)};
+        }
+    }
+    qsort(parts, n, sizeof *parts, compare_parts);
+    layout->parts = parts;
+    for (size_t i = 0; i < n; i++) {
+        AggregatePart part = parts[i];
+        if (layout->n_columns == 0 || strcmp(parts[layout->n_columns - 1].means, part.means) != 0) {
+            parts[layout->n_columns++] = part;
+        }
+        layout->plans[part.plan].columns[part.column] = layout->n_columns - 1;
+    }
+}
+
+static int compare_sides(const void *a, const void *b)
+{
+    return strcmp(((const AggregateSide *)a)->means, ((const AggregateSide *)b)->means);
+}
+
+/* Sorts the sides by what they mean. */
+static void number_sides(const Maker *maker)
+{
+    AggregateLayout *layout = maker->layout;
+    const char **means = arena_alloc(maker->arena, (layout->n_sides + 1) * sizeof *means);
+
+    for (size_t i = 0; i < layout->n_sides; i++) {
+        set_meaning_of_side(maker, &layout->sides[i]);
+        means[i] = layout->sides[i].means;
+    }
+    qsort(layout->sides, layout->n_sides, sizeof *layout->sides, compare_sides);
+    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
+        AggregatePlan *plan = &layout->plans[i];
+        for (size_t k = 0; plan->side != AGGREGATE_NO_SIDE && k < layout->n_sides; k++) {
+            if (layout->sides[k].means == means[plan->side]) {
+                plan->side = (int)k;
+                break;
+            }
+        }
+    }
+}
+
+const char *aggregate_columns_mean(const AggregateLayout *layout, Arena *arena)
+{
+    Text text = TEXT(TEXT_SQL_MAX);
+
+    for (size_t i = 0; i < layout->n_columns; i++) {
+        text_printf(&text, "%s%s", i ? "; " : "", layout->parts[i].means);
+    }
+    const char *means = arena_strdup(arena, text_str(&text));
+    text_free(&text);
+    return means;
+}
+
+const char *aggregate_side_means(const AggregateLayout *layout, size_t side)
+{
+    return layout->sides[side].means;
+}
+
 static int compare_plans(const void *a, const void *b)
 {
     const AggregatePlan *x = a, *y = b;
@@ -260,6 +424,7 @@ Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDisti
     layout->plans = arena_alloc(arena, step->n_aggregates * sizeof *layout->plans);
     layout->sides = arena_alloc(arena, step->n_aggregates * sizeof *layout->sides);
     TRY(check_input(layout, err));
+    maker.same = find_same(layout, arena);
     for (size_t i = 0; i < step->n_aggregates; i++) {
         layout->plans[i] = (AggregatePlan){.call = &step->aggregates[i], .number = i};
     }
@@ -267,6 +432,8 @@ Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDisti
     for (size_t i = 0; i < step->n_aggregates; i++) {
         TRY(plan_call(&maker, layout->plans[i].call, &layout->plans[i], err));
     }
+    number_sides(&maker);
+    number_columns(&maker);
     TRY(find_types(&maker, err));
     *out = layout;
 out:
@@ -287,7 +454,8 @@ typedef struct CallNames {
 static RecipeNames names_of(const AggregatePlan *plan, const AggregateSide *side, CallNames *names)
 {
     const SqlAggregate *call = plan->call;
-    RecipeNames out = {.arguments = names->arguments, .state = "", .old_row = "", .new_row = "", .first = plan->first};
+    RecipeNames out = {
+        .arguments = names->arguments, .state = "", .old_row = "", .new_row = "", .columns = plan->columns};
 
     for (size_t i = 0; i < call->n_arguments && i < 2; i++) {
         names->arguments[i] = is_constant(call, i) ? call->constants[i]
@@ -302,25 +470,31 @@ static RecipeNames names_of(const AggregatePlan *plan, const AggregateSide *side
     return out;
 }
 
-static void append_plan_partials(const AggregatePlan *plan, const AggregateSide *side, Text *out)
+/* The call that brings column `i` on. */
+static const AggregatePlan *owner(const AggregateLayout *layout, size_t i)
 {
-    CallNames call;
-    RecipeNames names = names_of(plan, side, &call);
+    return &layout->plans[layout->parts[i].plan];
+}
 
-    for (size_t i = 0; i < aggregate_recipe_columns(plan->recipe); i++) {
-        text_append(out, ", ");
-        aggregate_expand(plan->recipe->columns[i].partial, i, &names, out);
-        text_printf(out, " AS s%zu", plan->first + i);
+/* Partial results of those columns that follow `side`, over its values; with AGGREGATE_NO_SIDE of all, over the input. */
+static void append_partials(const AggregateLayout *layout, int side, Text *out)
+{
+    for (size_t i = 0; i < layout->n_columns; i++) {
+        const AggregatePlan *plan = owner(layout, i);
+        size_t column = layout->parts[i].column;
+        CallNames call;
+        RecipeNames names = names_of(plan, side == AGGREGATE_NO_SIDE ? NULL : &layout->sides[side], &call);
+        if (side == AGGREGATE_NO_SIDE || side == plan->side) {
+            text_append(out, ", ");
+            aggregate_expand(plan->recipe->columns[column].partial, column, &names, out);
+            text_printf(out, " AS s%zu", i);
+        }
     }
 }
 
 void aggregate_append_partials(const AggregateLayout *layout, Text *out)
 {
-    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
-        if (layout->plans[i].recipe) {
-            append_plan_partials(&layout->plans[i], NULL, out);
-        }
-    }
+    append_partials(layout, AGGREGATE_NO_SIDE, out);
 }
 
 static bool follows(const AggregatePlan *plan, size_t side)
@@ -330,11 +504,7 @@ static bool follows(const AggregatePlan *plan, size_t side)
 
 void aggregate_append_side_partials(const AggregateLayout *layout, size_t side, Text *out)
 {
-    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
-        if (follows(&layout->plans[i], side)) {
-            append_plan_partials(&layout->plans[i], &layout->sides[side], out);
-        }
-    }
+    append_partials(layout, (int)side, out);
 }
 
 static void append_cast(const char *expression, const DuckType *type, Text *out)
@@ -350,26 +520,24 @@ static void append_merge(const AggregateLayout *layout, const AggregatePlan *pla
     Text merge = TEXT(TEXT_SQL_MAX);
 
     aggregate_expand(plan->recipe->columns[column].merge, column, names, &merge);
-    append_cast(text_str(&merge), layout->columns[plan->first + column].type, out);
+    append_cast(text_str(&merge), layout->columns[plan->columns[column]].type, out);
     text_free(&merge);
 }
 
 void aggregate_append_merges(const AggregateLayout *layout, const char *old_row, const char *new_row, bool sets,
                              Text *out)
 {
-    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
-        const AggregatePlan *plan = &layout->plans[i];
-        RecipeNames names = {.state = "", .old_row = old_row, .new_row = new_row, .first = plan->first};
-        for (size_t c = 0; plan->recipe && c < aggregate_recipe_columns(plan->recipe); c++) {
-            if (sets) {
-                text_printf(out, "s%zu = ", plan->first + c);
-            }
-            append_merge(layout, plan, c, &names, out);
-            if (sets) {
-                text_append(out, ", ");
-            } else {
-                text_printf(out, " AS s%zu, ", plan->first + c);
-            }
+    for (size_t i = 0; i < layout->n_columns; i++) {
+        const AggregatePlan *plan = owner(layout, i);
+        RecipeNames names = {.state = "", .old_row = old_row, .new_row = new_row, .columns = plan->columns};
+        if (sets) {
+            text_printf(out, "s%zu = ", i);
+        }
+        append_merge(layout, plan, layout->parts[i].column, &names, out);
+        if (sets) {
+            text_append(out, ", ");
+        } else {
+            text_printf(out, " AS s%zu, ", i);
         }
     }
 }
@@ -377,16 +545,16 @@ void aggregate_append_merges(const AggregateLayout *layout, const char *old_row,
 /* A recipe without an aggregate of its own for many rows: its rows are gathered and merged one after the other. */
 static void append_reduction(const AggregateLayout *layout, const AggregatePlan *plan, const char *order, Text *out)
 {
-    RecipeNames names = {.state = "", .old_row = "o.", .new_row = "n.", .first = plan->first};
+    RecipeNames names = {.state = "", .old_row = "o.", .new_row = "n.", .columns = plan->columns};
     size_t n = aggregate_recipe_columns(plan->recipe);
 
     text_append(out, "list_reduce(list({");
     for (size_t c = 0; c < n; c++) {
-        text_printf(out, "%s's%zu': s%zu", c ? ", " : "", plan->first + c, plan->first + c);
+        text_printf(out, "%s's%zu': s%zu", c ? ", " : "", plan->columns[c], plan->columns[c]);
     }
     text_printf(out, "} ORDER BY %s), lambda o, n: {", order);
     for (size_t c = 0; c < n; c++) {
-        text_printf(out, "%s's%zu': ", c ? ", " : "", plan->first + c);
+        text_printf(out, "%s's%zu': ", c ? ", " : "", plan->columns[c]);
         append_merge(layout, plan, c, &names, out);
     }
     text_append(out, "})");
@@ -398,46 +566,46 @@ static bool combines(const AggregatePlan *plan)
     return plan->recipe->columns[0].combine != NULL;
 }
 
-static void append_plan_combines(const AggregateLayout *layout, const AggregatePlan *plan, Text *out)
+static void append_combine(const AggregateLayout *layout, size_t i, Text *out)
 {
-    RecipeNames names = {.state = "", .old_row = "", .new_row = "", .first = plan->first};
+    const AggregatePlan *plan = owner(layout, i);
+    RecipeNames names = {.state = "", .old_row = "", .new_row = "", .columns = plan->columns};
     Text expression = TEXT(TEXT_SQL_MAX);
 
-    for (size_t c = 0; c < aggregate_recipe_columns(plan->recipe); c++) {
-        text_clear(&expression);
-        aggregate_expand(plan->recipe->columns[c].combine, c, &names, &expression);
-        text_append(out, ", ");
-        append_cast(text_str(&expression), layout->columns[plan->first + c].type, out);
-        text_printf(out, " AS s%zu", plan->first + c);
-    }
+    aggregate_expand(plan->recipe->columns[layout->parts[i].column].combine, layout->parts[i].column, &names,
+                     &expression);
+    text_append(out, ", ");
+    append_cast(text_str(&expression), layout->columns[i].type, out);
+    text_printf(out, " AS s%zu", i);
     text_free(&expression);
 }
 
 void aggregate_append_combines(const AggregateLayout *layout, const char *order, Text *out)
 {
-    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
-        const AggregatePlan *plan = &layout->plans[i];
-        if (plan->recipe && combines(plan)) {
-            append_plan_combines(layout, plan, out);
-        } else if (plan->recipe) {
+    bool *reduced = mem_alloc((layout->step->n_aggregates + 1) * sizeof *reduced);
+
+    for (size_t i = 0; i < layout->n_columns; i++) {
+        size_t plan = layout->parts[i].plan;
+        if (combines(owner(layout, i))) {
+            append_combine(layout, i, out);
+        } else if (!reduced[plan]) {
             text_append(out, ", ");
-            append_reduction(layout, plan, order, out);
-            text_printf(out, " AS reduced%zu", i);
+            append_reduction(layout, owner(layout, i), order, out);
+            text_printf(out, " AS reduced%zu", plan);
+            reduced[plan] = true;
         }
     }
+    mem_free(reduced);
 }
 
 void aggregate_append_combined(const AggregateLayout *layout, Text *out)
 {
-    for (size_t i = 0; i < layout->step->n_aggregates; i++) {
-        const AggregatePlan *plan = &layout->plans[i];
-        for (size_t c = 0; plan->recipe && c < aggregate_recipe_columns(plan->recipe); c++) {
-            text_append(out, ", ");
-            if (!combines(plan)) {
-                text_printf(out, "reduced%zu.s%zu AS ", i, plan->first + c);
-            }
-            text_printf(out, "s%zu", plan->first + c);
+    for (size_t i = 0; i < layout->n_columns; i++) {
+        text_append(out, ", ");
+        if (!combines(owner(layout, i))) {
+            text_printf(out, "reduced%zu.s%zu AS ", layout->parts[i].plan, i);
         }
+        text_printf(out, "s%zu", i);
     }
 }
 
@@ -463,7 +631,7 @@ void aggregate_append_finals(const AggregateLayout *layout, const char *groups, 
 {
     for (size_t i = 0; i < layout->step->n_aggregates; i++) {
         const AggregatePlan *plan = &layout->plans[i];
-        RecipeNames names = {.state = groups, .old_row = "", .new_row = "", .first = plan->first};
+        RecipeNames names = {.state = groups, .old_row = "", .new_row = "", .columns = plan->columns};
         text_append(out, ", CAST(");
         if (plan->recipe) {
             aggregate_expand(plan->recipe->final, 0, &names, out);
@@ -548,7 +716,10 @@ void aggregate_show(const AggregateLayout *layout, Arena *arena, StateShown *out
         size_t n = plan->recipe ? aggregate_recipe_columns(plan->recipe) : 0;
         for (size_t k = 0; k < n; k++) {
             const char *text = shown_call(plan->call, arena);
-            out[plan->first + k] = (StateShown){.name = n == 1 ? text : arena_printf(arena, "%s #%zu", text, k + 1)};
+            StateShown *shown = &out[plan->columns[k]]; /* of a call that has no other, where there is one */
+            if (n == 1 || !shown->name) {
+                shown->name = n == 1 ? text : arena_printf(arena, "%s #%zu", text, k + 1);
+            }
         }
     }
 }

@@ -3,7 +3,9 @@
  * An aggregate with a recipe is kept as a few columns of its group, s<first>.. ; any other as the values it is over, in
  * a side relation, from which DuckDB's own aggregate gives the answer when a group is put out. DISTINCT needs its values
  * too, each once; with a recipe its columns are then brought on by the values that are new.
- * Aggregates over the same values share a side.
+ * Aggregates over the same values share a side, and those that keep the same columns share them: avg(x) needs nothing
+ * beside sum(x) and count(x). What a state means are its columns and sides, not the calls: a query with other calls over
+ * the same ones goes on with it.
  *
  *   side, each value once     keys, v0.., [expires]           rows are only added
  *   side, with multiplicity   keys, v0.., n, [expires]
@@ -22,33 +24,42 @@ enum { AGGREGATE_NO_SIDE = -1 };
 
 typedef struct AggregateSide {
     const size_t *columns; /* v<i> is a<columns[i]> of the input */
+    const size_t *same;    /* a<same[i]> is the first argument that is written as a<i> is: `columns` has only such */
     size_t n_columns;
     const DuckColumnInfo *values; /* v0.. with their types */
     bool has_filter;
     size_t filter;
-    bool once;        /* each value once; otherwise with its number, n */
-    bool keeps_nulls; /* a value whose first column is null counts */
+    bool once;         /* each value once; otherwise with its number, n */
+    bool keeps_nulls;  /* a value whose first column is null counts */
+    const char *means; /* in the user's words */
 } AggregateSide;
 
 typedef struct AggregatePlan {
     const SqlAggregate *call;
     size_t number; /* of the call in the step: its answer is r<number> */
     const char *canonical;
-    const AggregateRecipe *recipe; /* NULL: DuckDB's aggregate over the side's values */
-    size_t first;                  /* of its columns */
-    int side;                      /* AGGREGATE_NO_SIDE: none */
-    const char *result;            /* SQL type of what DuckDB's aggregate gives */
-    DuckColumnInfo output;         /* r<number> */
+    const AggregateRecipe *recipe;      /* NULL: DuckDB's aggregate over the side's values */
+    size_t columns[RECIPE_COLUMNS_MAX]; /* s<columns[i]>, which other calls may have too */
+    int side;                           /* AGGREGATE_NO_SIDE: none */
+    const char *result;                 /* SQL type of what DuckDB's aggregate gives */
+    DuckColumnInfo output;              /* r<number> */
 } AggregatePlan;
+
+/* A column of the state, and the call that brings it on: one of those that have it. */
+typedef struct AggregatePart {
+    size_t plan, column; /* of its recipe */
+    const char *means;   /* equal for calls that keep the same: the partial result in the user's words, and more */
+} AggregatePart;
 
 typedef struct AggregateLayout {
     const SqlStep *step;
     const DuckColumnInfo *input; /* k0.., a0.., f0.., and what may follow */
     size_t n_input;
-    AggregatePlan *plans;    /* one per aggregate of the step, in the order of what they mean, and so of s0.. */
-    DuckColumnInfo *columns; /* s0.. */
+    AggregatePlan *plans;    /* one per aggregate of the step, in the order of what they mean */
+    DuckColumnInfo *columns; /* s0.., in the order of what they mean */
+    AggregatePart *parts;    /* what they are */
     size_t n_columns;
-    AggregateSide *sides;
+    AggregateSide *sides; /* in that order too */
     size_t n_sides;
 } AggregateLayout;
 
@@ -60,6 +71,10 @@ typedef enum AggregateDistinct { DISTINCT_FOLLOWS, DISTINCT_AT_OUTPUT } Aggregat
  * does not bind, E_PIPELINE_STATEFUL for an aggregate whose answer would not be the same in every run. */
 Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDistinct distinct, Arena *arena,
                              AggregateLayout **out, Error *err);
+
+/* What the columns are, and what each side is: texts that are equal where the state is. */
+const char *aggregate_columns_mean(const AggregateLayout *layout, Arena *arena);
+const char *aggregate_side_means(const AggregateLayout *layout, size_t side);
 
 /* What s0.. are to people: the calls. `out` has room for n_columns. */
 void aggregate_show(const AggregateLayout *layout, Arena *arena, StateShown *out);

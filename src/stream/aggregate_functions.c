@@ -124,7 +124,7 @@ static const char *append_column(const char *after, const char *row, size_t self
     if (*after >= '0' && *after < '0' + RECIPE_COLUMNS_MAX) {
         self = (size_t)(*after++ - '0');
     }
-    text_printf(out, "%ss%zu", row, names->first + self);
+    text_printf(out, "%ss%zu", row, names->columns[self]);
     return after;
 }
 

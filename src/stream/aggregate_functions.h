@@ -47,7 +47,7 @@ typedef struct RecipeNames {
     const char *filter; /* a condition; NULL: none */
     const char *state;  /* what $s, $o, $n are columns of: "", "g." */
     const char *old_row, *new_row;
-    size_t first; /* number of the recipe's first column in the state: s<first> */
+    const size_t *columns; /* of the state, by their number in the recipe: s<columns[i]> */
 } RecipeNames;
 
 /* Writes the template, of column `self` of the recipe where that matters. */

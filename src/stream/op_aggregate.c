@@ -297,6 +297,7 @@ static Status open_state(Aggregate *op, DuckConn *conn, const StreamOperatorSpec
     relations[0] = (StateRelation){.name = "groups", .n_keys = op->n_keys, .expires = expires};
     relations[0].columns = relation_columns(op, layout->columns, layout->n_columns, false, &relations[0].n_columns);
     relations[0].shown = shown_columns(op, relations[0].n_columns, true);
+    relations[0].means = aggregate_columns_mean(layout, op->arena);
     for (size_t i = 0; i < layout->n_sides; i++) {
         const AggregateSide *side = &layout->sides[i];
         StateRelation *relation = &relations[1 + i];
@@ -304,15 +305,18 @@ static Status open_state(Aggregate *op, DuckConn *conn, const StreamOperatorSpec
         relation->n_keys = side->once ? 0 : op->n_keys + side->n_columns;
         relation->columns = relation_columns(op, side->values, side->n_columns, !side->once, &relation->n_columns);
         relation->shown = shown_columns(op, relation->n_columns, false);
+        relation->means = aggregate_side_means(layout, i);
     }
-    StateSpec state = {.checkpoint = spec->checkpoint,
-                       .operator= spec->index,
-                       .flow = spec->flow,
-                       .fingerprint = arena_printf(op->arena, "%s; %s%s%s", op->base.step->fingerprint,
-                                                   groups_leave(op) ? "lets groups go" : "keeps all groups",
-                                                   op->zone ? "; days of " : "", op->zone ? op->zone : ""),
-                       .relations = relations,
-                       .n_relations = n};
+    const char *closing = arena_printf(op->arena, "%s%s%s", groups_leave(op) ? "lets groups go" : "keeps all groups",
+                                       op->zone ? "; days of " : "", op->zone ? op->zone : "");
+    StateSpec state = {
+        .checkpoint = spec->checkpoint,
+        .operator= spec->index,
+        .flow = spec->flow,
+        .fingerprint = arena_printf(op->arena, "%s; %s", op->base.step->fingerprint, closing),
+        .meaning = op->base.step->meaning ? arena_printf(op->arena, "%s; %s", op->base.step->meaning, closing) : NULL,
+        .relations = relations,
+        .n_relations = n};
     return state_open(conn, &state, &op->base.state, err);
 }
 

@@ -275,25 +275,13 @@ out:
 
 /* ---- groups ---- */
 
-/* Is column s<column> one of those that follow a side? Then that side, else AGGREGATE_NO_SIDE. */
-static int followed_side(const Aggregate *op, size_t column)
-{
-    for (size_t i = 0; i < op->base.step->n_aggregates; i++) {
-        const AggregatePlan *plan = &op->layout->plans[i];
-        if (plan->recipe && column >= plan->first && column < plan->first + aggregate_recipe_columns(plan->recipe)) {
-            return plan->side;
-        }
-    }
-    return AGGREGATE_NO_SIDE;
-}
-
 /* Open partial results, completed by what the sides' new values give: a relation. */
 static void append_completed(const Aggregate *op, const StreamOperatorBatch *batch, Text *out)
 {
     text_append(out, "(SELECT ");
     groups_append_keys(op, "p.", out);
     for (size_t i = 0; i < op->layout->n_columns; i++) {
-        int side = followed_side(op, i);
+        int side = op->layout->plans[op->layout->parts[i].plan].side;
         if (side == AGGREGATE_NO_SIDE) {
             text_printf(out, ", p.s%zu", i);
         } else {

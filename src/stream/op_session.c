@@ -447,13 +447,19 @@ static Status open_state(Session *op, DuckConn *conn, const StreamOperatorSpec *
         columns[n++] = op->lists[i];
     }
     relation.n_columns = n;
-    StateSpec state = {.checkpoint = spec->checkpoint,
-                       .operator= spec->index,
-                       .flow = spec->flow,
-                       .fingerprint = arena_printf(op->arena, "%s; %s", op->base.step->fingerprint,
-                                                   op->evicts ? "lets groups go" : "keeps all groups"),
-                       .relations = &relation,
-                       .n_relations = 1};
+    relation.means = aggregate_columns_mean(layout, op->arena);
+    for (size_t i = 0; i < layout->n_sides; i++) {
+        relation.means = arena_printf(op->arena, "%s; %s", relation.means, aggregate_side_means(layout, i));
+    }
+    const char *closing = op->evicts ? "lets groups go" : "keeps all groups";
+    StateSpec state = {
+        .checkpoint = spec->checkpoint,
+        .operator= spec->index,
+        .flow = spec->flow,
+        .fingerprint = arena_printf(op->arena, "%s; %s", op->base.step->fingerprint, closing),
+        .meaning = op->base.step->meaning ? arena_printf(op->arena, "%s; %s", op->base.step->meaning, closing) : NULL,
+        .relations = &relation,
+        .n_relations = 1};
     return state_open(conn, &state, &op->base.state, err);
 }
 

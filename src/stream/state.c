@@ -60,6 +60,7 @@ static Status copy_relation(State *state, const StateSpec *spec, const StateRela
     table->n_columns = from->n_columns;
     table->n_keys = from->n_keys;
     table->expires = from->expires ? arena_strdup(state->arena, from->expires) : NULL;
+    table->means = from->means ? arena_strdup(state->arena, from->means) : NULL;
     table->columns = arena_alloc(state->arena, (from->n_columns + 1) * sizeof *table->columns);
     table->shown = arena_alloc(state->arena, (from->n_columns + 1) * sizeof *table->shown);
     table->files.expired = table->next.expired = table->expired = INT64_MIN;
@@ -136,6 +137,9 @@ static json_t *describe_table(const StateTable *table)
     json_put_string(relation, "name", table->name, NULL);
     json_put_i64(relation, "keys", (int64_t)table->n_keys);
     json_put_string(relation, "expires", table->expires, NULL);
+    if (table->means) {
+        json_put_string(relation, "means", table->means, NULL);
+    }
     for (size_t i = 0; i < table->n_columns; i++) {
         json_t *column = json_object();
         Text type = TEXT(TEXT_SQL_MAX);
@@ -155,12 +159,15 @@ static json_t *describe_table(const StateTable *table)
     return relation;
 }
 
-static json_t *describe(const State *state, const char *fingerprint)
+static json_t *describe(const State *state, const StateSpec *spec)
 {
     json_t *metadata = json_object(), *relations = json_array();
 
     json_put_i64(metadata, "version", STATE_VERSION);
-    json_put_string(metadata, "fingerprint", fingerprint, NULL);
+    json_put_string(metadata, "fingerprint", spec->fingerprint, NULL);
+    if (spec->meaning) {
+        json_put_string(metadata, "meaning", spec->meaning, NULL);
+    }
     for (size_t i = 0; i < state->n_tables; i++) {
         json_array_append_new(relations, describe_table(&state->tables[i]));
     }
@@ -197,13 +204,16 @@ static void metadata_key(const State *state, Text *out)
     text_printf(out, "%s/metadata", state->folder);
 }
 
-/* Are both the same but for how columns are shown? */
+/* Are both the same but for how columns are shown, and steps are where that does not say what they mean? */
 static bool same_meaning(const json_t *a, const json_t *b)
 {
     json_t *both[] = {json_deep_copy(a), json_deep_copy(b)};
 
     for (size_t i = 0; i < 2; i++) {
         json_t *relations = json_object_get(both[i], "relations");
+        if (json_object_get(both[i], "meaning")) {
+            json_object_del(both[i], "fingerprint");
+        }
         for (size_t k = 0; k < json_array_size(relations); k++) {
             json_t *columns = json_object_get(json_array_get(relations, k), "columns");
             for (size_t c = 0; c < json_array_size(columns); c++) {
@@ -362,7 +372,7 @@ Status state_open(DuckConn *conn, const StateSpec *spec, State **out, Error *err
     for (; state->n_tables < spec->n_relations; state->n_tables++) {
         TRY(copy_relation(state, spec, &spec->relations[state->n_tables], &state->tables[state->n_tables], err));
     }
-    state->metadata = describe(state, spec->fingerprint);
+    state->metadata = describe(state, spec);
     TRY(read_metadata(state, err));
     TRY(duck_execf(conn, err, "ATTACH ':memory:' AS %s (COMPRESS); CREATE SCHEMA %s.gone", state->database,
                    state->database));

@@ -47,6 +47,7 @@ typedef struct StateRelation {
     /* The column, BIGINT microseconds, by which rows expire: a row leaves when expires <= the value given to
      * state_expire; NULL values never. NULL: rows do not expire. */
     const char *expires;
+    const char *means;       /* what its columns are, where the spec has a `meaning`; NULL: nothing more */
     const StateShown *shown; /* one a column; NULL: as they are. Says nothing about what the state means */
 } StateRelation;
 
@@ -55,6 +56,8 @@ typedef struct StateSpec {
     size_t operator;   /* its number in the flow */
     const char *flow;  /* for messages */
     const char *fingerprint;
+    /* What has to stay the same besides what the relations mean; the fingerprint is for people then. NULL: all of it. */
+    const char *meaning;
     const StateRelation *relations; /* copied */
     size_t n_relations;
 } StateSpec;
@@ -69,7 +72,7 @@ Status state_fingerprint(Store *checkpoint, size_t operator, Text * out, Error *
 
 /* Does a relation of the state that is there have the column? *there: whether there is a state at all; if not, *has stays
  * as it is. */
-Status state_find_column(Store *checkpoint, size_t operator, const char *relation, const char *column, bool *there,
+Status state_find_column(Store *checkpoint, size_t operator, const char * relation, const char *column, bool *there,
                          bool *has, Error *err);
 
 /* The table's name for SQL: quoted, qualified. Lives as long as the state. */

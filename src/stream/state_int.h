@@ -47,6 +47,7 @@ typedef struct StateTable {
     StateShown *shown;       /* one a column */
     size_t n_columns, n_keys;
     char *expires;
+    char *means; /* as in the spec */
     char *table; /* qualified, quoted */
     char *gone;  /* the tombstones: key columns and _batch; NULL without keys */
     int64_t expired;

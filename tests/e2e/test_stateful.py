@@ -149,6 +149,58 @@ def test_renamed_output_columns_keep_the_state(clicks, run, rows):
     assert rows("SELECT product, views FROM t WHERE product = 'a'") == [("a", 4)]
 
 
+OVER = {  # what the same parts give: before, after, and what a group has after both files
+    "avg from sum and count": ("sum(amount), count(amount)", "avg(amount), sum(amount), count(amount)", (2.0, 8.0, 4)),
+    "sum and count from avg": ("avg(amount)", "sum(amount), count(amount)", (8.0, 4)),
+    "doubles": ("sum(amount::DOUBLE), count(amount::DOUBLE)", "mean(amount::DOUBLE)", (2.0,)),
+    "deviations": ("stddev(user_id)", "round(var_pop(user_id), 6), round(sem(user_id), 6)", (0.75, 0.433013)),
+    "correlation": ("corr(user_id, amount)", "regr_count(user_id, amount), round(covar_pop(user_id, amount), 6)", (4, 1.0)),
+    "values": ("median(amount)", "quantile_cont(amount, 0.5), quantile_disc(amount, 0.9)", (1.5, 4.0)),
+    "distinct values": ("count(DISTINCT user_id)", "count(DISTINCT user_id) + 0", (2,)),
+    "with a filter": ("sum(amount) FILTER (WHERE user_id = 1), count(amount) FILTER (user_id = 1)",
+                      "avg(amount) FILTER (WHERE t.user_id = 1), count(t.amount) FILTER (user_id = 1)", (4 / 3, 3)),
+}
+GROUPINGS = {
+    "groups": ("update", "product", "product"),
+    "windows": ("append", "window(ts, INTERVAL '4 hours'), product", "window.start AS w, product"),
+    "sliding": ("append", "window(ts, INTERVAL '4 hours', INTERVAL '2 hours'), product", "window.start AS w, product"),
+    "sessions": ("append", "session_window(ts, INTERVAL '2 hours'), product", "session_window.start AS w, product"),
+}
+
+
+@pytest.mark.parametrize("grouping", GROUPINGS)
+def test_other_aggregates_over_the_same_state(clicks, run, rows, grouping):
+    mode, by, keys = GROUPINGS[grouping]
+    hours = mode == "append"
+
+    def columns(calls):  # apart at commas outside of parentheses
+        parts, depth = [""], 0
+        for c in calls:
+            depth += (c == "(") - (c == ")")
+            if c == "," and depth == 0:
+                parts.append("")
+            else:
+                parts[-1] += c
+        return parts
+
+    def text(when):
+        return "".join(f"""CREATE STREAMING TABLE t{i} TBLPROPERTIES ('freshet.outputMode' = '{mode}') AS
+          SELECT {keys}, {", ".join(f"({call})::DOUBLE AS {when}{k}" for k, call in enumerate(columns(both[when == "after"])))}
+          FROM {clicks.source} {"WATERMARK ts DELAY OF INTERVAL '1 hour'" if hours else ""} AS t GROUP BY {by};"""
+                       for i, both in enumerate(OVER.values()))
+
+    clicks("a", *FIRST)
+    run(text("before"))
+    clicks("b", *SECOND)
+    if hours:
+        clicks("c", ("2024-01-01T09:00:00", "z", 1, 1))
+    run(text("after"))
+    where = "WHERE product = 'a'" + (" AND w = '2024-01-01 00:00:00'" if grouping in ("windows", "sliding") else "")
+    for i, (name, (_, after, wanted)) in enumerate(OVER.items()):
+        names = ", ".join(f"after{k}" for k in range(len(columns(after))))
+        assert rows(f"SELECT {names} FROM t{i} {where}") == [pytest.approx(wanted)], name
+
+
 REBUILT = {
     "another key": [("c.product", "upper(c.product) AS product", 1), ("GROUP BY c.product", "GROUP BY upper(c.product)", 1)],
     "an aggregate more": [("count(*) AS n", "count(*) AS n, max(c.user_id) AS m", 1)],

@@ -90,7 +90,7 @@ static void window_case(SqlOutputMode mode, SqlWindow window, size_t n_calls)
     run_free(&run);
 }
 
-static const SqlWindow TWELVE = {12 * MINUTE, 5 * MINUTE, 2 * MINUTE};
+static const SqlWindow TWELVE = {12 * MINUTE, 5 * MINUTE, 2 * MINUTE, false};
 static const SqlOutputMode MODES[] = {SQL_OUTPUT_APPEND, SQL_OUTPUT_UPDATE, SQL_OUTPUT_COMPLETE};
 
 static void test_stream_aggregate__tumbling(void **state)
@@ -98,7 +98,7 @@ static void test_stream_aggregate__tumbling(void **state)
     (void)state;
     test_seed();
     for (size_t i = 0; i < 3; i++) {
-        window_case(MODES[i], (SqlWindow){5 * MINUTE, 5 * MINUTE, below(2) * 2 * MINUTE}, i == 0 ? N_CALLS : 5);
+        window_case(MODES[i], (SqlWindow){5 * MINUTE, 5 * MINUTE, below(2) * 2 * MINUTE, false}, i == 0 ? N_CALLS : 5);
     }
 }
 
@@ -108,7 +108,7 @@ static void test_stream_aggregate__sliding(void **state)
     (void)state;
     test_seed();
     for (size_t i = 0; i < 3; i++) {
-        window_case(MODES[i], i == 1 ? (SqlWindow){10 * MINUTE, 2 * MINUTE, 0} : TWELVE, 6);
+        window_case(MODES[i], i == 1 ? (SqlWindow){10 * MINUTE, 2 * MINUTE, 0, false} : TWELVE, 6);
     }
 }
 
@@ -238,7 +238,7 @@ static void test_stream_aggregate__rejected_rows(void **state)
 
     (void)state;
     leaf_is("(NULL, NULL, 0)");
-    windowed(&q, (SqlWindow){MINUTE, MINUTE, 0});
+    windowed(&q, (SqlWindow){MINUTE, MINUTE, 0, false});
     call_is(&q, 0, "sum", 0, false);
     Run run = run_new(&q.step, SQL_OUTPUT_APPEND);
     must(duck_exec(conn, "CREATE OR REPLACE TEMP TABLE set_aside(reason VARCHAR, row JSON)", &err));
