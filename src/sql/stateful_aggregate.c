@@ -334,32 +334,9 @@ static Status print_input(const Aggregation *a, const JoinPlan *join, const char
     return planner_print(a->p, all, out, err);
 }
 
-/* Without aliases of relations when there is one relation only. */
 static Status print_plain(const Aggregation *a, const json_t *expression, Text *out, Error *err)
 {
-    json_t *copy = tree_own(a->p, json_pack("[o]", json_deep_copy(expression)));
-    const char *text = NULL;
-    Status rc = OK;
-    if (a->scope->sources.count == 1) {
-        for (json_t *stack = tree_own(a->p, json_pack("[O]", copy)); json_array_size(stack) > 0;) {
-            json_t *top = json_incref(json_array_get(stack, json_array_size(stack) - 1)), *value;
-            const char *key;
-            size_t i, skip;
-            json_array_remove(stack, json_array_size(stack) - 1);
-            if (is_column_ref(top) && scope_source(a->scope, top, &skip)) {
-                json_array_remove(json_object_get(top, "column_names"), 0);
-            } else if (json_is_array(top)) {
-                json_array_foreach(top, i, value) json_array_append(stack, value);
-            } else if (json_is_object(top)) {
-                json_object_foreach(top, key, value) json_array_append(stack, value);
-            }
-            json_decref(top);
-        }
-    }
-    TRY(planner_print_expression(a->p, json_array_get(copy, 0), &text, err));
-    text_append(out, text);
-out:
-    return rc;
+    return planner_print_plain(a->p, a->scope, expression, false, out, err);
 }
 
 static Status print_key(const Aggregation *a, const Key *key, Text *out, Error *err)

@@ -92,7 +92,7 @@ static json_t *wrap(Planner *p, const json_t *query, const json_t *modifier, con
     return tree_select(p, tree_own(p, json_pack("[O]", star)), tree_subquery(p, query, NAME));
 }
 
-static Status print_texts(Planner *p, const Keys *keys, SqlStep *step, Error *err)
+static Status print_texts(Planner *p, const Scope *scope, const Keys *keys, SqlStep *step, Error *err)
 {
     Text title = TEXT(SQL_TEXT_MAX), fingerprint = TEXT(SQL_TEXT_MAX);
     const json_t *key;
@@ -103,14 +103,17 @@ static Status print_texts(Planner *p, const Keys *keys, SqlStep *step, Error *er
     text_append(&fingerprint, "distinct:");
     json_array_foreach(keys->expressions, i, key)
     {
-        const char *text = NULL;
-        TRY(planner_print_expression(p, key, &text, err));
+        Text plain = TEXT(SQL_TEXT_MAX);
+        rc = planner_print_plain(p, scope, key, false, &plain, err);
+        const char *text = arena_strdup(p->plan->arena, text_str(&plain));
+        text_free(&plain);
+        TRY(rc);
         bool row = strcmp(text, "freshet_rows") == 0;
         all = all || row;
         text_append(&title, i == 0 || all ? "" : ", ");
         text_append(&title, row ? "all columns" : all ? "" : text);
         text_printf(&fingerprint, " %s;", text);
-        texts[i] = arena_strdup(p->plan->arena, text);
+        texts[i] = text;
     }
     step->distinct_texts = texts;
     text_append(&fingerprint, step->within_watermark    ? " within the watermark"
@@ -211,7 +214,7 @@ Status lower_distinct(Planner *p, json_t *query, const json_t *modifier, const S
     }
     json_t *input = planner_core(p, query, input_list(p, named, &keys, time ? time_of(p, time, &carrier) : NULL));
     TRY(planner_print(p, join_variants(p, join, input), &made.input, err));
-    TRY(print_texts(p, &keys, &made, err));
+    TRY(print_texts(p, scope, &keys, &made, err));
     SqlStep *step = planner_add_step(p, SQL_STEP_DISTINCT);
     made.kind = step->kind;
     made.name = step->name;

@@ -206,5 +206,8 @@ size_t column_parts(const json_t *column);
 /* Texts; window_time() is spelled out. */
 Status planner_print(Planner *p, const json_t *query, const char **out, Error *err);
 Status planner_print_expression(Planner *p, const json_t *expression, const char **out, Error *err);
+/* The same without the aliases of relations where there is one relation only; with `places`, where there are several they
+ * become relation0, relation1, ... What does not change when an alias does. `scope` NULL: as it is. */
+Status planner_print_plain(Planner *p, const Scope *scope, const json_t *expression, bool places, Text *out, Error *err);
 
 #endif

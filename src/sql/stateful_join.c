@@ -326,16 +326,20 @@ static void collect_name(const char *name, json_t *names)
     mem_free(lower);
 }
 
-static void collect_names(const json_t *node, json_t *names)
+/* Names of columns, without the aliases before them. */
+static void collect_names(const Join *j, const json_t *node, json_t *names)
 {
     const json_t *child;
-    size_t i;
-    for (i = 0; is_column_ref(node) && i < column_parts(node); i++) {
+    size_t i = 0;
+    if (is_column_ref(node)) {
+        (void)scope_source(j->scope, node, &i);
+    }
+    for (; is_column_ref(node) && i < column_parts(node); i++) {
         collect_name(column_part(node, i), names);
     }
     json_array_foreach(json_object_get(node, "using_columns"), i, child) collect_name(json_string_value(child), names);
     for (TreeChildren c = tree_children(node); (child = tree_next(&c)) != NULL;) {
-        collect_names(child, names);
+        collect_names(j, child, names);
     }
 }
 
@@ -348,9 +352,9 @@ static json_t *mentioned(const Join *j, const Bounds *b)
     if (j->natural || tree_any(j->select, true, is_star)) {
         return NULL;
     }
-    collect_names(j->select, names);
+    collect_names(j, j->select, names);
     for (size_t i = 0; i < j->n_sides; i++) {
-        collect_names(b->sides[i].time, names);
+        collect_names(j, b->sides[i].time, names);
     }
     for (void *at = NULL; json_next(names, &at, &name, &value);) {
         json_array_append_new(list, json_string(name));
@@ -547,7 +551,9 @@ static Status print_texts(const Join *j, const json_t *names, SqlStep *step, Err
         TRY(planner_print_expression(p, conjunct, &text, err));
         text_printf(&title, "%s%s", i == 0 ? " on " : " AND ", text);
         if (j->kind != SQL_JOIN_INNER) {
-            text_printf(&fingerprint, " on %s;", text);
+            text_append(&fingerprint, " on ");
+            TRY(planner_print_plain(p, j->scope, conjunct, true, &fingerprint, err));
+            text_append_char(&fingerprint, ';');
         }
     }
     text_append(&fingerprint, " columns");

@@ -1,4 +1,5 @@
 /* Making, comparing and printing trees in the form of json_serialize_sql. */
+#include <stdio.h>
 #include <string.h>
 
 #include "sql/stateful_int.h"
@@ -357,4 +358,45 @@ Status planner_print_expression(Planner *p, const json_t *expression, const char
     json_array_append(list, tree_named(p, expression, ""));
     spell_out_all(p, list);
     return sql_tree_print(p->conn, json_array_get(list, 0), p->plan->arena, out, err);
+}
+
+/* The alias goes, or becomes the place of its relation. */
+static void make_plain(const Scope *scope, json_t *column, size_t skip, const Source *source, bool places)
+{
+    json_t *names = json_object_get(column, "column_names");
+    char place[32];
+    for (; skip > 0; skip--) {
+        json_array_remove(names, 0);
+    }
+    if (places) {
+        snprintf(place, sizeof place, "relation%zu", (size_t)(source - (const Source *)scope->sources.items));
+        json_array_insert_new(names, 0, json_string(place));
+    }
+}
+
+Status planner_print_plain(Planner *p, const Scope *scope, const json_t *expression, bool places, Text *out, Error *err)
+{
+    json_t *copy = tree_own(p, json_pack("[o]", json_deep_copy(expression)));
+    bool all = scope && (places || scope->sources.count == 1);
+    const char *text = NULL;
+    Status rc = OK;
+    for (json_t *stack = tree_own(p, all ? json_pack("[O]", copy) : json_array()); json_array_size(stack) > 0;) {
+        json_t *top = json_incref(json_array_get(stack, json_array_size(stack) - 1)), *value;
+        const Source *source;
+        const char *key;
+        size_t i, skip;
+        json_array_remove(stack, json_array_size(stack) - 1);
+        if (is_column_ref(top) && (source = scope_source(scope, top, &skip)) != NULL) {
+            make_plain(scope, top, skip, source, places);
+        } else if (json_is_array(top)) {
+            json_array_foreach(top, i, value) json_array_append(stack, value);
+        } else if (json_is_object(top)) {
+            json_object_foreach(top, key, value) json_array_append(stack, value);
+        }
+        json_decref(top);
+    }
+    TRY(planner_print_expression(p, json_array_get(copy, 0), &text, err));
+    text_append(out, text);
+out:
+    return rc;
 }

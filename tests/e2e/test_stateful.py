@@ -149,6 +149,43 @@ def test_renamed_output_columns_keep_the_state(clicks, run, rows):
     assert rows("SELECT product, views FROM t WHERE product = 'a'") == [("a", 4)]
 
 
+ALIASES = {
+    "distinct": ("SELECT DISTINCT ON (product) product, user_id FROM {s}",
+                 "SELECT DISTINCT ON (q.product) q.product, q.user_id FROM {s} AS q WHERE q.amount > 0", [("a", 1), ("b", 2)]),
+    "inner join": ("SELECT a.product, b.user_id FROM {w} AS a JOIN {w} AS b ON a.product = b.product AND b.ts >= a.ts AND b.user_id <> a.user_id",
+                   "SELECT x.product, y.user_id FROM {w} AS x JOIN {w} AS y ON x.product = y.product AND y.ts >= x.ts AND y.user_id <> x.user_id",
+                   [("a", 1), ("a", 3), ("a", 3)]),
+    "left join": ("SELECT a.product, b.user_id FROM {w} AS a LEFT JOIN {w} AS b ON a.user_id = b.user_id + 2 AND b.ts BETWEEN a.ts - INTERVAL 1 HOUR AND a.ts + INTERVAL 1 HOUR",
+                  "SELECT x.product, y.user_id FROM {w} AS x LEFT JOIN {w} AS y ON x.user_id = y.user_id + 2 AND y.ts BETWEEN x.ts - INTERVAL 1 HOUR AND x.ts + INTERVAL 1 HOUR",
+                  [("a", 1), ("a", 1), ("a", 1)]),
+}
+
+
+@pytest.mark.parametrize("case", ALIASES)
+def test_other_aliases_keep_the_state(clicks, run, rows, case):
+    before, after, wanted = (f"CREATE STREAMING TABLE t AS {q};" if isinstance(q, str) else q for q in ALIASES[case])
+    names = {"s": clicks.source, "w": f"{clicks.source} WATERMARK ts DELAY OF INTERVAL '1 hour'"}
+    clicks("a", *FIRST)
+    run(before.format(**names))
+    clicks("b", *SECOND)
+    run(after.format(**names))
+    assert rows("SELECT * FROM t ORDER BY ALL") == wanted
+
+
+def test_a_renamed_key_is_not_found_in_the_table(clicks, run, rows):
+    text = BY_PRODUCT.format(source=clicks.source)
+    clicks("a", *FIRST)
+    run(text)
+    clicks("b", *SECOND)
+    other = text.replace("SELECT c.product", "SELECT c.product AS article")
+    run(other, check=1)
+    assert 'the table has no column "article", by which the rows to be replaced would be found' in run.err
+    run(text)
+    assert rows("SELECT product, n FROM t ORDER BY product") == [("a", 4), ("b", 1)]
+    run(other, "--full-refresh", "t")
+    assert rows("SELECT article, n FROM t ORDER BY article") == [("a", 4), ("b", 1)]
+
+
 OVER = {  # what the same parts give: before, after, and what a group has after both files
     "avg from sum and count": ("sum(amount), count(amount)", "avg(amount), sum(amount), count(amount)", (2.0, 8.0, 4)),
     "sum and count from avg": ("avg(amount)", "sum(amount), count(amount)", (8.0, 4)),
