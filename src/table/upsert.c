@@ -194,6 +194,32 @@ out:
 
 /* ---- rows of some keys: what goes, what stays ---- */
 
+/* A key that the table does not have; NULL: none. */
+static const char *unknown_key(const Upsert *u)
+{
+    for (size_t i = 0; i < u->is->n_keys; i++) {
+        if (!delta_schema_find(u->w->scanned, u->is->keys[i])) {
+            return u->is->keys[i];
+        }
+    }
+    return NULL;
+}
+
+/* By a key that is new no row can be found, which is right where there is none. */
+static Status check_keys(const Upsert *u, Error *err)
+{
+    const char *key = unknown_key(u);
+
+    if (!key || u->w->n_files == 0) {
+        return OK;
+    }
+    error_set(err, E_DELTA_SCHEMA, "the table has no column \"%s\", by which the rows to be replaced would be found",
+              key);
+    error_hint(err, "a column that was renamed can keep its old name, or be renamed in the table by ALTER TABLE; "
+                    "--full-refresh makes the rows anew");
+    return error_status(err);
+}
+
 static Status find_old(Upsert *u, Error *err)
 {
     Text sql = TEXT(TEXT_SQL_MAX);
@@ -203,7 +229,11 @@ static Status find_old(Upsert *u, Error *err)
     text_append_char(&sql, '(');
     table_rewrite_rows(u->w, &sql);
     text_append(&sql, ") AS t SEMI JOIN temp.freshet_upsert_keys AS k ON ");
-    append_same_key(u, "t", "k", &sql);
+    if (unknown_key(u)) {
+        text_append(&sql, "false");
+    } else {
+        append_same_key(u, "t", "k", &sql);
+    }
     TRY(duck_exec(u->w->conn, text_str(&sql), err));
     text_clear(&sql);
     text_append(&sql, "CREATE OR REPLACE TEMP TABLE freshet_upsert_same AS SELECT o.freshet_file, o.freshet_row FROM "
@@ -283,6 +313,7 @@ static Status replace_some(Upsert *u, Error *err)
 
     TRY(make_keys(u, err));
     TRY(choose_files(u, err));
+    TRY(check_keys(u, err));
     TRY(find_old(u, err));
     TRY(apply(u, err));
 out:
