@@ -96,6 +96,12 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
+    @property
+    def cpu_seconds(self):
+        """What it has used so far: tells work from waiting."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def signal(self, number):
         """Sends a signal to the whole group; a group that has ended is fine."""
         try:

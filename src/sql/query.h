@@ -92,11 +92,10 @@ typedef struct SqlQueryFacts {
 /* The query must be one SELECT: E_SQL_PARSE otherwise. */
 Status sql_query_facts(DuckConn *conn, const SqlQuery *query, SqlQueryFacts *out, Error *err);
 
-/* The query text with every time function (one table: now(), current_timestamp, today(), age(x), ...) replaced by the
- * batch's constant, written as `replacement` of the right type: expressions over getvariable('freshet_batch_time'), a
- * TIMESTAMPTZ. Text positions for sql_query_place stay right: call before running, replaces the text in place. A column
- * that is nothing but such a call keeps its name. `current_date` and its like without brackets mean the time even when
- * a table has a column of that name, which then needs quotes. */
+/* Replaces every time function in the query's text (now(), current_timestamp, today(), age(x), ...: functions.def) by
+ * an expression of the same type over the batch's time, getvariable('freshet_batch_time'), a TIMESTAMPTZ. Errors still
+ * find their place (sql_query_place). A column that is nothing but such a call keeps its name. `current_date` and its
+ * like without brackets mean the time even when a table has a column of that name, which then needs quotes. */
 Status sql_query_fix_time(DuckConn *conn, SqlQuery *query, Error *err);
 
 /* Conjuncts of WHERE that compare a plain column of relation i with a constant, usable to skip files: written as SQL

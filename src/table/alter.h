@@ -30,10 +30,9 @@ typedef struct TableAlter {
     const DeltaPath *paths;   /* of the columns; CLUSTER_BY: none ends it */
     const DeltaPlace *places; /* ADD_COLUMNS, COLUMN_PLACE, COLUMN_CHANGE: one per path */
     size_t n_paths;
-    const DeltaSchema
-        *columns;     /* ADD_COLUMNS, REPLACE_COLUMNS: one per path; COLUMN_TYPE, COLUMN_CHANGE: one column with
-                                   the new type */
-    const char *name; /* of the constraint; the new one of RENAME_COLUMN */
+    /* ADD_COLUMNS, REPLACE_COLUMNS: one per path; COLUMN_TYPE, COLUMN_CHANGE: one column with the new type. */
+    const DeltaSchema *columns;
+    const char *name;                             /* of the constraint; the new one of RENAME_COLUMN */
     const char *comment, *condition, *expression; /* the latter two as written, in Spark's SQL */
     const TableProperty *properties;              /* value NULL: unset */
     size_t n_properties;

@@ -2,7 +2,6 @@
 import json
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -278,10 +277,10 @@ def test_interrupt_twice_abandons(pipeline, landing, rows, wait_until, node):
     process = pipeline.start(stream if node == "flow" else f"CREATE MATERIALIZED VIEW slow AS {ENDLESS};",
                              "--progress", "plain")
     wait_until(lambda: "slow" in process.out + process.err, process=process)
-    time.sleep(0.5)
+    wait_until(lambda: process.cpu_seconds > 0.5, what="the statement to be at work", process=process)
     process.signal(signal.SIGINT)
-    time.sleep(0.5)
-    assert process.running
+    used = process.cpu_seconds
+    wait_until(lambda: process.cpu_seconds > used + 0.5, what="the statement to go on", process=process)
     process.signal(signal.SIGINT)
     done = process.wait(20)
     assert done.code == 130
