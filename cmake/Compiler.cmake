@@ -9,15 +9,13 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 # Assertions check for our own mistakes and stay on in every build, so no NDEBUG; debug information makes the stack of
 # a crash readable and costs nothing at run time.
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g")
 
 find_program(FRESHET_CCACHE ccache)
 if(FRESHET_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER "${FRESHET_CCACHE}")
 endif()
 
-add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wundef
-  "$<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes>")
+add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wundef -Wstrict-prototypes -Wmissing-prototypes)
 if(CMAKE_C_COMPILER_ID MATCHES "Clang")
   add_compile_options(-Wno-format-nonliteral) # gcc knows that a function with a va_list passes its caller's format on
 endif()

@@ -242,8 +242,7 @@ static void render_metadata(DeltaTransaction *txn, int64_t version, int64_t time
 
 /* Row tracking: every add without a first row id gets the next free ones, and the mark moves (Delta protocol, Row
  * Tracking). */
-static Status give_row_ids(const DeltaTransaction *txn, int64_t version, int64_t *high_water, DeltaFile *file,
-                           Error *err)
+static Status give_row_ids(int64_t version, int64_t *high_water, DeltaFile *file, Error *err)
 {
     if (file->base_row_id < 0) {
         int64_t records = delta_stats_records(file->stats);
@@ -258,7 +257,6 @@ static Status give_row_ids(const DeltaTransaction *txn, int64_t version, int64_t
     if (file->default_row_commit_version < 0) {
         file->default_row_commit_version = version;
     }
-    (void)txn;
     return OK;
 }
 
@@ -271,7 +269,7 @@ static Status render_files(DeltaTransaction *txn, int64_t version, Text *out, Er
     for (size_t i = 0; i < txn->files.n; i++) {
         DeltaAction action = txn->files.items[i];
         if (tracks && action.kind == DELTA_ACTION_ADD) {
-            TRY(give_row_ids(txn, version, &high_water, &action.file, err));
+            TRY(give_row_ids(version, &high_water, &action.file, err));
         }
         delta_action_write(&action, out);
     }

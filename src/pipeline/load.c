@@ -163,12 +163,10 @@ out:
 }
 
 /* The steering properties among TBLPROPERTIES; the others are the table's own (node_target_spec). */
-static Status take_properties(Pipeline *pipeline, const SqlText *text, const SqlStatement *statement,
-                              const char **properties, Error *err)
+static Status take_properties(const SqlText *text, const SqlStatement *statement, const char **properties, Error *err)
 {
     Status rc = OK;
     size_t i = 0;
-    (void)pipeline;
 
     for (i = 0; i < statement->n_properties; i++) {
         const SqlOption *option = &statement->properties[i];
@@ -233,7 +231,7 @@ static Status add_definition(Pipeline *pipeline, DefinitionKind kind, const SqlT
                          .name = name->name,
                          .text = text,
                          .statement = statement};
-    TRY(take_properties(pipeline, text, statement, made->properties, err));
+    TRY(take_properties(text, statement, made->properties, err));
     map_put(pipeline->definitions, made->key, made);
     pipeline->ordered = mem_grow(pipeline->ordered, pipeline->n_definitions, &pipeline->definitions_capacity,
                                  sizeof *pipeline->ordered);
@@ -361,7 +359,7 @@ static Status add_flow(Pipeline *pipeline, const SqlText *text, const SqlStateme
     str_lower(flow);
     node->flow = flow;
     node->name = arena_printf(pipeline->arena, "%s/%s", target->label, statement->flow_name);
-    TRY(take_properties(pipeline, text, statement, node->properties, err));
+    TRY(take_properties(text, statement, node->properties, err));
     TRY(check_flow_name(pipeline, node, err));
     TRY(rewrite(pipeline, text, statement->query, &node->query, err));
 out:
