@@ -19,11 +19,35 @@ static bool is_integer(const char *value, DeltaTypeId id)
     return str_parse_i64(value, &number) && number <= MAX[id] && number >= -MAX[id] - 1;
 }
 
-static bool is_decimal(const char *value)
+static bool is_decimal(const DeltaType *type, const char *value)
 {
     const char *digits = value + strspn(value, "+-");
+    double number;
 
-    return digits - value <= 1 && digits[strspn(digits, "0123456789.eE+-")] == '\0' && strpbrk(digits, "0123456789");
+    return digits - value <= 1 && digits[strspn(digits, "0123456789.eE+-")] == '\0' &&
+           str_parse_double(digits, &number) && number < pow(10, type->precision - type->scale);
+}
+
+/* year-month-day, the year with a sign and as many digits as it has */
+static bool is_date(const char *value)
+{
+    static const char DAYS[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const char *s = value + (*value == '+' || *value == '-');
+    int parts[3] = {0};
+
+    for (int i = 0; i < 3; i++) {
+        size_t n = strspn(s, "0123456789");
+        if (n == 0 || n > (i == 0 ? 7 : 2) || s[n] != (i < 2 ? '-' : '\0')) {
+            return false;
+        }
+        for (; n > 0; n--) {
+            parts[i] = 10 * parts[i] + (*s++ - '0');
+        }
+        s += i < 2;
+    }
+    bool leap = (parts[0] % 4 == 0 && parts[0] % 100 != 0) || parts[0] % 400 == 0;
+    return parts[1] >= 1 && parts[1] <= 12 && parts[2] >= 1 && parts[2] <= DAYS[parts[1] - 1] &&
+           (parts[1] != 2 || parts[2] < 29 || leap);
 }
 
 /* Java spells NaN and infinity as DuckDB reads them. */
@@ -67,8 +91,8 @@ Status delta_partition_text(const DeltaType *type, const char *value, Text *out,
     case DELTA_LONG: fits = is_integer(value, type->id); break;
     case DELTA_FLOAT:
     case DELTA_DOUBLE: fits = is_double(value); break;
-    case DELTA_DECIMAL: fits = is_decimal(value); break;
-    case DELTA_DATE: fits = value[strspn(value, "+-0123456789")] == '\0'; break;
+    case DELTA_DECIMAL: fits = is_decimal(type, value); break;
+    case DELTA_DATE: fits = is_date(value); break;
     case DELTA_TIMESTAMP: fits = append_time(value, true, out); break;
     case DELTA_TIMESTAMP_NTZ: fits = append_time(value, false, out); break;
     case DELTA_STRING:

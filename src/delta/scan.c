@@ -104,7 +104,13 @@ out:
 
 static Status read_columns(const DeltaScanSource *source, DuckConn *conn, ScanColumns *out, Error *err)
 {
+    Status rc = OK;
     const char *mapping = source->column_mapping;
+
+    if (mapping && !str_ieq(mapping, "none") && !str_ieq(mapping, "name") && !str_ieq(mapping, "id")) {
+        return error_set(err, E_DELTA_SCHEMA, "%s: delta.columnMapping.mode is '%s', not 'none', 'name' or 'id'",
+                         delta_table_uri(source->table), mapping);
+    }
 
     *out = (ScanColumns){.schema = source->schema,
                          .partition_columns = source->partition_columns,
@@ -112,7 +118,10 @@ static Status read_columns(const DeltaScanSource *source, DuckConn *conn, ScanCo
                          .mapping = !mapping || str_ieq(mapping, "none") ? SCAN_BY_NAME
                                     : str_ieq(mapping, "id")             ? SCAN_BY_ID
                                                                          : SCAN_BY_PHYSICAL_NAME};
-    return read_zone(conn, out, err);
+    TRY(delta_scan_check_schema(out, delta_table_uri(source->table), err));
+    TRY(read_zone(conn, out, err));
+out:
+    return rc;
 }
 
 /* ---- what the files are ---- */
@@ -170,8 +179,8 @@ static Status add_file(DeltaScan *scan, const ScanColumns *columns, const char *
     scan->files = mem_grow(scan->files, scan->n_files, &scan->capacity, sizeof *scan->files);
     scan->files[scan->n_files++] = file;
     scan->total++;
-    scan->bytes += size;
-    scan->rows += rows >= 0 ? rows : 1 + size / ROW_BYTES_GUESS;
+    scan->bytes = delta_sum(scan->bytes, size);
+    scan->rows = delta_sum(scan->rows, rows >= 0 ? rows : 1 + size / ROW_BYTES_GUESS);
 out:
     text_free(&place);
     return rc;
@@ -214,6 +223,7 @@ Status delta_scan_finish(DeltaScan *scan, ScanColumns *columns, Error *err)
 {
     Status rc = OK;
 
+    TRY(delta_scan_check_files(scan, columns, err));
     if (delta_schema_has_variant(columns->schema)) {
         TRY(look_at_variants(scan, columns, err));
     }
@@ -381,8 +391,8 @@ static void count_row(DeltaScan *scan, const DuckResult *row)
     int64_t size = duck_result_i64(row, COLUMN_SIZE);
 
     scan->total++;
-    scan->bytes += size;
-    scan->rows += 1 + size / ROW_BYTES_GUESS;
+    scan->bytes = delta_sum(scan->bytes, size);
+    scan->rows = delta_sum(scan->rows, 1 + size / ROW_BYTES_GUESS);
 }
 
 /* Takes in the files of the query, or counts them where they are too many to be read at once. */

@@ -37,7 +37,7 @@ Status delta_scan_first(DeltaSnapshot *snapshot, DuckConn *conn, int64_t rows, D
 
     *out = NULL;
     snprintf(where, sizeof where,
-             " WHERE TRY_CAST(json_extract_string(stats, '$.numRecords') AS BIGINT) > coalesce(dv.cardinality, 0) "
+             " WHERE TRY_CAST(TRY(json_extract_string(stats, '$.numRecords')) AS BIGINT) > coalesce(dv.cardinality, 0) "
              "LIMIT %" PRId64,
              first.wanted);
     TRY(delta_snapshot_files_sql(snapshot, &files, err));

@@ -84,6 +84,14 @@ Status delta_scan_slice(DeltaScan *scan, const ScanColumns *columns, DeltaSnapsh
                         const char *where, DuckConn *conn, Error *err);
 void delta_scan_slices_free(ScanSlices *slices);
 
+/* ---- scan_mapping.c: can the columns be found? ---- */
+
+/* E_DELTA_SCHEMA where two columns are stored under one name or id, or one has none. */
+Status delta_scan_check_schema(const ScanColumns *columns, const char *uri, Error *err);
+/* Where columns are found by field id: E_DELTA_CORRUPT names a file without ids, E_DELTA_SCHEMA one that calls a nested
+ * field by another name than the table, since below the top level DuckDB goes by names. */
+Status delta_scan_check_files(const DeltaScan *scan, const ScanColumns *columns, Error *err);
+
 /* ---- scan_ids.c: the column _metadata ---- */
 
 /* Appends ", expression AS _metadata" for select lists, when the scan has it. */

@@ -336,13 +336,13 @@ Status delta_snapshot_totals(const DeltaSnapshot *snapshot, DuckConn *conn, int6
         const DeltaOverlay *overlay = overlay_of((DeltaSnapshot *)(uintptr_t)snapshot);
         int64_t sum = 0;
         for (size_t i = 0; i < delta_overlay_adds(overlay); i++) {
-            sum += delta_overlay_add_at(overlay, i)->size;
+            sum = delta_sum(sum, delta_overlay_add_at(overlay, i)->size);
         }
         *files = (int64_t)delta_overlay_adds(overlay);
         *bytes = sum;
         goto out;
     }
-    text_append(&sql, "SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM (");
+    text_append(&sql, "SELECT count(*), coalesce(least(sum(size), 9223372036854775807), 0)::BIGINT FROM (");
     TRY(delta_snapshot_files_sql(snapshot, &sql, err));
     text_append_char(&sql, ')');
     TRY(duck_query_numbers(conn, text_str(&sql), numbers, 2, err));
@@ -360,7 +360,7 @@ Status delta_snapshot_rows(const DeltaSnapshot *snapshot, DuckConn *conn, int64_
     Status rc = OK;
 
     text_append(&sql, "SELECT CASE WHEN count(*) = count(n) THEN coalesce(sum(n - hidden), 0)::BIGINT ELSE -1 END FROM "
-                      "(SELECT TRY_CAST(json_extract_string(stats, '$.numRecords') AS BIGINT) AS n, "
+                      "(SELECT TRY_CAST(TRY(json_extract_string(stats, '$.numRecords')) AS BIGINT) AS n, "
                       "coalesce(dv.cardinality, 0) AS hidden FROM (");
     TRY(delta_snapshot_files_sql(snapshot, &sql, err));
     text_append(&sql, "))");

@@ -57,6 +57,14 @@ typedef struct DeltaSnapshotParts {
     DeltaSnapshot *previous;
 } DeltaSnapshotParts;
 Status delta_snapshot_build(DeltaTable *table, const DeltaSnapshotParts *parts, DeltaSnapshot **out, Error *err);
+/* Sizes are what a log says, so their sums may end at INT64_MAX. */
+static inline int64_t delta_sum(int64_t a, int64_t b)
+{
+    int64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 /* Without the table's reference. */
 void delta_snapshot_release(DeltaSnapshot *snapshot);
 

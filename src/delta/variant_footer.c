@@ -1,8 +1,8 @@
-/* What a Parquet footer says of variants.
+/* What a Parquet footer says of variants and of field ids.
  *
  * A file ends with the footer, its length (4 bytes, little-endian) and "PAR1". The footer is a Thrift struct in the
  * compact protocol, FileMetaData, whose field 2 lists the schema's elements in pre-order:
- *     SchemaElement  1 type, 3 repetition, 4 name, 5 num_children, 10 logicalType, ...
+ *     SchemaElement  1 type, 3 repetition, 4 name, 5 num_children, 9 field_id, 10 logicalType, ...
  *     LogicalType    a union: the one field that is set is the type; 16 is VARIANT
  * Compact protocol: a field begins with a byte of (id difference << 4 | type), or with a difference of 0 and the id as
  * a varint, 1 to 32,767; integers are zigzag varints; binaries have their length before them; lists begin with (count
@@ -26,7 +26,7 @@ enum {
 enum { THRIFT_TRUE = 1, THRIFT_FALSE, THRIFT_BYTE, THRIFT_I16, THRIFT_I32, THRIFT_I64, THRIFT_DOUBLE, THRIFT_BINARY };
 enum { THRIFT_LIST = 9, THRIFT_SET, THRIFT_MAP, THRIFT_STRUCT };
 enum { FILE_SCHEMA = 2 };
-enum { ELEMENT_TYPE = 1, ELEMENT_NAME = 4, ELEMENT_CHILDREN = 5, ELEMENT_LOGICAL = 10 };
+enum { ELEMENT_TYPE = 1, ELEMENT_NAME = 4, ELEMENT_CHILDREN = 5, ELEMENT_FIELD_ID = 9, ELEMENT_LOGICAL = 10 };
 enum { PARQUET_BYTE_ARRAY = 6, LOGICAL_VARIANT = 16 };
 
 /* A cursor that is at its end for good once something was wrong. */
@@ -152,7 +152,8 @@ typedef struct Element {
     int64_t type, children;
     const char *name;
     size_t n_name;
-    bool variant;
+    bool variant, has_id;
+    int64_t field_id;
 } Element;
 
 static void take_logical(Thrift *t, Element *element)
@@ -178,6 +179,9 @@ static Element take_element(Thrift *t)
         } else if (id == ELEMENT_NAME && type == THRIFT_BINARY) {
             element.n_name = (size_t)take_varint(t);
             element.name = (const char *)take_bytes(t, element.n_name);
+        } else if (id == ELEMENT_FIELD_ID && type == THRIFT_I32) {
+            element.has_id = true;
+            element.field_id = take_int(t);
         } else if (id == ELEMENT_LOGICAL && type == THRIFT_STRUCT) {
             take_logical(t, &element);
         } else {
@@ -252,26 +256,56 @@ static DeltaVariantForm take_schema(Thrift *t)
     return logical ? DELTA_VARIANT_LOGICAL : form;
 }
 
+/* Moves to the list of the schema's elements. */
+static void find_schema(Thrift *t)
+{
+    int64_t id = 0;
+
+    for (int type; (type = take_field(t, &id)) != 0;) {
+        if (id == FILE_SCHEMA && type == THRIFT_LIST) {
+            return;
+        }
+        skip(t, type, 0, false);
+    }
+    t->bad = true;
+}
+
+static Status damaged(Error *err)
+{
+    return error_set(err, E_DELTA_CORRUPT, "the footer of the Parquet file is damaged");
+}
+
 Status delta_variant_footer(const uint8_t *footer, size_t n, DeltaVariantForm *out, Error *err)
 {
     Thrift t = {.at = footer, .end = footer + n};
-    DeltaVariantForm form = DELTA_VARIANT_ABSENT;
-    int64_t id = 0;
-    bool found = false;
 
-    for (int type; !found && (type = take_field(&t, &id)) != 0;) {
-        found = id == FILE_SCHEMA && type == THRIFT_LIST;
-        if (found) {
-            form = take_schema(&t);
-        } else {
-            skip(&t, type, 0, false);
-        }
-    }
-    if (t.bad || !found) {
-        return error_set(err, E_DELTA_CORRUPT, "the footer of the Parquet file is damaged");
+    find_schema(&t);
+    DeltaVariantForm form = take_schema(&t);
+    if (t.bad) {
+        return damaged(err);
     }
     *out = form;
     return OK;
+}
+
+/* Calls back for each element that has a field id. */
+static Status visit_ids(const uint8_t *footer, size_t n, DeltaFieldIdCallback callback, void *context, Error *err)
+{
+    Status rc = OK;
+    Thrift t = {.at = footer, .end = footer + n};
+    int type = 0;
+
+    find_schema(&t);
+    for (uint64_t left = t.bad ? 0 : take_list(&t, &type); left > 0 && !t.bad; left--) {
+        Element element = take_element(&t);
+        t.bad = t.bad || type != THRIFT_STRUCT;
+        if (!t.bad && element.has_id) {
+            TRY(callback(context, element.field_id, element.name, element.n_name, err));
+        }
+    }
+    rc = t.bad ? damaged(err) : OK;
+out:
+    return rc;
 }
 
 /* ---- the file ---- */
@@ -288,7 +322,8 @@ static bool read_at(int fd, void *to, size_t n, off_t from)
     return true;
 }
 
-Status delta_variant_form(const char *place, DeltaVariantForm *out, Error *err)
+/* The footer's bytes, for the caller to mem_free. */
+static Status read_footer(const char *place, uint8_t **out, size_t *n_out, Error *err)
 {
     Status rc = OK;
     struct stat info;
@@ -315,13 +350,39 @@ Status delta_variant_form(const char *place, DeltaVariantForm *out, Error *err)
         rc = error_errno(err, "data file %s", place);
         goto out;
     }
-    if ((rc = delta_variant_footer(footer, n, out, err)) != OK) {
-        (void)error_context(err, "data file %s", place);
-    }
+    *out = footer;
+    *n_out = n;
+    footer = NULL;
 out:
     mem_free(footer);
     if (fd >= 0) {
         close(fd);
     }
+    return rc;
+}
+
+Status delta_variant_form(const char *place, DeltaVariantForm *out, Error *err)
+{
+    uint8_t *footer = NULL;
+    size_t n = 0;
+    Status rc = read_footer(place, &footer, &n, err);
+
+    if (rc == OK && (rc = delta_variant_footer(footer, n, out, err)) != OK) {
+        (void)error_context(err, "data file %s", place);
+    }
+    mem_free(footer);
+    return rc;
+}
+
+Status delta_file_field_ids(const char *place, DeltaFieldIdCallback callback, void *context, Error *err)
+{
+    uint8_t *footer = NULL;
+    size_t n = 0;
+    Status rc = read_footer(place, &footer, &n, err);
+
+    if (rc == OK && (rc = visit_ids(footer, n, callback, context, err)) != OK) {
+        (void)error_context(err, "data file %s", place);
+    }
+    mem_free(footer);
     return rc;
 }

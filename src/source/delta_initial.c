@@ -50,7 +50,7 @@ static Status make_table(DeltaSource *source, DuckConn *conn, int64_t version, E
         " AS SELECT row_number() OVER (ORDER BY modification_time, path) - 1 AS n, path, size, modification_time, "
         "CAST(to_json(map_keys(partition_values)) AS VARCHAR) AS keys, "
         "CAST(to_json(map_values(partition_values)) AS VARCHAR) AS vals, "
-        "TRY_CAST(json_extract_string(stats, '$.numRecords') AS BIGINT) AS records, dv FROM (");
+        "TRY_CAST(TRY(json_extract_string(stats, '$.numRecords')) AS BIGINT) AS records, dv FROM (");
     TRY(delta_snapshot_files_sql(snapshot, &sql, err));
     text_append(&sql, ")");
     TRY(duck_exec(conn, text_str(&sql), err));

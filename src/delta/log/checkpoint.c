@@ -63,6 +63,41 @@ out:
     return rc;
 }
 
+static Status odd_column(const char *what, Error *err)
+{
+    return error_set(err, E_DELTA_CORRUPT, "the column %s is not of the type that checkpoints have there", what);
+}
+
+/* Writers leave out what no row uses; what is there under the name of an action has to be one, or its files would not
+ * be seen. */
+static Status check_columns(const DuckColumnInfo *columns, size_t n, Error *err)
+{
+    static const char *const FILES[] = {"add", "remove"};
+
+    for (size_t i = 0; i < n; i++) {
+        const DuckType *type = columns[i].type;
+        bool file = false;
+        for (size_t f = 0; f < sizeof FILES / sizeof *FILES; f++) {
+            file = file || str_ieq(columns[i].name, FILES[f]);
+        }
+        if (!file) {
+            continue;
+        }
+        const DuckType *path = member(type, "path"), *values = member(type, "partitionValues"),
+                       *dv = member(type, "deletionVector");
+        if (path == NULL || path->id != DUCK_VARCHAR) {
+            return odd_column(str_ieq(columns[i].name, "add") ? "add.path" : "remove.path", err);
+        }
+        if (values != NULL && values->id != DUCK_MAP) {
+            return odd_column("partitionValues", err);
+        }
+        if (dv != NULL && (member(dv, "storageType") == NULL || member(dv, "pathOrInlineDv") == NULL)) {
+            return odd_column("deletionVector", err);
+        }
+    }
+    return OK;
+}
+
 /* Makes a source of files below `dir` and looks at its columns. */
 static Status source_open(DeltaTable *table, DuckConn *conn, const char *dir, const char *const *names, size_t n,
                           Arena *arena, DeltaCheckpointSource *source, DuckColumnInfo **columns, size_t *n_columns,
@@ -83,6 +118,7 @@ static Status source_open(DeltaTable *table, DuckConn *conn, const char *dir, co
     text_clear(&from);
     text_printf(&from, "SELECT * FROM %s", source->from);
     TRY(duck_describe(conn, text_str(&from), arena, columns, n_columns, err));
+    TRY(check_columns(*columns, *n_columns, err));
     source->add = column(*columns, *n_columns, "add");
     source->remove = column(*columns, *n_columns, "remove");
 out:
@@ -249,6 +285,36 @@ static void keep_small(Loader *l)
     }
 }
 
+/* The files of a partitioned table have partition values, which are in no other place. */
+static Status check_partitions(const Loader *l, Error *err)
+{
+    Status rc = OK;
+    const DeltaCheckpoint *c = l->checkpoint;
+    Text sql = TEXT(TEXT_SQL_MAX);
+    DuckResult *result = NULL;
+    bool more = false;
+
+    for (size_t i = 0; c->metadata != NULL && c->metadata->n_partition_columns > 0 && i < c->n_sources; i++) {
+        if (c->sources[i].add == NULL || member(c->sources[i].add, "partitionValues") != NULL) {
+            continue;
+        }
+        text_clear(&sql);
+        text_printf(&sql, "SELECT 1 FROM %s AS c WHERE c.\"add\".\"path\" IS NOT NULL LIMIT 1", c->sources[i].from);
+        TRY(duck_query(l->conn, text_str(&sql), &result, err));
+        TRY(duck_result_next(result, &more, err));
+        if (more) {
+            rc = odd_column("partitionValues", err);
+            goto out;
+        }
+        duck_result_free(result);
+        result = NULL;
+    }
+out:
+    duck_result_free(result);
+    text_free(&sql);
+    return rc;
+}
+
 Status delta_checkpoint_open(DeltaTable *table, DuckConn *conn, const DeltaCheckpointFiles *files,
                              DeltaCheckpoint **out, Error *err)
 {
@@ -263,6 +329,7 @@ Status delta_checkpoint_open(DeltaTable *table, DuckConn *conn, const DeltaCheck
     TRY(files->json ? load_json(&l, err) : load_parquet(&l, err));
     TRY(load_sidecars(&l, err));
     keep_small(&l);
+    TRY(check_partitions(&l, err));
     *out = c;
 out:
     mem_free(l.small);
