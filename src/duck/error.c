@@ -161,6 +161,7 @@ static const struct {
     {"\n\nPossible solutions:", NULL},
     {"\nDid you mean ", "did you mean "},
     {"\nCandidate bindings: ", "there is: "},
+    {"\nCandidate tables: ", "there is: "},
     {"\n\tCandidate functions:\n", "there is: "},
     {"\n\tCandidate macros:\n", "there is: "},
 };

@@ -1,6 +1,7 @@
 #include "session/session.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "delta/allowed.h"
 #include "session/columns.h"
@@ -59,6 +60,25 @@ DuckConn *session_conn(Session *session)
 
 /* ---- queries ---- */
 
+/* DuckDB would roll back nothing of what statements on Delta tables have committed. */
+static Status refuse_transaction(const SqlText *text, SqlSpan span, Error *err)
+{
+    static const char *const WORDS[] = {"begin", "start"};
+    const char *at = text->data + span.begin;
+    Status rc = OK;
+
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        size_t n = strlen(WORDS[i]);
+        if (span.end - span.begin >= n && strncasecmp(at, WORDS[i], n) == 0 &&
+            (span.end - span.begin == n || strchr(" \t\r\n", at[n]) != NULL)) {
+            rc = error_set(err, E_PIPELINE_STATEMENT, "there are no transactions of several statements");
+            error_hint(err,
+                       "every statement on a Delta table is a commit of its own; MERGE does several things in one");
+        }
+    }
+    return rc;
+}
+
 static Status run_query(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                         Error *err)
 {
@@ -69,6 +89,7 @@ static Status run_query(Session *session, const SqlText *text, const SqlStatemen
     if (session_drop_view(session, text, statement->query)) {
         goto out;
     }
+    TRY(refuse_transaction(text, statement->query, err));
     TRY(session_prepare(session, text, statement->query, &query, err));
     TRY(session_check_lasting(session, text, statement->query, err));
     session_copy_variants(session->conn, sql_query_text(query), &copy);
@@ -548,12 +569,20 @@ static const StatementRunner RUNNERS[] = {
     [SQL_QUERY] = run_query,
 };
 
-static void hint_unknown_table(Session *session, Error *err)
+/* Tables that DuckDB does not know: a Delta table in a statement that is DuckDB's alone, or a wrong name. */
+static void explain_unknown_table(Session *session, Error *err)
 {
     Arena *arena = arena_new();
     const char *name = relation_unknown_table(err, arena);
+    const char *dot = name != NULL ? strchr(name, '.') : NULL;
+    const char *schema = dot != NULL ? arena_strndup(arena, name, (size_t)(dot - name)) : NULL;
 
-    if (name != NULL) {
+    if (name != NULL && relation_is_table(session->warehouse, schema, dot != NULL ? dot + 1 : name)) {
+        const ErrorPlace place = err->place;
+        error_set(err, E_PIPELINE_STATEMENT, "%s is a Delta table, which this statement cannot take", name);
+        error_hint(err, "INSERT, UPDATE, DELETE, MERGE and ALTER TABLE change Delta tables, every query reads them");
+        err->place = place;
+    } else if (name != NULL) {
         relation_hint_nearest(session->warehouse, name, err);
     }
     arena_free(arena);
@@ -568,7 +597,7 @@ Status session_run(Session *session, const SqlText *text, const SqlStatement *st
         sql_error_place(err, text, statement->span);
     }
     if (rc != OK) {
-        hint_unknown_table(session, err);
+        explain_unknown_table(session, err);
     }
     return rc;
 }

@@ -391,6 +391,18 @@ static Status drop(SqlCursor *c, SqlAlter *out, Error *err)
                              : cursor_expected(c, err, "COLUMN, CONSTRAINT or FEATURE behind DROP");
 }
 
+/* COMMENT ON TABLE t IS 'text' | NULL, from IS on: as for Spark, the property "comment". */
+static Status table_comment(SqlCursor *c, SqlAlter *out, Error *err)
+{
+    SqlOption *comment = arena_alloc(c->arena, sizeof *comment);
+
+    *comment = (SqlOption){.key = "comment", .value = "", .is_string = true};
+    out->kind = SQL_ALTER_SET_PROPERTIES;
+    out->properties = comment;
+    out->n_properties = 1;
+    return accept_text(c, "null") ? OK : cursor_string(c, "the comment in quotes, or NULL", &comment->value, err);
+}
+
 static Status action(SqlCursor *c, SqlAlter *out, Error *err)
 {
     Status rc = OK;
@@ -422,6 +434,9 @@ static Status action(SqlCursor *c, SqlAlter *out, Error *err)
     if (cursor_accept2(c, SQL_W_SET, SQL_W_TBLPROPERTIES)) {
         out->kind = SQL_ALTER_SET_PROPERTIES;
         return cursor_options(c, &out->properties, &out->n_properties, err);
+    }
+    if (cursor_accept(c, SQL_W_IS)) {
+        return table_comment(c, out, err);
     }
     if (accept_text(c, "unset")) {
         TRY(cursor_expect(c, SQL_W_TBLPROPERTIES, "behind UNSET", err));

@@ -253,6 +253,23 @@ out:
 
 /* ---- statements ---- */
 
+/* A second table of UPDATE or DELETE, as PostgreSQL has it, is MERGE here. */
+static Status refuse_second_table(const SqlCursor *c, SqlWord word, Error *err)
+{
+    Status rc = OK;
+    SqlCursor all = *c;
+
+    while (!cursor_done(&all) && rc == OK) {
+        if (cursor_is(&all, 0, word) &&
+            !(all.at > c->at && sql_token_is_word(&c->tokens[all.at - 1], SQL_W_DISTINCT))) {
+            rc = cursor_error(&all, all.at, all.at + 1, err, "rows of another table cannot be joined here");
+            error_hint(err, "MERGE INTO t USING s ON condition WHEN MATCHED THEN UPDATE SET ... or DELETE");
+        }
+        cursor_skip(&all);
+    }
+    return rc;
+}
+
 static Status where(SqlCursor *c, SqlDml *out, Error *err)
 {
     Status rc = OK;
@@ -282,7 +299,11 @@ static Status statement(SqlCursor *c, SqlStatementKind kind, SqlDml *out, Error 
     TRY(target(c, &out->alias, err));
     if (kind == SQL_UPDATE) {
         TRY(cursor_expect(c, SQL_W_SET, "behind the table to update", err));
+        TRY(refuse_second_table(c, SQL_W_FROM, err));
         TRY(assignments(c, SQL_W_WHERE, out->alias, &out->set, &out->n_set, err));
+    }
+    if (kind == SQL_DELETE) {
+        TRY(refuse_second_table(c, SQL_W_USING, err));
     }
     TRY(where(c, out, err));
 out:

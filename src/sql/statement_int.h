@@ -18,6 +18,7 @@ Status sql_parse_delete(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_update(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_merge(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_alter(SqlCursor *c, SqlStatement *out, Error *err);
+Status sql_parse_comment(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_describe(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_show(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_optimize(SqlCursor *c, SqlStatement *out, Error *err);

@@ -179,6 +179,17 @@ Status sql_parse_alter(SqlCursor *c, SqlStatement *out, Error *err)
     return target_and_rest(c, out, SQL_ALTER_TABLE, false, err);
 }
 
+/* COMMENT ON TABLE t IS 'text': an ALTER TABLE, and so a commit. Comments on other things are DuckDB's. */
+Status sql_parse_comment(SqlCursor *c, SqlStatement *out, Error *err)
+{
+    c->at++;
+    if (!cursor_accept2(c, SQL_W_ON, SQL_W_TABLE)) {
+        return OK;
+    }
+    Status rc = target_and_rest(c, out, SQL_ALTER_TABLE, false, err);
+    return rc == OK && out->rest == NULL ? cursor_expected(c, err, "IS behind the name of the table") : rc;
+}
+
 /* ---- what a table is ---- */
 
 /* LIMIT n at the end of DESCRIBE HISTORY */

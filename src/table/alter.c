@@ -102,7 +102,8 @@ static Status set_properties(Alter *a, Error *err)
     text_append_char(&list, unset ? '[' : '{');
     for (size_t i = 0; i < a->is->n_properties; i++) {
         const TableProperty *property = &a->is->properties[i];
-        if (unset && !a->is->if_exists && delta_snapshot_property(a->snapshot, property->key) == NULL) {
+        bool comment = strcmp(property->key, "comment") == 0; /* of the table: no property of Delta's */
+        if (unset && !comment && !a->is->if_exists && delta_snapshot_property(a->snapshot, property->key) == NULL) {
             rc = error_set(err, E_DELTA_PROPERTY, "the table has no property '%s'", property->key);
             error_klass(err, "DELTA_UNSET_NON_EXISTENT_PROPERTY");
             goto out;
@@ -112,7 +113,11 @@ static Status set_properties(Alter *a, Error *err)
             error_hint(err, "ALTER TABLE ... ADD CONSTRAINT name CHECK (condition), or DROP CONSTRAINT name");
             goto out;
         }
-        TRY(delta_transaction_set_property(a->txn, property->key, property->value, err));
+        if (comment) {
+            delta_transaction_set_comment(a->txn, NULL, unset ? "" : property->value);
+        } else {
+            TRY(delta_transaction_set_property(a->txn, property->key, property->value, err));
+        }
         text_append(&list, i > 0 ? "," : "");
         text_append_json_string(&list, property->key);
         if (!unset) {

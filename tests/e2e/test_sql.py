@@ -236,3 +236,36 @@ def test_what_a_cell_holds_stays_in_it(freshet):
     assert "a b" in lines[2] and "?[31mred" in lines[2] and len(lines) == 4
     csv = freshet("sql", "--format", "csv", "-c", "SELECT '' AS a, NULL AS b, 'x' AS c").out
     assert csv == 'a,b,c\n"",,x\n'
+
+
+@pytest.mark.parametrize("statement, what", [
+    ("BEGIN; INSERT INTO t VALUES (1, 'x'); ROLLBACK", "a commit of its own"),
+    ("START TRANSACTION", "no transactions"),
+    ("TRUNCATE t", "t is a Delta table"),
+    ("COPY t FROM 'nothing.csv'", "t is a Delta table"),
+    ("COMMENT ON COLUMN t.a IS 'x'", "t is a Delta table"),
+    ("UPDATE t SET v = s.v FROM s WHERE s.a = t.a", "MERGE INTO"),
+    ("DELETE FROM t USING s WHERE s.a = t.a", "MERGE INTO"),
+])
+def test_what_other_databases_have(sql, rows, statement, what):
+    sql("CREATE TABLE t (a INT, v STRING); CREATE TABLE s (a INT, v STRING)")
+    assert what in sql(statement, check=1).err
+    assert rows("SELECT * FROM t") == []
+
+
+def test_distinct_from_is_no_second_table(sql, rows):
+    sql("CREATE TABLE t AS SELECT 1 AS a, 'x' AS v")
+    sql("UPDATE t SET v = CASE WHEN v IS DISTINCT FROM 'x' THEN 'y' ELSE substring('abc' FROM 2) END WHERE a IS NOT DISTINCT FROM 1")
+    assert rows("SELECT * FROM t") == [{"a": 1, "v": "bc"}]
+
+
+def test_comment_on_a_table(sql, rows):
+    sql("CREATE TABLE t (a INT) COMMENT 'first'")
+    sql("COMMENT ON TABLE t IS 'it''s the second'")
+    assert rows("DESCRIBE DETAIL t")[0]["description"] == "it's the second"
+    sql("ALTER TABLE t SET TBLPROPERTIES ('comment' = 'third', 'owner' = 'me')")
+    detail = rows("DESCRIBE DETAIL t")[0]
+    assert detail["description"] == "third" and detail["properties"] == {"owner": "me"}
+    sql("COMMENT ON TABLE t IS NULL")
+    assert rows("DESCRIBE DETAIL t")[0]["description"] == ""
+    assert rows("DESCRIBE HISTORY t LIMIT 1")[0]["operation"] == "SET TBLPROPERTIES"
