@@ -6,6 +6,7 @@
 #include "delta/transaction.h"
 #include "pipeline/pipeline_int.h"
 #include "session/relation.h"
+#include "stream/watermark.h"
 
 /* ---- the words ---- */
 
@@ -135,6 +136,10 @@ static Status empty_view(DuckConn *conn, const QueryLeaf *leaf, const char *colu
     }
     text_printf(&sql, " FROM (%s) WHERE false", columns_sql);
     TRY(duck_exec(conn, text_str(&sql), err));
+    if (leaf->relation->watermark_expression != NULL) {
+        const char *time = leaf->relation->watermark_expression;
+        TRY(watermark_check_type(conn, leaf->placeholder, time, time, err));
+    }
 out:
     text_free(&sql);
     return rc;

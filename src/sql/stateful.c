@@ -264,7 +264,11 @@ static Status check_join(Planner *p, const json_t *join, Rows left_rows, Rows ri
         return planner_refuse(p, join, NULL, err, "%s with a table", rule->words);
     }
     if ((left && !rule->left) || (right && !rule->right)) {
-        return planner_refuse(p, join, NULL, err, "%s with the stream on the %s", rule->words, left ? "left" : "right");
+        return planner_refuse(
+            p, join,
+            "a row of the table that has no partner now could get one later: use an inner join, or keep "
+            "the answer as a CREATE MATERIALIZED VIEW, without STREAM",
+            err, "%s with the stream on the %s", rule->words, left ? "left" : "right");
     }
     return OK;
 }

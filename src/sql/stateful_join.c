@@ -135,7 +135,7 @@ static Status set_kind(Join *j, json_t *join, Error *err)
     }
     return planner_refuse(j->p, join,
                           strcmp(type, "ANTI") == 0 ? "use a LEFT JOIN and keep the rows whose partner IS NULL" : NULL,
-                          err, "a %.60s JOIN of two streams", type);
+                          err, "%s %.60s JOIN of two streams", *type == 'A' ? "an" : "a", type);
 }
 
 static Status find_sides(Join *j, json_t *parent, const char *key, Error *err)
@@ -149,8 +149,8 @@ static Status find_sides(Join *j, json_t *parent, const char *key, Error *err)
                 ref_streams(j->scope, json_object_get(ref, "right"));
     const char *type = sql_tree_string(ref, "ref_type");
     if (both && (strcmp(type, "ASOF") == 0 || strcmp(type, "DEPENDENT") == 0)) {
-        return planner_refuse(j->p, ref, NULL, err, "a %s JOIN of two streams",
-                              strcmp(type, "ASOF") == 0 ? type : "LATERAL");
+        return planner_refuse(j->p, ref, NULL, err, "%s of two streams",
+                              strcmp(type, "ASOF") == 0 ? "an ASOF JOIN" : "a LATERAL JOIN");
     }
     bool inner = sql_tree_is(ref, "join_type", "INNER");
     if (both && !inner) {

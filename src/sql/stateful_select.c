@@ -154,7 +154,11 @@ static Status check_clauses(Planner *p, const json_t *node, bool complete, Error
         return planner_refuse(p, node, NULL, err, "USING SAMPLE");
     }
     if (sql_tree_has(node, "qualify") && !complete) {
-        return planner_refuse(p, json_object_get(node, "qualify"), NULL, err, "QUALIFY");
+        return planner_refuse(
+            p, json_object_get(node, "qualify"),
+            "DISTINCT ON (keys) keeps the first row of each key that arrives, arg_max() in a GROUP BY "
+            "finds the last or the best one",
+            err, "QUALIFY");
     }
     json_object_foreach((json_t *)node, key, value)
     {

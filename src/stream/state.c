@@ -31,7 +31,11 @@ static Status refuse_type(const StateSpec *spec, const DuckColumnInfo *column, c
     duck_type_sql(type, &name);
     error_set(err, E_PIPELINE_STATEFUL, "%s: a value of type %s cannot be kept from batch to batch (column %s)",
               spec->flow, text_str(&name), column->name);
-    error_hint(err, "cast it in the query to a type that can: a number, a text, a timestamp");
+    if (type->id == DUCK_STRUCT) {
+        error_hint(err, "give its fields names: {'a': x, 'b': y} for (x, y)");
+    } else {
+        error_hint(err, "cast it in the query to a type that can: a number, a text, a timestamp");
+    }
     text_free(&name);
     return error_status(err);
 }

@@ -368,9 +368,16 @@ out:
 Status steps_plan_leaf(Flow *flow, FlowReader *reader, Error *err)
 {
     Text rows = TEXT(TEXT_SQL_MAX);
+    Status rc = OK;
 
     append_rows(reader, &rows);
-    Status rc = plan_view(flow, reader->placeholder, text_str(&rows), err);
+    TRY(plan_view(flow, reader->placeholder, text_str(&rows), err));
+    if (has_watermark(reader)) {
+        text_clear(&rows);
+        text_append_sql_name(&rows, reader->event_column);
+        TRY(watermark_check_type(flow->conn, reader->placeholder, text_str(&rows), reader->event_column, err));
+    }
+out:
     text_free(&rows);
     return rc;
 }

@@ -1,5 +1,7 @@
 #include "stream/watermark.h"
 
+#include "stream/op_text.h"
+
 /* Floored towards the past, also before 1970. */
 static int64_t ms_of(int64_t us)
 {
@@ -59,4 +61,31 @@ void watermark_parse(const json_t *list, WatermarkNode *nodes, size_t n)
         (void)json_opt_i64(node, "ms", &nodes[i].ms, NULL);
         (void)json_opt_i64(node, "last", &nodes[i].last_ms, NULL);
     }
+}
+
+Status watermark_check_type(DuckConn *conn, const char *name, const char *time, const char *column, Error *err)
+{
+    Arena *arena = arena_new();
+    Text sql = TEXT(TEXT_SQL_MAX), type = TEXT(65536);
+    DuckColumnInfo *columns;
+    size_t n;
+    Status rc = OK;
+
+    text_printf(&sql, "SELECT (%s\n) AS t FROM ", time);
+    text_append_sql_name(&sql, name);
+    TRY(duck_describe(conn, text_str(&sql), arena, &columns, &n, err));
+    if (!op_type_is_time(columns[0].type) && !op_type_is_window(columns[0].type)) {
+        duck_type_sql(columns[0].type, &type);
+        error_set(err, E_PIPELINE_STATEFUL, "a WATERMARK needs a time, and %s is of type %s", column, text_str(&type));
+        error_hint(err,
+                   "make one of it: WATERMARK CAST(%s AS TIMESTAMP) AS event_time DELAY OF ..., or "
+                   "to_timestamp() of seconds since 1970",
+                   column);
+        rc = error_status(err);
+    }
+out:
+    text_free(&sql);
+    text_free(&type);
+    arena_free(arena);
+    return rc;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "duck/duck.h"
 
 typedef struct WatermarkNode {
     bool seen;
@@ -30,5 +31,9 @@ int64_t watermark_next(const WatermarkNode *nodes, size_t n, int64_t current_ms,
 json_t *watermark_json(const WatermarkNode *nodes, size_t n);
 /* Whatever is missing stays as it is. */
 void watermark_parse(const json_t *list, WatermarkNode *nodes, size_t n);
+
+/* Refuses a WATERMARK over what is neither a time nor a window: `time` is SQL over the relation `name`, E_PIPELINE_STATEFUL
+ * when it is of another type. `column` is what the message calls it. */
+Status watermark_check_type(DuckConn *conn, const char *name, const char *time, const char *column, Error *err);
 
 #endif

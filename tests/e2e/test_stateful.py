@@ -364,3 +364,18 @@ def test_damaged_state_is_refused(clicks, run, warehouse):
     clicks("b", *SECOND)
     run(text, check=1)
     assert "FR-STREAM-008" in run.err
+
+
+def test_a_watermark_needs_a_time(clicks, freshet, run, tmp_path):
+    text = f"CREATE STREAMING TABLE t AS SELECT DISTINCT ON (user_id) user_id FROM {clicks.source} WATERMARK product DELAY OF INTERVAL '1 hour';"
+    clicks("a", *FIRST)
+    run(text, check=1)
+    assert "a WATERMARK needs a time, and product is of type VARCHAR" in run.err and "CAST(product AS TIMESTAMP)" in run.err
+    (tmp_path / "p.sql").write_text(text)
+    assert "a WATERMARK needs a time, and product is of type VARCHAR" in freshet("check", tmp_path / "p.sql", check=1).err
+
+
+def test_a_struct_without_names_is_not_kept(clicks, run):
+    clicks("a", *FIRST)
+    run(f"CREATE STREAMING TABLE t AS SELECT DISTINCT ON ((product, user_id)) product FROM {clicks.source};", check=1)
+    assert "give its fields names: {'a': x, 'b': y} for (x, y)" in run.err
