@@ -1,3 +1,4 @@
+/* Clocks, random numbers, UUIDs, and the ISO form of moments. */
 #include "base/clock.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* The table of errors, and what is done to one on its way up. */
 #include "base/error.h"
 
 #include <ctype.h>

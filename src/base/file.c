@@ -1,3 +1,4 @@
+/* POSIX files. */
 #include "base/file.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* jansson with limits, places of errors and typed getters. */
 #include "base/json.h"
 
 #include <stdio.h>

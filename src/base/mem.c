@@ -1,3 +1,4 @@
+/* Heap calls that end the process rather than fail, and arenas. */
 #include "base/mem.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Growing texts, quoting, and the numbers, sizes and intervals that people write. */
 #include "base/text.h"
 
 #include <ctype.h>

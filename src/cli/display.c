@@ -1,3 +1,5 @@
+/* The display of a run. A thread draws bars ten times a second, or plain lines every ten seconds; what flows tell in
+ * between is written above the bars, which are taken away for it. */
 #include "cli/display.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The generated pages of docs/, each written from the table that the program itself uses. */
 #include "cli/docs.h"
 
 #include <string.h>

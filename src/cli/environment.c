@@ -1,3 +1,4 @@
+/* The flags that all commands over tables share, and what they open. */
 #include "cli/environment.h"
 
 #include <stdlib.h>

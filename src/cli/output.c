@@ -1,3 +1,5 @@
+/* The formats of rows. Tables and boxes hold the first rows back to find the widths of the columns; csv and jsonl write
+ * each row as it comes. */
 #include "cli/output.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The prompt: over libedit where the build has it, else line by line from standard input. */
 #include "cli/prompt.h"
 
 #include <stdio.h>

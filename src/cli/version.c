@@ -1,3 +1,4 @@
+/* freshet version. */
 #include <stdio.h>
 
 #include "cli/cli.h"

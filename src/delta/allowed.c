@@ -1,3 +1,4 @@
+/* The folders outside of a table in which its log may name files. */
 #include "delta/allowed.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* Which absolute paths a log may name (reliability 7.3). A log that could name any file would make its reader open any.
+/* Which absolute paths a log may name. A log that could name any file would make its reader open any.
  *
  * Inside the table's own folder everything may be named. Outside: what lies in a Delta table below the warehouse, which
  * is what shallow clones need, and whatever lies below a folder that the user has listed (freshet.allowedPaths).

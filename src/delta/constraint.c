@@ -1,3 +1,4 @@
+/* Checks of rows as one SQL expression, and Spark's quoting turned into DuckDB's. */
 #include "delta/constraint.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* Partition values: texts of the log checked and brought to a form that DuckDB casts, and SQL for both directions. */
 #include "delta/partition.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* The table of the properties that mean something to the protocol, with their types, defaults and limits. */
 #include "delta/property_int.h"
 
 #include <inttypes.h>

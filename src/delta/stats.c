@@ -1,3 +1,4 @@
+/* Statistics as JSON: which columns have some, in which form each type has its bounds, and how long strings are cut. */
 #include "delta/stats.h"
 
 #include <stdlib.h>

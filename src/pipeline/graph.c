@@ -1,3 +1,4 @@
+/* The order of a pipeline: which node writes what another one reads, and whether that goes in a circle. */
 #include "pipeline/pipeline_int.h"
 
 /* Marks of the depth-first walk. */

@@ -1,3 +1,4 @@
+/* The table of properties, and which values they take. */
 #include "pipeline/property.h"
 
 #include <string.h>

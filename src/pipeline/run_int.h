@@ -51,9 +51,9 @@ typedef struct PipelineRun {
         }                                                                 \
     } while (0)
 
-/* What a flow tells while it runs; `node` is its NodeRun. Views use the same, with `flow` NULL. */
-void run_on_progress(void *node, Flow *flow, const char *json);
-void run_on_retrying(void *node, Flow *flow, const Error *err, int64_t delay_ms);
+/* What a flow tells while it runs; `context` is its NodeRun. Views use the same, with `flow` NULL. */
+void run_on_progress(void *context, Flow *flow, const char *json);
+void run_on_retrying(void *context, Flow *flow, const Error *err, int64_t delay_ms);
 /* The last call of a node's thread: says how it ended and wakes supervision. */
 void run_node_ended(NodeRun *node, NodeState state);
 
@@ -69,7 +69,7 @@ Status run_open_nodes(PipelineRun *run, Error *err);
 
 /* ---- run_view.c ---- */
 
-/* The thread of a materialized view; `node` is its NodeRun. */
-void *run_view_thread(void *node);
+/* The thread of a materialized view; `context` is its NodeRun. */
+void *run_view_thread(void *context);
 
 #endif

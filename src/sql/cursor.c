@@ -1,3 +1,4 @@
+/* Steps of hand-written parsers, and the errors that say what was expected. */
 #include "sql/cursor.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Tokens. One pass over the bytes; brackets find each other while it goes, so that a parser can step over what they
+ * hold at once. */
 #include "sql/lexer.h"
 
 #include <string.h>

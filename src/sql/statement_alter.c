@@ -1,3 +1,5 @@
+/* ALTER TABLE, RESTORE, CLONE and CONVERT behind the name of the table: the second step of their parsing, when they
+ * run. */
 #include "sql/statement_alter.h"
 
 #include "sql/statement_int.h"

@@ -1,3 +1,4 @@
+/* DELETE, UPDATE and MERGE: their clauses, and their expressions as spans of the rewritten text. */
 #include "sql/statement_dml.h"
 
 #include "sql/statement_int.h"

@@ -1,3 +1,4 @@
+/* DuckDB's syntax tree by way of json_serialize_sql, and the little that all walks over it need. */
 #include "sql/tree.h"
 
 #include <string.h>

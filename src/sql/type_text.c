@@ -1,3 +1,4 @@
+/* The parser of types: one function a form, nested types by recursion with a limit. */
 #include "sql/type_text.h"
 
 #include <string.h>

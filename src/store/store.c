@@ -1,3 +1,4 @@
+/* The head of all stores: URIs to implementations, keys checked once, references, the setting of fsync. */
 #include "store/store.h"
 
 #include <ctype.h>

@@ -5,8 +5,9 @@
  * a batch costs no statement of its own for them:
  *
  *   WITH "freshet_relation_0" AS NOT MATERIALIZED (<relation of the batch>)
- *   SELECT * EXCLUDE (<flags>) FROM (SELECT *, freshet_count(slot, condition) AS <flag>, ... FROM (<query>)) WHERE
- * <flags>
+ *   SELECT * EXCLUDE (<flags>)
+ *   FROM (SELECT *, freshet_count(slot, condition) AS <flag>, ... FROM (<query>))
+ *   WHERE <flags>
  *
  * freshet_count is volatile, so each expectation sees every row exactly once; WHERE names all the flags, so none is
  * optimised away.

@@ -4,11 +4,12 @@
  * both ways. Ranges are half-open: (start, end]; start NULL means from the source's configured beginning. What lies in
  * a range never changes once it is logged.
  *
- *   plan      latest(start) -> end            step 1 of the micro-batch; NULL end: nothing new
- *   log       offsets/N holds end             step 2
- *   read      relation(start, end)            step 3; the same relation again after a crash
- *   commit    commit(end)                     once batch N + 1 is logged: the source may forget, archive or delete what
- * it covers
+ *   step of the micro-batch
+ *   plan      latest(start) -> end            NULL end: nothing new
+ *   log       offsets/N holds end
+ *   read      relation(start, end)            the same relation again after a crash
+ *   settle    commit(end)                     once batch N + 1 is logged: what lies before it may be forgotten, archived
+ *                                             or deleted
  */
 #ifndef FRESHET_STREAM_SOURCE_H
 #define FRESHET_STREAM_SOURCE_H

@@ -1,3 +1,4 @@
+/* ALTER TABLE: what is not about columns, and the table of all kinds (alter_column.c has those of columns). */
 #include <string.h>
 
 #include "delta/clustering.h"

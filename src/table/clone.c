@@ -1,3 +1,4 @@
+/* CLONE: a transaction over the files of another table, which are copied (deep) or named where they lie (shallow). */
 #include "table/clone.h"
 
 #include <errno.h>

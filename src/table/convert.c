@@ -1,3 +1,5 @@
+/* CONVERT TO DELTA: the columns and the partitions that Parquet files have in common, and one commit that names them
+ * all. */
 #include "table/convert.h"
 
 #include <inttypes.h>

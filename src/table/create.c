@@ -1,3 +1,4 @@
+/* CREATE TABLE, with and without AS, OR REPLACE, and over a table that is there already (LOCATION). */
 #include "table/create.h"
 
 #include <stdio.h>

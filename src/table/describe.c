@@ -1,3 +1,4 @@
+/* DESCRIBE, SHOW TBLPROPERTIES and SHOW CREATE TABLE as queries over constants. */
 #include "table/describe.h"
 
 #include <string.h>

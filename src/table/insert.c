@@ -1,3 +1,4 @@
+/* INSERT INTO and INSERT OVERWRITE. */
 #include "table/insert.h"
 
 #include <string.h>

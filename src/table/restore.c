@@ -1,3 +1,4 @@
+/* RESTORE: the files of two versions compared, and one commit that makes up the difference. */
 #include "table/restore.h"
 
 #include <fcntl.h>

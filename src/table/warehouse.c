@@ -1,3 +1,4 @@
+/* Names of tables and flows, and the files that remember where they lie. */
 #include "table/warehouse.h"
 
 #include <stdlib.h>

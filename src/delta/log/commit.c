@@ -1,3 +1,4 @@
+/* Commit files read line by line; a list of commits that snapshots share. */
 #include "delta/log/commit.h"
 
 #include <inttypes.h>

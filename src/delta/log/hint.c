@@ -1,3 +1,4 @@
+/* _last_checkpoint read and written, and its checksum, an MD5 over a canonical form of the JSON. */
 #include "delta/log/hint.h"
 
 #include <ctype.h>

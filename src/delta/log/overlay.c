@@ -1,3 +1,4 @@
+/* A hash table from files (path and deletion vector) to the newest action about each, and the SQL functions over it. */
 #include "delta/log/overlay.h"
 
 #include <inttypes.h>

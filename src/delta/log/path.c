@@ -1,3 +1,4 @@
+/* The canonical form of a path of the log, by which two spellings of a file are one. */
 #include "delta/log/path.h"
 
 #include <ctype.h>

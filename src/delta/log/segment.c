@@ -1,3 +1,5 @@
+/* A listing of _delta_log sorted into commits, checkpoints, compactions and checksums, and which checkpoints are
+ * whole. */
 #include "delta/log/segment.h"
 
 #include <inttypes.h>
