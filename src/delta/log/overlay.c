@@ -164,7 +164,8 @@ static void apply_file(DeltaOverlay *o, const DeltaFile *file, bool live)
     side_add(live ? &o->adds : &o->removes, file);
 }
 
-/* Within one commit the order of lines means nothing: an add stands before a remove of the same key (protocol 2.10). */
+/* Within one commit the order of lines means nothing: an add stands before a remove of the same key (Delta
+ * protocol, Action Reconciliation). */
 void delta_overlay_apply(DeltaOverlay *overlay, const DeltaAction *actions, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
