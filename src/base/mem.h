@@ -16,8 +16,8 @@ char *mem_strdup(const char *s); /* NULL stays NULL */
 char *mem_strndup(const char *s, size_t n);
 void mem_free(void *p); /* NULL is fine */
 
-/* Makes room in `array`, with `count` elements of `size` bytes each, for one more; *capacity doubles when it is used up.
- * Returns the array's new place; what is new in it is not zeroed. */
+/* Makes room in `array`, with `count` elements of `size` bytes each, for one more; *capacity doubles when it is used
+ * up. Returns the array's new place; what is new in it is not zeroed. */
 void *mem_grow(void *array, size_t count, size_t *capacity, size_t size);
 
 /* An arena: blocks freed together. Not thread safe. */

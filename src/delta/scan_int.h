@@ -77,9 +77,9 @@ extern ScanSlicing delta_scan_slicing;
 
 /* Are so many files of this table read in slices? */
 bool delta_scan_is_sliced(const ScanColumns *columns, size_t n_files);
-/* Makes scan->slices and writes scan->sql. The files are those of `files_sql` (the query of scan.c; `snapshot` is what it
- * refers to), or those that the scan has when it is NULL. `where`: "" or " WHERE ..." that every row has to pass which the
- * statement needs. */
+/* Makes scan->slices and writes scan->sql. The files are those of `files_sql` (the query of scan.c; `snapshot` is what
+ * it refers to), or those that the scan has when it is NULL. `where`: "" or " WHERE ..." that every row has to pass
+ * which the statement needs. */
 Status delta_scan_slice(DeltaScan *scan, const ScanColumns *columns, DeltaSnapshot *snapshot, const char *files_sql,
                         const char *where, DuckConn *conn, Error *err);
 void delta_scan_slices_free(ScanSlices *slices);
@@ -115,8 +115,8 @@ void delta_scan_withdraw(uint64_t handle);
  * name"). */
 void delta_skip_sql(const ScanColumns *columns, const DeltaPredicate *predicates, size_t n, Text *facts, Text *where);
 
-/* Appends " WHERE ..." over the rows of the scan, of the predicates that compare a column with literals: those alone mean
- * the same wherever they run. Nothing when there are none. */
+/* Appends " WHERE ..." over the rows of the scan, of the predicates that compare a column with literals: those alone
+ * mean the same wherever they run. Nothing when there are none. */
 void delta_skip_rows_sql(const ScanColumns *columns, const DeltaPredicate *predicates, size_t n, Text *where);
 
 #endif

@@ -28,8 +28,8 @@ Status delta_variant_form(const char *place, DeltaVariantForm *out, Error *err);
 /* The same from a footer's bytes; what is wrong with them, without the file's name. */
 Status delta_variant_footer(const uint8_t *footer, size_t n, DeltaVariantForm *out, Error *err);
 
-/* Calls back for each field of a file's schema, at any depth, that has a field id; the name has n bytes. Errors name the
- * file. */
+/* Calls back for each field of a file's schema, at any depth, that has a field id; the name has n bytes. Errors name
+ * the file. */
 typedef Status (*DeltaFieldIdCallback)(void *context, int64_t id, const char *name, size_t n, Error *err);
 Status delta_file_field_ids(const char *place, DeltaFieldIdCallback callback, void *context, Error *err);
 

@@ -147,7 +147,8 @@ uint64_t duck_relation_register(Duck *duck, const DuckRelation *relation);
 void duck_relation_drop(Duck *duck, uint64_t handle);
 
 /* For `next` of a relation whose rows are those of a query: hands its next rows over as the outputs' own, nothing is
- * copied. The query's columns are of the outputs' types, in their order; more of them are left. *rows = 0 at its end. */
+ * copied. The query's columns are of the outputs' types, in their order; more of them are left. *rows = 0 at its
+ * end. */
 Status duck_result_pass(DuckResult *result, DuckColumn *outputs, size_t n, size_t *rows, Error *err);
 
 /* ---- counters: rows seen while a statement runs, without a second pass ---- */

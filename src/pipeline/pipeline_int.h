@@ -144,7 +144,8 @@ Status node_checkpoint_number(Pipeline *pipeline, const Node *node, int *number,
  * the flow. */
 Status node_open_flow(Pipeline *pipeline, const Node *node, NodeQuery *query, int number, FlowTrigger trigger,
                       Flow **out, Error *err);
-/* The source of a leaf that is a stream; checks its options and touches nothing yet. `remembers`: the query has steps. */
+/* The source of a leaf that is a stream; checks its options and touches nothing yet. `remembers`: the query has
+ * steps. */
 Status node_open_source(Pipeline *pipeline, const QueryLeaf *leaf, bool remembers, const StreamSourceContext *context,
                         Arena *arena, StreamSource **out, Error *err);
 /* The trigger by the run's mode and the node's properties. */

@@ -1,5 +1,5 @@
-/* Expectations of a materialized view: the whole answer is there before it is written, so they are statements over it. A
- * row violates a condition that is not true for it, false or NULL, as in a stream. */
+/* Expectations of a materialized view: the whole answer is there before it is written, so they are statements over it.
+ * A row violates a condition that is not true for it, false or NULL, as in a stream. */
 #include <string.h>
 
 #include "pipeline/pipeline_int.h"

@@ -43,7 +43,7 @@ typedef struct CsvReader {
     bool rescues;
     Rescue rescue;
     int64_t misfits, ill_typed; /* values rescued so far; those of them that do not fit their column */
-    char unknown[256]; /* the first header name the schema does not know, or "" */
+    char unknown[256];          /* the first header name the schema does not know, or "" */
     const char *const *reserved;
     size_t n_reserved;
     const char *why; /* RECORD_BROKEN: the reason */

@@ -1,11 +1,11 @@
 /* The walk: queries, relations, common table expressions, and what is legal where.
  *
- * Rows of a relation come in one of four ways (Rows). What stands above decides by that: over STATIC and FULL everything
- * is ordinary SQL and stays as it is; over APPEND a node that must remember becomes a step, whose output is APPEND
- * again, or, for an aggregate, what the output mode makes of it; over UPDATE only projection and filter stand.
+ * Rows of a relation come in one of four ways (Rows). What stands above decides by that: over STATIC and FULL
+ * everything is ordinary SQL and stays as it is; over APPEND a node that must remember becomes a step, whose output is
+ * APPEND again, or, for an aggregate, what the output mode makes of it; over UPDATE only projection and filter stand.
  *
- * Common table expressions are lowered when they are first read, and every reader gets a copy of what is left of them as
- * a sub-query: so a step inside is there once, and no text starts with WITH.
+ * Common table expressions are lowered when they are first read, and every reader gets a copy of what is left of them
+ * as a sub-query: so a step inside is there once, and no text starts with WITH.
  */
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +69,8 @@ SqlStep *planner_add_step(Planner *p, SqlStepKind kind)
 }
 /* ---- expressions ---- */
 
-/* Lowers the queries inside of an expression, or of anything that holds some; *rows becomes FULL when one of them is. */
+/* Lowers the queries inside of an expression, or of anything that holds some; *rows becomes FULL when one of them
+ * is. */
 static Status lower_expressions(Planner *p, json_t *node, Cte *env, Rows *rows, Error *err)
 {
     Status rc = OK;

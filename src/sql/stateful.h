@@ -1,8 +1,8 @@
 /* A streaming query that remembers, cut into steps.
  *
- * The tree of the query (DuckDB's own, from json_serialize_sql) is cut at the nodes that must remember rows of a stream:
- * GROUP BY and aggregates, DISTINCT, joins of streams. Each cut is a step; what lies between two cuts stays ordinary
- * SQL:
+ * The tree of the query (DuckDB's own, from json_serialize_sql) is cut at the nodes that must remember rows of a
+ * stream: GROUP BY and aggregates, DISTINCT, joins of streams. Each cut is a step; what lies between two cuts stays
+ * ordinary SQL:
  *
  *   leaf relations --> step 0 --> step 1 --> ... --> body --> sink
  *
@@ -139,9 +139,9 @@ typedef struct SqlStatefulPlan {
     size_t n_steps;
     const char *body;   /* SELECT over leaves and outputs of steps: the flow's rows */
     SqlOutputMode mode; /* that was asked for; APPEND in the place of UPDATE when the rows are no groups */
-    /* UPDATE: the rows are groups, to be upserted by these columns of the body; without any, in the place of the one row
-     * there is. `vanished`: when something filters
-     * groups, a SELECT of just those columns for the touched groups that do not pass, to be deleted; NULL otherwise. */
+    /* UPDATE: the rows are groups, to be upserted by these columns of the body; without any, in the place of the one
+     * row there is. `vanished`: when something filters groups, a SELECT of just those columns for the touched groups
+     * that do not pass, to be deleted; NULL otherwise. */
     bool upserts; /* mode is UPDATE */
     const char *const *key_columns;
     size_t n_key_columns;
@@ -154,15 +154,15 @@ typedef struct SqlStatefulOptions {
     bool dedupe_within_watermark;
 } SqlStatefulOptions;
 
-/* Cuts `sql`, one SELECT, whose relations are the placeholders of `leaves` (any other name is DuckDB's). A query without
- * anything to remember gives a plan without steps. E_PIPELINE_STATEFUL for what cannot run incrementally, with the
- * smallest change that makes it legal as the hint; *offset is then the place in `sql`, -1 when unknown. */
+/* Cuts `sql`, one SELECT, whose relations are the placeholders of `leaves` (any other name is DuckDB's). A query
+ * without anything to remember gives a plan without steps. E_PIPELINE_STATEFUL for what cannot run incrementally, with
+ * the smallest change that makes it legal as the hint; *offset is then the place in `sql`, -1 when unknown. */
 Status sql_stateful_plan(DuckConn *conn, const char *sql, const SqlLeaf *leaves, size_t n_leaves,
                          const SqlStatefulOptions *options, SqlStatefulPlan **out, int64_t *offset, Error *err);
 void sql_stateful_plan_free(SqlStatefulPlan *plan);
 
-/* Makes the outputs of the steps as temporary views of the connection, with the columns and types DuckDB's own functions
- * give, so that the body can be described without running; the leaves must be there. */
+/* Makes the outputs of the steps as temporary views of the connection, with the columns and types DuckDB's own
+ * functions give, so that the body can be described without running; the leaves must be there. */
 Status sql_stateful_plan_bind(DuckConn *conn, const SqlStatefulPlan *plan, Error *err);
 /* The steps as lines for people, for `freshet check`. */
 void sql_stateful_plan_print(const SqlStatefulPlan *plan, Text *out);

@@ -3,11 +3,11 @@
  *   SELECT <list> FROM <from> WHERE <where> GROUP BY <keys> HAVING <having>
  *
  * becomes the step's input, SELECT <keys>, <arguments>, <filters> FROM <from> WHERE <where>, and the query over its
- * output, SELECT <list> FROM <step> WHERE <having>, where every expression that is a key reads k<i>, every aggregate r<j>.
- * Whatever else names a column is an error, as it is in DuckDB.
+ * output, SELECT <list> FROM <step> WHERE <having>, where every expression that is a key reads k<i>, every aggregate
+ * r<j>. Whatever else names a column is an error, as it is in DuckDB.
  *
- * A name in GROUP BY is a column before it is an alias of the list, in DuckDB. The planner knows no columns: an alias wins
- * unless the expression behind it reads a column of that name or is itself one of the other keys.
+ * A name in GROUP BY is a column before it is an alias of the list, in DuckDB. The planner knows no columns: an alias
+ * wins unless the expression behind it reads a column of that name or is itself one of the other keys.
  *
  * GROUPING SETS: the rows go into the input once for each set, with NULL for the keys that it lacks, and the number of
  * the set, from 1, is one more key, the last.

@@ -1,5 +1,5 @@
-/* An aggregation while it becomes a step (stateful_aggregate.c) and its expressions are rewritten over the step's output
- * (stateful_rewrite.c). */
+/* An aggregation while it becomes a step (stateful_aggregate.c) and its expressions are rewritten over the step's
+ * output (stateful_rewrite.c). */
 #ifndef FRESHET_SQL_STATEFUL_AGGREGATE_H
 #define FRESHET_SQL_STATEFUL_AGGREGATE_H
 

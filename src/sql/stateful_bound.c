@@ -7,8 +7,8 @@
  * partners when its event time + max D[i][j] <= W.
  *
  * Whether a bound includes its end makes no difference: times of states are whole microseconds, watermarks whole
- * milliseconds, and < is taken as <=, which only ever keeps a row longer. A month counts as what keeps it longest, and so
- * does a day where the session's time zone has days of other lengths.
+ * milliseconds, and < is taken as <=, which only ever keeps a row longer. A month counts as what keeps it longest, and
+ * so does a day where the session's time zone has days of other lengths.
  */
 #include <string.h>
 

@@ -16,8 +16,8 @@
  *   stateful_print.c      a plan for people
  *
  * Lowering works on the tree in place and from the leaves up: a node that must remember is replaced by one that reads
- * the output of its step, so whatever is printed afterwards contains no such node. Trees that are made on the way belong
- * to the planner's pool and are borrowed by everybody else.
+ * the output of its step, so whatever is printed afterwards contains no such node. Trees that are made on the way
+ * belong to the planner's pool and are borrowed by everybody else.
  */
 #ifndef FRESHET_SQL_STATEFUL_INT_H
 #define FRESHET_SQL_STATEFUL_INT_H
@@ -138,8 +138,8 @@ typedef struct JoinPlan JoinPlan;
 
 /* SELECT with GROUP BY or aggregates: *lowered reads the new step. `join` may be NULL. */
 Status lower_aggregate(Planner *p, json_t *select, const Scope *scope, const JoinPlan *join, Relation *out, Error *err);
-/* SELECT DISTINCT: `query` without the modifier; `modifier` says ON what. `scope` is that of its FROM, NULL when `query`
- * is no plain SELECT. */
+/* SELECT DISTINCT: `query` without the modifier; `modifier` says ON what. `scope` is that of its FROM, NULL when
+ * `query` is no plain SELECT. */
 Status lower_distinct(Planner *p, json_t *query, const json_t *modifier, const Scope *scope, const JoinPlan *join,
                       const Relation *relation, json_t **lowered, Relation *out, Error *err);
 /* FROM with more than one stream: the step, and what the variants substitute. */
@@ -206,8 +206,9 @@ size_t column_parts(const json_t *column);
 /* Texts; window_time() is spelled out. */
 Status planner_print(Planner *p, const json_t *query, const char **out, Error *err);
 Status planner_print_expression(Planner *p, const json_t *expression, const char **out, Error *err);
-/* The same without the aliases of relations where there is one relation only; with `places`, where there are several they
- * become relation0, relation1, ... What does not change when an alias does. `scope` NULL: as it is. */
-Status planner_print_plain(Planner *p, const Scope *scope, const json_t *expression, bool places, Text *out, Error *err);
+/* The same without the aliases of relations where there is one relation only; with `places`, where there are several
+ * they become relation0, relation1, ... What does not change when an alias does. `scope` NULL: as it is. */
+Status planner_print_plain(Planner *p, const Scope *scope, const json_t *expression, bool places, Text *out,
+                           Error *err);
 
 #endif

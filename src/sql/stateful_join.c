@@ -1,14 +1,14 @@
 /* Joins of streams become a step, and the query over it a UNION ALL over the pairs that are new.
  *
- * Every streaming relation of the FROM is a side. In the FROM itself each is replaced by a table <step>_<side>, which is
- * there only to be replaced again: each variant of the query puts another relation of the side in its place.
+ * Every streaming relation of the FROM is a side. In the FROM itself each is replaced by a table <step>_<side>, which
+ * is there only to be replaced again: each variant of the query puts another relation of the side in its place.
  *
  *   two sides            new x all, old x new
  *   n sides, inner       side i new, those before it old, those behind it all
  *   outer                and gone x none, with the kind of the join as it is; pairs that are there are inner
  *
- * Static tables of the same FROM stay in it, so they are joined to pairs, not remembered. Conditions on one side alone are
- * applied to its input where no row is lost that an outer join would output.
+ * Static tables of the same FROM stay in it, so they are joined to pairs, not remembered. Conditions on one side alone
+ * are applied to its input where no row is lost that an outer join would output.
  *
  * A side's input has only the columns that the query can mean, unless a star or a NATURAL join asks for all.
  */

@@ -1,6 +1,6 @@
 /* Expressions above an aggregation, over the output of its step: what is a key reads k<i>, what is an aggregate r<j>,
- * which is added when it is new; a name can be that of an item of the list. Whatever else names a column is an error, as
- * it is in DuckDB. */
+ * which is added when it is new; a name can be that of an item of the list. Whatever else names a column is an error,
+ * as it is in DuckDB. */
 #include <stdio.h>
 #include <string.h>
 

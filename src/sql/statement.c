@@ -1,5 +1,5 @@
-/* A text cut at its semicolons. The first words of each statement choose its parser from a table (statement_int.h); what
- * no parser takes is a query for DuckDB. */
+/* A text cut at its semicolons. The first words of each statement choose its parser from a table (statement_int.h);
+ * what no parser takes is a query for DuckDB. */
 #include "sql/statement.h"
 
 #include <string.h>

@@ -476,7 +476,8 @@ static const AggregatePlan *owner(const AggregateLayout *layout, size_t i)
     return &layout->plans[layout->parts[i].plan];
 }
 
-/* Partial results of those columns that follow `side`, over its values; with AGGREGATE_NO_SIDE of all, over the input. */
+/* Partial results of those columns that follow `side`, over its values; with AGGREGATE_NO_SIDE of all, over the
+ * input. */
 static void append_partials(const AggregateLayout *layout, int side, Text *out)
 {
     for (size_t i = 0; i < layout->n_columns; i++) {

@@ -1,11 +1,11 @@
 /* The aggregates of a step as columns of its state.
  *
  * An aggregate with a recipe is kept as a few columns of its group, s<first>.. ; any other as the values it is over, in
- * a side relation, from which DuckDB's own aggregate gives the answer when a group is put out. DISTINCT needs its values
- * too, each once; with a recipe its columns are then brought on by the values that are new.
- * Aggregates over the same values share a side, and those that keep the same columns share them: avg(x) needs nothing
- * beside sum(x) and count(x). What a state means are its columns and sides, not the calls: a query with other calls over
- * the same ones goes on with it.
+ * a side relation, from which DuckDB's own aggregate gives the answer when a group is put out. DISTINCT needs its
+ * values too, each once; with a recipe its columns are then brought on by the values that are new. Aggregates over the
+ * same values share a side, and those that keep the same columns share them: avg(x) needs nothing beside sum(x) and
+ * count(x). What a state means are its columns and sides, not the calls: a query with other calls over the same ones
+ * goes on with it.
  *
  *   side, each value once     keys, v0.., [expires]           rows are only added
  *   side, with multiplicity   keys, v0.., n, [expires]

@@ -30,7 +30,8 @@ const char *aggregate_canonical(const char *function);
 /* The recipe of a canonical name for a first argument of this type (NULL: no argument); NULL: none, the values have to
  * be kept. */
 const AggregateRecipe *aggregate_recipe(const char *canonical, const DuckType *first_argument);
-/* Why a canonical name has no answer that is the same in every run without ORDER BY: what to do instead; NULL: it has. */
+/* Why a canonical name has no answer that is the same in every run without ORDER BY: what to do instead; NULL: it
+ * has. */
 const char *aggregate_refusal(const char *canonical);
 
 typedef enum AggregateTrait {

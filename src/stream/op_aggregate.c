@@ -27,8 +27,8 @@
 
 static const int64_t MINUTE_US = 60000000, PUT_BACK_US = 3 * INT64_C(3600000000); /* clocks: at most */
 
-/* A watermark as the local time that clocks of the zone are past for good: where they are put back, they read times twice
- * in the hours after. It never falls, and windows close once. INT64_MIN stays. */
+/* A watermark as the local time that clocks of the zone are past for good: where they are put back, they read times
+ * twice in the hours after. It never falls, and windows close once. INT64_MIN stays. */
 static Status to_local(const Aggregate *op, DuckConn *conn, int64_t *us, Error *err)
 {
     Text sql = TEXT(4096);
@@ -40,7 +40,7 @@ static Status to_local(const Aggregate *op, DuckConn *conn, int64_t *us, Error *
                 "SELECT min(epoch_us(CAST(make_timestamptz(t) AS TIMESTAMP))) FROM (SELECT unnest(range(%" PRId64
                 ", %" PRId64 ", %" PRId64 ")) AS t UNION ALL SELECT %" PRId64 ")",
                 *us - *us % MINUTE_US + MINUTE_US, *us + PUT_BACK_US, MINUTE_US, *us);
-    Status rc = op_ask(conn, text_str(&sql), us, 1, err);
+    Status rc = duck_query_numbers(conn, text_str(&sql), us, 1, err);
     text_free(&sql);
     return rc;
 }
@@ -113,7 +113,7 @@ static Status aggregate_wants_batch(StreamOperator *base, DuckConn *conn, int64_
                     op->keys[op->window_key].name, (long long)hi);
     }
     text_append(&sql, " LIMIT 1)");
-    TRY(op_ask(conn, text_str(&sql), &found, 1, err));
+    TRY(duck_query_numbers(conn, text_str(&sql), &found, 1, err));
     *out = found > 0;
 out:
     text_free(&sql);

@@ -49,7 +49,7 @@ static Status count_late_in_windows(Aggregate *op, DuckConn *conn, const StreamO
 
     text_append(&sql, "SELECT CAST(sum(n) AS BIGINT) FROM ");
     groups_append_fan(op, op->partials, INT64_MIN, batch->late_us, &sql);
-    Status rc = op_ask(conn, text_str(&sql), &op->base.figures.rows_late, 1, err);
+    Status rc = duck_query_numbers(conn, text_str(&sql), &op->base.figures.rows_late, 1, err);
     text_free(&sql);
     return rc;
 }
@@ -80,7 +80,7 @@ Status groups_look_at_partials(Aggregate *op, DuckConn *conn, const StreamOperat
     text_append(&sql, " FROM (SELECT *, ");
     groups_append_open(op, batch, &sql);
     text_printf(&sql, " AS open FROM %s)", op->partials);
-    TRY(op_ask(conn, text_str(&sql), numbers, 6, err));
+    TRY(duck_query_numbers(conn, text_str(&sql), numbers, 6, err));
     *touched = (Touched){.groups = numbers[0], .bounded = numbers[1] == numbers[0], .lo = numbers[2], .hi = numbers[3]};
     op->base.figures.rows_null_time = numbers[4];
     op->base.figures.rows_late = numbers[5];
@@ -131,8 +131,8 @@ static const char *side_table(const Aggregate *op, size_t side)
     return state_table(op->base.state, 1 + side);
 }
 
-/* The batch's values for a side: open rows of the input, with keys, v0.., [n], [expires]; each value once. `where`: only
- * of rows for which it holds; NULL: of all. It may name `expires`, and is asked before rows are grouped. */
+/* The batch's values for a side: open rows of the input, with keys, v0.., [n], [expires]; each value once. `where`:
+ * only of rows for which it holds; NULL: of all. It may name `expires`, and is asked before rows are grouped. */
 static void append_new_values(const Aggregate *op, size_t i, const StreamOperatorBatch *batch, const char *where,
                               Text *out)
 {
@@ -187,7 +187,7 @@ static Status look_at_side(Aggregate *op, DuckConn *conn, size_t side, const Tou
     text_printf(&sql, "SELECT count(*), max(%s) FROM %s WHERE true", op->range ? op->range : "NULL::BIGINT",
                 side_table(op, side));
     groups_append_bounds(op, touched, "", &sql);
-    Status rc = op_ask(conn, text_str(&sql), numbers, 2, err);
+    Status rc = duck_query_numbers(conn, text_str(&sql), numbers, 2, err);
     text_free(&sql);
     if (rc == OK) {
         *out = (SideRows){.n = numbers[0], .last = numbers[1]};

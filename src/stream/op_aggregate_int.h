@@ -26,10 +26,10 @@ typedef struct Aggregate {
     bool grouped;      /* they are those of the step; otherwise there is one group, g = 0 */
     size_t window_key; /* NO_KEY: none */
     Window window;
-    const char *zone;             /* windows are days of this time zone: panes, their ends, and the watermarks that these
+    const char *zone;  /* windows are days of this time zone: panes, their ends, and the watermarks that these
                                      are compared with, are local time there; NULL: UTC */
-    size_t closer;                /* the key whose time closes groups; NO_KEY: rows have no `expires` */
-    const char *range;            /* column of the state in whose order rows lie, roughly; NULL: none */
+    size_t closer;     /* the key whose time closes groups; NO_KEY: rows have no `expires` */
+    const char *range; /* column of the state in whose order rows lie, roughly; NULL: none */
     char input[64], partials[64]; /* temporary tables of a batch */
     bool raw;                     /* `input` is as the step has it, for the rejected rows; otherwise it is a source */
     int64_t evicted_us;           /* the last batch let go up to here */

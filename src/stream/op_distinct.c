@@ -230,8 +230,8 @@ out:
     return rc;
 }
 
-/* The keys of the state that a found row has too. In keys, the NULL that rows with a UUID have for a text may bring up the
- * key NULL without need; no found row has it then. */
+/* The keys of the state that a found row has too. In keys, the NULL that rows with a UUID have for a text may bring up
+ * the key NULL without need; no found row has it then. */
 static void append_seen(const Distinct *op, Text *sql)
 {
     text_append(sql, "SELECT ");
@@ -422,7 +422,7 @@ static Status distinct_wants_batch(StreamOperator *base, DuckConn *conn, int64_t
         text_clear(&sql);
         text_printf(&sql, "SELECT EXISTS (SELECT 1 FROM %s WHERE expires <= %" PRId64 ")", state_table(base->state, i),
                     evict_us);
-        TRY(op_ask(conn, text_str(&sql), &wants, 1, err));
+        TRY(duck_query_numbers(conn, text_str(&sql), &wants, 1, err));
     }
     *out = wants != 0;
 out:

@@ -41,8 +41,8 @@ Status op_input_end(OpInput *input, DuckConn *conn, const StreamOperatorBatch *b
                     Error *err);
 Status op_input_drop(const OpInput *input, DuckConn *conn, const StreamOperatorBatch *batch, Error *err);
 
-/* "INSERT INTO <rejected> SELECT <reason>, <the row as JSON>", to be followed by FROM something with the columns that are
- * shown; and the condition for a row not to be late. */
+/* "INSERT INTO <rejected> SELECT <reason>, <the row as JSON>", to be followed by FROM something with the columns that
+ * are shown; and the condition for a row not to be late. */
 void op_input_append_rejected(const OpInput *input, const StreamOperatorBatch *batch, StreamReason reason, Text *sql);
 void op_input_append_in_time(const OpInput *input, const StreamOperatorBatch *batch, Text *sql);
 

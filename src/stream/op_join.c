@@ -33,8 +33,8 @@
  *   _old    rows from before N                  _none   nothing, for the types
  *   _all    both
  *
- * A side that is output once (SEMI) shows in _old and _all only rows not matched before N. All have a column freshet_row,
- * 0 where the side is plain.
+ * A side that is output once (SEMI) shows in _old and _all only rows not matched before N. All have a column
+ * freshet_row, 0 where the side is plain.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -266,7 +266,7 @@ static Status count_unmatched(const JoinSide *side, DuckConn *conn, const Stream
     Status rc = OK;
 
     text_printf(&sql, "SELECT count(*) FROM temp.\"%s_left\" WHERE matched IS NULL", side->prefix);
-    TRY(op_ask(conn, text_str(&sql), n, 1, err));
+    TRY(duck_query_numbers(conn, text_str(&sql), n, 1, err));
     if (batch->rejected && *n > 0) {
         text_clear(&sql);
         op_input_append_rejected(&side->input, batch, REASON_EVICTED, &sql);

@@ -72,8 +72,8 @@ static void append_state_columns(const Session *op, Text *out)
     }
 }
 
-/* Rows with keys, start and "end", numbered by the island they are in: a relation. A row begins an island when it starts
- * after everything before it has ended. */
+/* Rows with keys, start and "end", numbered by the island they are in: a relation. A row begins an island when it
+ * starts after everything before it has ended. */
 static void append_islands(const Session *op, const char *rows, Text *out)
 {
     text_append(out, "(SELECT *, sum(begins) OVER (PARTITION BY ");
@@ -146,7 +146,7 @@ static Status set_aside(Session *op, DuckConn *conn, const StreamOperatorBatch *
     append_late(op, batch, &late);
     text_printf(&sql, "SELECT count(*) FILTER (WHERE NOT " TIMED "), count(*) FILTER (WHERE " TIMED " AND %s) FROM %s",
                 text_str(&late), op->rows);
-    TRY(op_ask(conn, text_str(&sql), numbers, 2, err));
+    TRY(duck_query_numbers(conn, text_str(&sql), numbers, 2, err));
     op->base.figures.rows_null_time = numbers[0];
     op->base.figures.rows_late = numbers[1];
     if (batch->rejected && numbers[0] + numbers[1] > 0) {
@@ -341,7 +341,7 @@ static Status session_wants_batch(StreamOperator *base, DuckConn *conn, int64_t 
     if (op->evicts && evict_us > op->evicted_us) {
         text_printf(&sql, "SELECT count(*) FROM (SELECT 1 FROM %s WHERE \"end\" <= %lld LIMIT 1)",
                     state_table(base->state, 0), (long long)evict_us);
-        TRY(op_ask(conn, text_str(&sql), &found, 1, err));
+        TRY(duck_query_numbers(conn, text_str(&sql), &found, 1, err));
     }
     *out = found > 0;
 out:

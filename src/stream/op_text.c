@@ -10,17 +10,12 @@ Status op_run_text(DuckConn *conn, Text *sql, Error *err)
     return rc;
 }
 
-Status op_ask(DuckConn *conn, const char *sql, int64_t *numbers, size_t n, Error *err)
-{
-    return duck_query_numbers(conn, sql, numbers, n, err);
-}
-
 Status op_count_rows(DuckConn *conn, const char *table, int64_t *rows, Error *err)
 {
     Text sql = TEXT(4096);
 
     text_printf(&sql, "SELECT count(*) FROM %s", table);
-    Status rc = op_ask(conn, text_str(&sql), rows, 1, err);
+    Status rc = duck_query_numbers(conn, text_str(&sql), rows, 1, err);
     text_free(&sql);
     return rc;
 }

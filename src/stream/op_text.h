@@ -11,8 +11,6 @@
 
 /* Runs the statement and frees its text. */
 Status op_run_text(DuckConn *conn, Text *sql, Error *err);
-/* Runs a statement whose only row is `n` numbers; NULL gives 0. */
-Status op_ask(DuckConn *conn, const char *sql, int64_t *numbers, size_t n, Error *err);
 /* Rows of a table: DuckDB knows without a look at them. */
 Status op_count_rows(DuckConn *conn, const char *table, int64_t *rows, Error *err);
 

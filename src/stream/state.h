@@ -1,15 +1,15 @@
 /* State of an operator: relations that survive the process.
  *
- * The working copy of a relation is a DuckDB table in the flow's scratch database, under the instance's memory limit; it
- * is a cache. What counts are files below `freshet-state/<operator>/` of the checkpoint:
+ * The working copy of a relation is a DuckDB table in the flow's scratch database, under the instance's memory limit;
+ * it is a cache. What counts are files below `freshet-state/<operator>/` of the checkpoint:
  *
  *   metadata                      format version, fingerprint, columns with their types: written before the first file
  *   <relation>.<N>.delta.<uuid>.parquet     rows that batch N (and some before it) wrote, and those it deleted
  *   <relation>.<N>.snapshot.<uuid>.parquet  the whole relation after batch N
  *
- * A batch's commit names the files it stands on, with their sizes and checksums: only named files are state, others
- * are orphans.
- * So a batch that runs again starts from exactly what the batch before has left, and any kept batch can be gone back to.
+ * A batch's commit names the files it stands on, with their sizes and checksums: only named files are state, others are
+ * orphans. So a batch that runs again starts from exactly what the batch before has left, and any kept batch can be
+ * gone back to.
  *
  * Columns: those of the spec, then `_batch BIGINT`, the batch that wrote the row last. Whoever changes rows sets it;
  * that is how state_save knows what to write. Types without a bit-exact home in Parquet are stored in another shape
@@ -56,7 +56,8 @@ typedef struct StateSpec {
     size_t operator;   /* its number in the flow */
     const char *flow;  /* for messages */
     const char *fingerprint;
-    /* What has to stay the same besides what the relations mean; the fingerprint is for people then. NULL: all of it. */
+    /* What has to stay the same besides what the relations mean; the fingerprint is for people then. NULL: all of
+     * it. */
     const char *meaning;
     const StateRelation *relations; /* copied */
     size_t n_relations;
@@ -70,8 +71,8 @@ void state_close(State *state); /* drops the tables; files stay */
 /* What the metadata of an operator says its state means; *out stays empty where there is none. */
 Status state_fingerprint(Store *checkpoint, size_t operator, Text * out, Error *err);
 
-/* Does a relation of the state that is there have the column? *there: whether there is a state at all; if not, *has stays
- * as it is. */
+/* Does a relation of the state that is there have the column? *there: whether there is a state at all; if not, *has
+ * stays as it is. */
 Status state_find_column(Store *checkpoint, size_t operator, const char * relation, const char *column, bool *there,
                          bool *has, Error *err);
 

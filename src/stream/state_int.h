@@ -93,8 +93,8 @@ void state_type_load(const DuckType *type, const char *value, Text *out);
 void state_files_clear(StateFiles *files);
 void state_files_copy(const StateFiles *from, StateFiles *to);
 int64_t state_files_bytes(const StateFiles *files);
-/* The object of a batch: of the files, or of those that are next. And back: E_STREAM_STATE_DAMAGED for an object that is
- * none of this state. */
+/* The object of a batch: of the files, or of those that are next. And back: E_STREAM_STATE_DAMAGED for an object that
+ * is none of this state. */
 json_t *state_files_json(const State *state, int64_t batch, bool next);
 Status state_files_parse(const State *state, const json_t *object, StateFiles *files, Error *err);
 /* Writes what changed in batch `batch` of table->next, which holds the files of the batch before. */

@@ -32,8 +32,8 @@ json_t *watermark_json(const WatermarkNode *nodes, size_t n);
 /* Whatever is missing stays as it is. */
 void watermark_parse(const json_t *list, WatermarkNode *nodes, size_t n);
 
-/* Refuses a WATERMARK over what is neither a time nor a window: `time` is SQL over the relation `name`, E_PIPELINE_STATEFUL
- * when it is of another type. `column` is what the message calls it. */
+/* Refuses a WATERMARK over what is neither a time nor a window: `time` is SQL over the relation `name`,
+ * E_PIPELINE_STATEFUL when it is of another type. `column` is what the message calls it. */
 Status watermark_check_type(DuckConn *conn, const char *name, const char *time, const char *column, Error *err);
 
 #endif

@@ -126,28 +126,35 @@ static bool has_bounds(DeltaTypeId id)
     return id != DELTA_BOOLEAN && id != DELTA_BINARY && id < DELTA_VARIANT;
 }
 
-/* Members of minValues and maxValues (`bounds`) or nullCount as from_json wants its structure; *left leaves may
- * follow. */
-static void put_stats_members(const DeltaSnapshot *s, const DeltaField *fields, size_t n, bool top, bool bounds,
-                              bool mapped, int64_t *left, Text *out)
+/* The structure of minValues, maxValues or nullCount, while it is written. */
+typedef struct StatsMembers {
+    const DeltaSnapshot *snapshot;
+    bool bounds;  /* values of the columns' types; otherwise counts */
+    bool mapped;  /* members have physical names */
+    int64_t left; /* leaves that may follow; below 0: any number */
+} StatsMembers;
+
+/* Appends the fields as from_json wants its structure; `top`: they are the table's columns. */
+static void put_stats_members(StatsMembers *m, const DeltaField *fields, size_t n, bool top, Text *out)
 {
+    const DeltaMetadata *metadata = m->snapshot->metadata;
     bool first = true;
 
-    for (size_t i = 0; i < n && *left != 0; i++) {
+    for (size_t i = 0; i < n && m->left != 0; i++) {
         const DeltaField *field = &fields[i];
         bool partition = false;
-        for (size_t k = 0; top && k < s->metadata->n_partition_columns; k++) {
-            partition = partition || str_ieq(s->metadata->partition_columns[k], field->name);
+        for (size_t k = 0; top && k < metadata->n_partition_columns; k++) {
+            partition = partition || str_ieq(metadata->partition_columns[k], field->name);
         }
         if (partition || field->type->id == DELTA_VOID) {
             continue;
         }
         Text value = TEXT(TEXT_SQL_MAX);
         if (field->type->id == DELTA_STRUCT) {
-            put_stats_members(s, field->type->fields, field->type->n_fields, false, bounds, mapped, left, &value);
+            put_stats_members(m, field->type->fields, field->type->n_fields, false, &value);
         } else {
-            *left -= *left > 0;
-            if (!bounds) {
+            m->left -= m->left > 0;
+            if (!m->bounds) {
                 text_append(&value, "\"BIGINT\"");
             } else if (has_bounds(field->type->id)) {
                 Text type = TEXT(NAME_BYTES_MAX);
@@ -158,7 +165,7 @@ static void put_stats_members(const DeltaSnapshot *s, const DeltaField *fields, 
         }
         if (value.length > 0) {
             text_append_char(out, first ? '{' : ',');
-            text_append_json_string(out, mapped ? field->physical_name : field->name);
+            text_append_json_string(out, m->mapped ? field->physical_name : field->name);
             text_printf(out, ":%s", text_str(&value));
             first = false;
         }
@@ -169,16 +176,21 @@ static void put_stats_members(const DeltaSnapshot *s, const DeltaField *fields, 
 
 static void put_stats_structure(const DeltaSnapshot *s, Text *out)
 {
-    static const char *const BOUNDS[] = {"minValues", "maxValues", "nullCount"};
-    bool mapped = strcmp(delta_property_text(s->metadata, "delta.columnMapping.mode"), "none") != 0;
+    static const struct {
+        const char *name;
+        bool bounds;
+    } PARTS[] = {{"minValues", true}, {"maxValues", true}, {"nullCount", false}};
 
     text_append(out, "{\"numRecords\":\"BIGINT\"");
-    for (size_t i = 0; i < 3; i++) {
-        int64_t left = delta_property_i64(s->metadata, "delta.dataSkippingNumIndexedCols");
+    for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++) {
+        StatsMembers m = {.snapshot = s,
+                          .bounds = PARTS[i].bounds,
+                          .mapped = strcmp(delta_property_text(s->metadata, "delta.columnMapping.mode"), "none") != 0,
+                          .left = delta_property_i64(s->metadata, "delta.dataSkippingNumIndexedCols")};
         Text members = TEXT(TEXT_SQL_MAX);
-        put_stats_members(s, s->schema->fields, s->schema->n_fields, true, i < 2, mapped, &left, &members);
+        put_stats_members(&m, s->schema->fields, s->schema->n_fields, true, &members);
         if (members.length > 0) {
-            text_printf(out, ",\"%s\":%s", BOUNDS[i], text_str(&members));
+            text_printf(out, ",\"%s\":%s", PARTS[i].name, text_str(&members));
         }
         text_free(&members);
     }
