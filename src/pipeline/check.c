@@ -160,8 +160,8 @@ static void schema_select(const DeltaSchema *schema, Text *out)
 typedef struct Check {
     Pipeline *pipeline;
     DuckConn *conn;
-    Store *nowhere; /* a checkpoint for sources that are only asked what they would read */
-    Map *columns;   /* key of a definition -> SELECT of typed NULLs */
+    int sources;  /* asked so far, each with a checkpoint of its own in memory */
+    Map *columns; /* key of a definition -> SELECT of typed NULLs */
 } Check;
 
 /* A table of this pipeline that is not there yet has the columns its query gives, or those declared. */
@@ -187,20 +187,40 @@ static bool wants_change_feed(const SqlRelation *relation)
     return wanted;
 }
 
+/* The relation as a source reads it whose checkpoint is elsewhere: a log of schemas may be named with its whole place. */
+static SqlRelation without_place(const SqlRelation *relation, Arena *arena)
+{
+    SqlRelation copy = *relation;
+    SqlOption *options = arena_alloc(arena, (copy.n_options + 1) * sizeof *options);
+
+    for (size_t i = 0; i < copy.n_options; i++) {
+        const char *key = copy.options[i].key;
+        options[i] = copy.options[i];
+        if (key != NULL && (str_ieq(key, "schemaTrackingLocation") || str_ieq(key, "schemaLocation"))) {
+            options[i].value = "schema";
+        }
+    }
+    copy.options = options;
+    return copy;
+}
+
 /* What the source of a stream says itself: its options are checked, and a change feed has columns of its own. */
 static Status stream_columns(Check *check, const QueryLeaf *leaf, bool remembers, Text *out, Error *err)
 {
     Status rc = OK;
     Arena *arena = arena_new();
-    const StreamSourceContext context = {.duck = check->pipeline->duck,
-                                         .checkpoint = check->nowhere,
-                                         .private_dir = "sources/0",
-                                         .flow = "check",
-                                         .warehouse = warehouse_uri(check->pipeline->warehouse)};
+    StreamSourceContext context = {.duck = check->pipeline->duck,
+                                   .private_dir = "sources/0",
+                                   .flow = "check",
+                                   .warehouse = warehouse_uri(check->pipeline->warehouse)};
+    const SqlRelation relation = without_place(leaf->relation, arena);
+    QueryLeaf asked = *leaf;
     StreamSource *source = NULL;
     DeltaSchema *schema = NULL;
 
-    TRY(node_open_source(check->pipeline, leaf, remembers, &context, arena, &source, err));
+    asked.relation = &relation;
+    TRY(store_open(arena_printf(arena, "memory://freshet-check/%d", check->sources++), &context.checkpoint, err));
+    TRY(node_open_source(check->pipeline, &asked, remembers, &context, arena, &source, err));
     if (leaf->relation->kind == SQL_RELATION_FUNCTION) {
         goto out; /* files are read as by a question: file_columns */
     }
@@ -223,6 +243,7 @@ out:
     if (source != NULL) {
         source->ops->close(source);
     }
+    store_unref(context.checkpoint);
     arena_free(arena);
     return rc;
 }
@@ -502,7 +523,6 @@ Status pipeline_check(Pipeline *pipeline, Text *explanation, PipelineErrorCallba
     Error first = ERROR_NONE;
 
     TRY(pipeline_connect(pipeline, &check.conn, err));
-    TRY(store_open("memory://freshet-check", &check.nowhere, err));
     for (size_t i = 0; i < pipeline->n_nodes; i++) {
         Error own = ERROR_NONE;
         text_append(explanation, i == 0 ? "" : "\n");
@@ -519,7 +539,6 @@ out:
     if (check.conn != NULL) {
         duck_disconnect(check.conn);
     }
-    store_unref(check.nowhere);
     map_free(check.columns, mem_free);
     return rc;
 }

@@ -415,3 +415,13 @@ def test_check_knows_the_columns_of_a_change_feed(pipeline, freshet, warehouse):
                     "CREATE STREAMING TABLE y AS SELECT id, how, _commit_version AS at FROM STREAM x WITH (readChangeFeed = true);",
                     command="check").out
     assert "columns  id BIGINT, how VARCHAR\n" in page and "columns  id BIGINT, how VARCHAR, at BIGINT\n" in page
+
+
+def test_check_of_schema_tracking_logs(pipeline, freshet, warehouse):
+    """Two logs of one name, of different tables, and one that is named with its place."""
+    freshet("sql", "--warehouse", warehouse, "-c", "CREATE TABLE s (id INT); CREATE TABLE t (name STRING)")
+    place = warehouse / "_checkpoints/default/z/z/0/schema"
+    page = pipeline("".join(f"CREATE STREAMING TABLE {name} AS SELECT * FROM STREAM {source} WITH (schemaTrackingLocation = '{at}');"
+                            for name, source, at in (("x", "s", "schema"), ("y", "t", "schema"), ("z", "s", place))), command="check").out
+    assert page.count("columns  id INTEGER\n") == 2 and "columns  name VARCHAR\n" in page
+    assert not (warehouse / "_checkpoints").exists()
