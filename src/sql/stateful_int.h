@@ -5,7 +5,6 @@
  *   stateful_lineage.c    which columns carry event time or the key of a group
  *   stateful_aggregate.c  GROUP BY and aggregates become a step
  *   stateful_rewrite.c    expressions over the output of that step
- *   stateful_call.c       aggregates in other words
  *   stateful_call.c       aggregates that are written in another way
  *   stateful_window.c     window(), session_window(), intervals
  *   stateful_distinct.c   DISTINCT becomes a step
