@@ -72,17 +72,18 @@ static void append_state_columns(const Session *op, Text *out)
     }
 }
 
-/* Rows with keys, start and "end", numbered by the island they are in: a relation. A row begins an island when it
- * starts after everything before it has ended. */
+/* Rows with keys, start and "end", numbered by the island they are in: a relation. Rows begin an island when they start
+ * after everything before them has ended; those that start together do so together, in whatever order the two windows
+ * take them. */
 static void append_islands(const Session *op, const char *rows, Text *out)
 {
     text_append(out, "(SELECT *, sum(begins) OVER (PARTITION BY ");
     append_keys(op, "", out);
-    text_append(out, "1 ORDER BY start, \"end\" ROWS UNBOUNDED PRECEDING) AS island FROM (SELECT *, CASE WHEN start <= "
+    text_append(out, "1 ORDER BY start RANGE UNBOUNDED PRECEDING) AS island FROM (SELECT *, CASE WHEN start <= "
                      "max(\"end\") OVER (PARTITION BY ");
     append_keys(op, "", out);
     text_printf(out,
-                "1 ORDER BY start, \"end\" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS "
+                "1 ORDER BY start GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS "
                 "begins FROM %s))",
                 rows);
 }

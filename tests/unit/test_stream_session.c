@@ -36,8 +36,8 @@ static void make_query(Query *q, const char *gap, const char *key, size_t n_call
 /* The rows of `pool` with the session each is in. */
 #define SESSIONS                                                                                                       \
     "(SELECT *, min(us) OVER w AS session_start, max(ends) OVER w AS session_end FROM (SELECT *, sum(begins) OVER "    \
-    "(PARTITION BY c ORDER BY us, ends ROWS UNBOUNDED PRECEDING) AS island FROM (SELECT *, CASE WHEN us <= max(ends) " \
-    "OVER (PARTITION BY c ORDER BY us, ends ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS "   \
+    "(PARTITION BY c ORDER BY us RANGE UNBOUNDED PRECEDING) AS island FROM (SELECT *, CASE WHEN us <= max(ends) OVER " \
+    "(PARTITION BY c ORDER BY us GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS "            \
     "begins FROM pool)) WINDOW w AS (PARTITION BY c, island))"
 
 /* Goes through the batches with whole rows: `closed` gets them with their sessions. */
