@@ -3,6 +3,7 @@ import ctypes
 import json
 import os
 import pathlib
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIBRARY = pathlib.Path(os.environ.get("FRESHET", ROOT / "build/freshet")).absolute().parent / "libfreshet.so"
@@ -102,3 +103,14 @@ class Engine:
 
     def __exit__(self, *_):
         self.close()
+
+
+def next_tick(folder):
+    """Waits until a file that is written now is younger than all before it: a stream that begins with the files of a table
+    takes them by their time, and the kernel's is some milliseconds coarse."""
+    probe = pathlib.Path(folder) / ".tick"
+    probe.touch()
+    before = probe.stat().st_mtime_ns // 1_000_000
+    while probe.stat().st_mtime_ns // 1_000_000 == before:
+        time.sleep(0.0005)
+        probe.touch()

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from library import Engine
+from library import Engine, next_tick
 
 DAY = "2024-01-01"
 TEN = "WATERMARK ts DELAY OF INTERVAL '10 minutes'"
@@ -206,7 +206,7 @@ def watermark(progress):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_time(engine, case):
+def test_time(engine, case, tmp_path):
     schema = f"time{CASES.index(case)}"
     query = case.query
     for name in ("t", "u"):
@@ -218,6 +218,7 @@ def test_time(engine, case):
     for i, step in enumerate(case.runs):
         for name in ("t", "u"):
             for commit in getattr(step, name):
+                next_tick(tmp_path)
                 engine.sql(f"INSERT INTO {schema}.{name} VALUES {', '.join(map(sql_row, commit))}")
         progress = engine.run(pipeline)
         where = f"run {i} of: {case.name}"

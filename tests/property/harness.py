@@ -8,14 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 import duckdb
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 import stateful_cases as cases  # noqa: E402
-from library import Engine, FreshetError  # noqa: E402,F401
+from library import Engine, FreshetError, next_tick  # noqa: E402,F401
 
 PROGRAM = pathlib.Path(os.environ.get("FRESHET", ROOT / "build/freshet")).absolute()
 
@@ -92,17 +91,6 @@ class Outside:
 
     def close(self):
         pass
-
-
-def next_tick(folder):
-    """Waits until a file that is written now is younger than all before it: a stream that begins with the files of a table
-    takes them by their time, and the kernel's is some milliseconds coarse."""
-    probe = pathlib.Path(folder) / ".tick"
-    probe.touch()
-    before = probe.stat().st_mtime_ns // 1_000_000
-    while probe.stat().st_mtime_ns // 1_000_000 == before:
-        time.sleep(0.0005)
-        probe.touch()
 
 
 # ---- rows as SQL ----
