@@ -30,9 +30,9 @@ Status relation_resolve_little(Duck *duck, DuckConn *conn, Warehouse *warehouse,
 Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
                       DeltaTable **out, Error *err);
 
-/* The nearest table of the warehouse as the error's hint; where there is none the warehouse itself. `name`: with its
+/* The nearest table of the warehouse as the error's hint; where there is none the warehouse itself. `wanted`: with its
  * schema where one was given. */
-void relation_hint_nearest(Warehouse *warehouse, const char *name, Error *err);
+void relation_hint_nearest(Warehouse *warehouse, const char *wanted, Error *err);
 /* The name of which DuckDB says that no table has it, in `arena`; NULL for any other error. The nearest name that
  * DuckDB knows is never one of ours. */
 const char *relation_unknown_table(const Error *err, Arena *arena);

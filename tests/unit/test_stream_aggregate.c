@@ -261,7 +261,8 @@ static void test_stream_aggregate__again_the_same(void **state)
     test_seed();
     make_stream(2, 400, 0, 5 * MINUTE, 10 * MINUTE);
     make_query(&q, "ts", "c", 12);
-    q.keys[0] = (SqlKey){.is_window = true, .window = {10 * MINUTE, 10 * MINUTE, 0}, .is_event_time = true};
+    q.keys[0] = (SqlKey){
+        .is_window = true, .window = {.size_us = 10 * MINUTE, .slide_us = 10 * MINUTE}, .is_event_time = true};
     q.step.watermarked = true;
     Run run = run_new(&q.step, SQL_OUTPUT_UPDATE);
     must(duck_exec(conn, "CREATE OR REPLACE TEMP VIEW leaf AS FROM src WHERE b = 0", &err));
