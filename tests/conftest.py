@@ -77,9 +77,10 @@ class Process:
     """A running command in its own process group, with its output in files."""
 
     def __init__(self, command, cwd, env, folder):
-        self.out_path, self.err_path = (pathlib.Path(tempfile.mkstemp(suffix=s, dir=folder)[1]) for s in (".out", ".err"))
         self.started = time.monotonic()
-        with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
+        with (tempfile.NamedTemporaryFile(suffix=".out", dir=folder, delete=False) as out,
+              tempfile.NamedTemporaryFile(suffix=".err", dir=folder, delete=False) as err):
+            self.out_path, self.err_path = pathlib.Path(out.name), pathlib.Path(err.name)
             self.popen = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                           start_new_session=True)
         self.pid = self.popen.pid

@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -18,26 +20,56 @@
 
 enum { SCRIPT_MAX = 64 << 20 };
 
+/* Ctrl-C stops the running statement, not the prompt: a thread of its own waits for the signal, because DuckDB may not
+ * be called from a handler. DuckDB forgets an interrupt that comes while a statement only begins, so it is said again
+ * until the statement has ended. */
+typedef struct Interrupts {
+    DuckConn *conn;
+    atomic_bool running, wanted;
+    pthread_t waiter;
+    bool waiting;
+} Interrupts;
+
+static void *wait_for_interrupts(void *arg)
+{
+    static const struct timespec AGAIN = {.tv_nsec = 50 * 1000 * 1000};
+    Interrupts *interrupts = arg;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    for (;;) {
+        int number = sigtimedwait(&set, NULL, atomic_load(&interrupts->wanted) ? &AGAIN : NULL);
+        if (number == SIGINT && atomic_load(&interrupts->running)) {
+            atomic_store(&interrupts->wanted, true);
+        }
+        if (atomic_load(&interrupts->wanted)) {
+            duck_interrupt(interrupts->conn);
+        }
+    }
+    return NULL;
+}
+
+static void interrupts_start(Interrupts *interrupts, DuckConn *conn)
+{
+    interrupts->conn = conn;
+    interrupts->waiting = pthread_create(&interrupts->waiter, NULL, wait_for_interrupts, interrupts) == 0;
+}
+
+static void interrupts_end(Interrupts *interrupts)
+{
+    if (interrupts->waiting) {
+        pthread_cancel(interrupts->waiter); /* sigtimedwait is a place where it may end */
+        pthread_join(interrupts->waiter, NULL);
+    }
+}
+
 typedef struct SqlRun {
     Session *session;
     const OutputFormat *format;
     FILE *out;
+    Interrupts interrupts; /* of the prompt */
 } SqlRun;
-
-/* Ctrl-C stops the running statement, not the prompt: a thread of its own waits for the signal, because DuckDB may not
- * be called from a handler. */
-static void *wait_for_interrupts(void *conn)
-{
-    sigset_t set;
-    int number = 0;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    while (sigwait(&set, &number) == 0) {
-        duck_interrupt(conn);
-    }
-    return NULL;
-}
 
 /* For all threads that start from here on, DuckDB's among them: so before the instance is opened. */
 static void block_interrupts(void)
@@ -153,9 +185,12 @@ static void run_lines(SqlRun *run, Prompt *prompt, Text *statement)
     } else if (sql_is_ended(&text)) {
         Error err = ERROR_NONE;
         prompt_remember(prompt, text_str(statement));
+        atomic_store(&run->interrupts.running, true);
         if (run_script(run, text.name, text.data, text.length, &err) != OK) {
             cli_error(&err);
         }
+        atomic_store(&run->interrupts.running, false);
+        atomic_store(&run->interrupts.wanted, false);
         text_clear(statement);
     }
 }
@@ -166,9 +201,8 @@ static int run_prompt(SqlRun *run)
     Text statement = TEXT(SCRIPT_MAX);
     Prompt *prompt = prompt_open();
     char *line = NULL;
-    pthread_t waiter;
-    bool waiting = pthread_create(&waiter, NULL, wait_for_interrupts, session_conn(run->session)) == 0;
 
+    interrupts_start(&run->interrupts, session_conn(run->session));
     printf("freshet: SQL over Delta tables. End a statement with ';', leave with Ctrl-D; help tells more.\n");
     while ((line = prompt_read(prompt, statement.length == 0 ? "freshet> " : "    ...> ")) != NULL) {
         bool leave = statement.length == 0 && is_word(line, LEAVE);
@@ -184,10 +218,7 @@ static int run_prompt(SqlRun *run)
             break;
         }
     }
-    if (waiting) {
-        pthread_cancel(waiter); /* sigwait is a place where it may end */
-        pthread_join(waiter, NULL);
-    }
+    interrupts_end(&run->interrupts);
     prompt_close(prompt);
     text_free(&statement);
     return CLI_DONE;

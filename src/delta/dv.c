@@ -103,24 +103,18 @@ static Status corrupt(Error *err, const char *what)
     return error_set(err, E_DELTA_CORRUPT, "a deletion vector is damaged: %s", what);
 }
 
-/* The cookie, the number of containers and their lengths must fit into `n` bytes before the library looks at them. */
-static size_t roaring_bytes(const unsigned char *p, size_t n)
-{
-    return n < 8 ? 0 : roaring_bitmap_portable_deserialize_size((const char *)p, n);
-}
-
 static Status read_bucket(DeltaBitmap *bitmap, uint32_t key, const unsigned char *p, size_t n, size_t *used, Error *err)
 {
-    size_t size = roaring_bytes(p, n);
+    size_t size = delta_roaring_size(p, n);
     roaring_bitmap_t *rows;
 
-    if (size == 0 || size > n) {
-        return corrupt(err, "a bitmap in it ends too early");
+    if (size == 0) {
+        return corrupt(err, "a bitmap in it is malformed or ends too early");
     }
     if (bitmap->n_buckets > 0 && bitmap->buckets[bitmap->n_buckets - 1].key >= key) {
         return corrupt(err, "its parts are not in order");
     }
-    if (!(rows = roaring_bitmap_portable_deserialize_safe((const char *)p, n))) {
+    if (!(rows = roaring_bitmap_portable_deserialize_safe((const char *)p, size))) {
         return corrupt(err, "a bitmap in it cannot be read");
     }
     bitmap->buckets[bitmap->n_buckets++] = (DeltaBucket){.key = key, .rows = rows};

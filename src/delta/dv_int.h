@@ -19,6 +19,9 @@ struct DeltaBitmap {
     size_t n_buckets, capacity;
 };
 
+/* Bytes of the Roaring bitmap at the start of the `n` at `p`, 0 when they are none that the library can be given. */
+size_t delta_roaring_size(const unsigned char *p, size_t n);
+
 #define DELTA_Z85 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 
 #endif

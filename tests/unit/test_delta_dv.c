@@ -85,6 +85,49 @@ static void test_delta_dv__refuses_damage(void **state)
     assert_null(bitmap);
 }
 
+/* One vector of the legacy form around `n` bytes of a bitmap. */
+static Status decode_bitmap(const char *bitmap, size_t n)
+{
+    unsigned char *bytes = mem_alloc(12 + n);
+    DeltaBitmap *out = NULL;
+
+    memcpy(bytes, "\xd0\xd3\x39\x64\x01\0\0\0\0\0\0\0", 12);
+    memcpy(bytes + 12, bitmap, n);
+    Status rc = delta_dv_decode(bytes, 12 + n, &out, NULL);
+    delta_bitmap_free(out);
+    mem_free(bytes);
+    return rc;
+}
+
+/* What a container says of itself and is not so: the library would read behind its end, or count wrong. */
+static void test_delta_dv__refuses_bitmaps_that_lie(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        bool good;
+    } CASES[] = {
+        {"\x3a\x30\0\0\0\0\0\0", 8, true},                                               /* no container */
+        {"\x3a\x30\0\0\xff\xff\xff\xff", 8, false},                                      /* 2^32 - 1 of them */
+        {"\x3b\x30\0\0\1\0\0\0\0\1\0\5\0\0\0", 15, true},                                /* a run */
+        {"\x3b\x30\0\0\1\0\0\0\0\0\0", 11, false},                                       /* no run */
+        {"\x3b\x30\0\0\1\0\0\1\0\1\0\xff\xff\1\0", 15, false},                           /* over the end */
+        {"\x3b\x30\0\0\1\0\0\3\0\2\0\5\0\1\0\6\0\1\0", 19, false},                       /* two that meet */
+        {"\x3a\x30\0\0\1\0\0\0\0\0\1\0\x10\0\0\0\5\0\5\0", 20, false},                   /* a value twice */
+        {"\x3a\x30\0\0\2\0\0\0\1\0\0\0\1\0\0\0\x18\0\0\0\x1a\0\0\0\5\0\5\0", 28, false}, /* a key twice */
+    };
+
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        assert_int_equal(decode_bitmap(CASES[i].bytes, CASES[i].n) == OK, CASES[i].good);
+    }
+    char bits[16 + 8192] = "\x3a\x30\0\0\1\0\0\0\0\0\0\x20\x10"; /* 8,193 values by its head */
+    memset(bits + 16, 0xff, 1024);
+    assert_int_equal(decode_bitmap(bits, sizeof bits), ERR_CORRUPT);
+    bits[sizeof bits - 1] = 1;
+    assert_int_equal(decode_bitmap(bits, sizeof bits), OK);
+}
+
 static void test_delta_dv__file(void **state)
 {
     (void)state;
@@ -156,11 +199,9 @@ static void test_delta_dv__keep_agrees_with_contains(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_delta_dv__z85_and_paths),
-        cmocka_unit_test(test_delta_dv__portable_and_legacy),
-        cmocka_unit_test(test_delta_dv__refuses_damage),
-        cmocka_unit_test(test_delta_dv__file),
-        cmocka_unit_test(test_delta_dv__keep_agrees_with_contains),
+        cmocka_unit_test(test_delta_dv__z85_and_paths),  cmocka_unit_test(test_delta_dv__portable_and_legacy),
+        cmocka_unit_test(test_delta_dv__refuses_damage), cmocka_unit_test(test_delta_dv__refuses_bitmaps_that_lie),
+        cmocka_unit_test(test_delta_dv__file),           cmocka_unit_test(test_delta_dv__keep_agrees_with_contains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
