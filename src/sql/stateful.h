@@ -74,7 +74,7 @@ typedef struct SqlAggregate {
     const SqlOrder *orders;
     size_t n_orders;
     const char *text;    /* as the user wrote it: for messages */
-    const char *meaning; /* the same without the alias of a single relation: for fingerprints. NULL: text */
+    const char *meaning; /* equal for equal meaning, however it is written: for fingerprints. NULL: text */
 } SqlAggregate;
 
 typedef enum SqlStepKind { SQL_STEP_AGGREGATE, SQL_STEP_SESSION, SQL_STEP_DISTINCT, SQL_STEP_JOIN } SqlStepKind;
@@ -96,10 +96,9 @@ typedef struct SqlJoinSide {
 typedef struct SqlStep {
     SqlStepKind kind;
     const char *name;
-    const char
-        *fingerprint;    /* what the state means: text, equal for equal meaning, whatever aliases and filters above */
-    const char *meaning; /* of that what calls of aggregates do not change; NULL: all */
-    const char *title;   /* for people: "window(event_ts, 1 hour), product_id" */
+    const char *fingerprint; /* what the state means: text, equal for equal meaning, whatever names and filters above */
+    const char *meaning;     /* of that what calls of aggregates do not change; NULL: all */
+    const char *title;       /* for people: "window(event_ts, 1 hour), product_id" */
 
     /* AGGREGATE, SESSION: SELECT k0.., a0.., f0.. ; for SESSION the session key's column is the event time and `gap` is
      * a further column g0 (INTERVAL) of the input. DISTINCT: SELECT with the columns of the output, then d0.. (keys),
@@ -111,12 +110,14 @@ typedef struct SqlStep {
     SqlAggregate *aggregates;
     size_t n_aggregates;
     size_t n_arguments, n_filters;
-    const char *const *input_texts; /* what k0.., a0.., f0.. are, for people; NULL for one that is of no interest */
+    const char *const *input_texts;    /* what k0.., a0.., f0.. are, for people; NULL for one that is of no interest */
+    const char *const *input_meanings; /* the same for fingerprints; NULL where the texts are */
     bool watermarked; /* late rows are set aside and state is evicted: some key, or t0, carries the watermark */
 
     /* DISTINCT. Where the query does not name its columns, d0 is the row as a whole, a struct. */
-    size_t n_distinct;                 /* keys d0..; the output columns are all before them */
-    const char *const *distinct_texts; /* what they are, for people */
+    size_t n_distinct;                    /* keys d0..; the output columns are all before them */
+    const char *const *distinct_texts;    /* what they are, for people */
+    const char *const *distinct_meanings; /* the same for fingerprints; NULL where the row as a whole is one */
     bool whole_rows;        /* SELECT DISTINCT without ON: the keys are the output columns, however they are written */
     bool has_event_time;    /* t0 is there */
     bool event_time_is_key; /* t0 is one of the keys: they leave behind the watermark */

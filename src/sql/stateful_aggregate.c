@@ -44,17 +44,6 @@ static bool reads_column(const json_t *node, const char *name)
     return found;
 }
 
-static bool scope_has(const Scope *scope, const char *name)
-{
-    const Source *sources = scope->sources.items;
-    for (size_t i = 0; i < scope->sources.count; i++) {
-        if (lineage_find(&sources[i].relation, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_among(const Aggregation *a, const json_t *groups, const json_t *expression)
 {
     const json_t *group;
@@ -334,22 +323,17 @@ static Status print_input(const Aggregation *a, const JoinPlan *join, const char
     return planner_print(a->p, all, out, err);
 }
 
-static Status print_plain(const Aggregation *a, const json_t *expression, Text *out, Error *err)
-{
-    return planner_print_plain(a->p, a->scope, expression, false, out, err);
-}
-
-static Status print_key(const Aggregation *a, const Key *key, Text *out, Error *err)
+static Status print_key(const Aggregation *a, const Key *key, Printer *print, Text *out, Error *err)
 {
     const SqlWindow *window = &key->key.window;
     bool bucket = key->is_session || key->key.is_window, slides = window->slide_us != window->size_us;
     const json_t *of = bucket ? json_array_get(json_object_get(key->expression, "children"), 0) : key->expression;
     Status rc = OK;
     text_append(out, key->is_session ? "session_window(" : bucket ? "window(" : "");
-    TRY(print_plain(a, of, out, err));
+    TRY(print(a->p, a->scope, of, out, err));
     if (key->is_session) {
         text_append(out, ", ");
-        TRY(print_plain(a, a->gap, out, err));
+        TRY(print(a->p, a->scope, a->gap, out, err));
     } else if (bucket) {
         text_append(out, ", ");
         sql_duration_print(window->size_us, out);
@@ -376,9 +360,9 @@ static Status print_title(const Aggregation *a, Text *title, Text *fingerprint, 
     text_append(fingerprint, "keys:");
     for (size_t i = 0; i < n; i++) {
         text_append(title, i == 0 ? "" : ", ");
-        TRY(print_key(a, &keys[i], title, err));
+        TRY(print_key(a, &keys[i], planner_print_plain, title, err));
         text_append_char(fingerprint, ' ');
-        TRY(print_key(a, &keys[i], fingerprint, err));
+        TRY(print_key(a, &keys[i], meaning_print, fingerprint, err));
         text_append_char(fingerprint, ';');
     }
     if (sets) {
@@ -496,7 +480,7 @@ static Status print_meanings(const Aggregation *a, SqlAggregate *aggregates, Tex
 
     for (size_t i = 0; i < a->calls.count; i++) {
         text_clear(&text);
-        TRY(print_plain(a, calls[i].expression, &text, err));
+        TRY(meaning_print(a->p, a->scope, calls[i].expression, &text, err));
         aggregates[i].meaning = sorted[i] = arena_strdup(a->p->plan->arena, text_str(&text));
     }
     qsort(sorted, a->calls.count, sizeof *sorted, compare_texts);
@@ -509,8 +493,8 @@ out:
     return rc;
 }
 
-/* The columns of the input in the user's words. */
-static Status print_inputs(const Aggregation *a, SqlStep *step, Error *err)
+/* The columns of the input as texts. */
+static Status print_inputs(const Aggregation *a, Printer *print, const char *const **out, Error *err)
 {
     const Key *keys = a->keys.items;
     size_t n_keys = a->keys.count - (a->sets ? 1 : 0), n = json_array_size(a->arguments);
@@ -521,15 +505,16 @@ static Status print_inputs(const Aggregation *a, SqlStep *step, Error *err)
 
     for (size_t i = 0; i < n_keys + n; i++) {
         text_clear(&text);
-        TRY(print_plain(a, i < n_keys ? keys[i].input : json_array_get(a->arguments, i - n_keys), &text, err));
+        const json_t *input = i < n_keys ? keys[i].input : json_array_get(a->arguments, i - n_keys);
+        TRY(print(a->p, a->scope, input, &text, err));
         texts[i < n_keys ? i : a->keys.count + i - n_keys] = arena_strdup(a->p->plan->arena, text_str(&text));
     }
     for (size_t i = 0; i < n_filters; i++) {
         text_clear(&text);
-        TRY(print_plain(a, json_array_get(a->filters, i), &text, err));
+        TRY(print(a->p, a->scope, json_array_get(a->filters, i), &text, err));
         texts[a->keys.count + n + i] = arena_strdup(a->p->plan->arena, text_str(&text));
     }
-    step->input_texts = texts;
+    *out = texts;
 out:
     text_free(&text);
     return rc;
@@ -551,7 +536,7 @@ static Status make_step(Aggregation *a, const JoinPlan *join, Error *err)
     for (size_t i = 0; i < a->keys.count; i++) {
         Text text = TEXT(SQL_TEXT_MAX);
         made.keys[i] = keys[i].key;
-        rc = print_key(a, &keys[i], &text, err);
+        rc = print_key(a, &keys[i], planner_print_plain, &text, err);
         made.keys[i].text = arena_strdup(p->plan->arena, text_str(&text));
         text_free(&text);
         TRY(rc);
@@ -563,7 +548,8 @@ static Status make_step(Aggregation *a, const JoinPlan *join, Error *err)
     }
     TRY(check_mode(a, made.watermarked, a->gap != NULL, err));
     TRY(print_input(a, join, &made.input, err));
-    TRY(print_inputs(a, &made, err));
+    TRY(print_inputs(a, planner_print_plain, &made.input_texts, err));
+    TRY(print_inputs(a, meaning_print, &made.input_meanings, err));
     TRY(print_title(a, &title, &fingerprint, err));
     made.meaning = arena_strdup(p->plan->arena, text_str(&fingerprint));
     TRY(print_meanings(a, made.aggregates, &fingerprint, err));

@@ -4,9 +4,12 @@
  * as a whole, as one struct.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sql/stateful_int.h"
+
+static const char ROWS[] = "freshet_rows"; /* the relation, and its rows as they are */
 
 typedef struct Keys {
     json_t *expressions;
@@ -72,50 +75,78 @@ out:
 static json_t *wrap(Planner *p, const json_t *query, const json_t *modifier, const Relation *relation, Scope *scope,
                     json_t **on)
 {
-    static const char NAME[] = "freshet_rows";
     json_t *star = tree_star(p), *targets = json_object_get(modifier, "distinct_on_targets");
-    json_object_set_new(star, "relation_name", json_string(NAME));
-    *(Source *)sql_list_add(&scope->sources) = (Source){.alias = NAME, .relation = *relation};
+    json_object_set_new(star, "relation_name", json_string(ROWS));
+    *(Source *)sql_list_add(&scope->sources) = (Source){.alias = ROWS, .relation = *relation};
     *on = tree_own(p, json_pack("{s:[]}", "distinct_on_targets"));
     if (json_array_size(targets) > 0) {
         json_object_set(*on, "distinct_on_targets", targets);
     } else {
-        json_array_append(json_object_get(*on, "distinct_on_targets"), tree_column(p, NULL, NAME));
+        json_array_append(json_object_get(*on, "distinct_on_targets"), tree_column(p, NULL, ROWS));
         for (size_t i = 0; i < relation->n_columns; i++) {
             if (relation->columns[i].carries != CARRIES_NOTHING) { /* so that the watermark is seen to be a key */
                 json_array_append(json_object_get(*on, "distinct_on_targets"),
-                                  tree_column(p, NAME, relation->columns[i].name));
+                                  tree_column(p, ROWS, relation->columns[i].name));
                 break;
             }
         }
     }
-    return tree_select(p, tree_own(p, json_pack("[O]", star)), tree_subquery(p, query, NAME));
+    return tree_select(p, tree_own(p, json_pack("[O]", star)), tree_subquery(p, query, ROWS));
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The keys as `print` has them, one text each. */
+static Status print_keys(Planner *p, const Scope *scope, const Keys *keys, Printer *print, const char ***out,
+                         Error *err)
+{
+    const char **texts = arena_alloc(p->plan->arena, (json_array_size(keys->expressions) + 1) * sizeof *texts);
+    Text text = TEXT(SQL_TEXT_MAX);
+    const json_t *key;
+    Status rc = OK;
+    size_t i;
+    json_array_foreach(keys->expressions, i, key)
+    {
+        text_clear(&text);
+        TRY(print(p, scope, key, &text, err));
+        texts[i] = arena_strdup(p->plan->arena, text_str(&text));
+    }
+    *out = texts;
+out:
+    text_free(&text);
+    return rc;
+}
+
+static bool is_row(const char *text)
+{
+    return strcmp(text, ROWS) == 0;
 }
 
 static Status print_texts(Planner *p, const Scope *scope, const Keys *keys, SqlStep *step, Error *err)
 {
     Text title = TEXT(SQL_TEXT_MAX), fingerprint = TEXT(SQL_TEXT_MAX);
-    const json_t *key;
+    size_t n = json_array_size(keys->expressions);
+    const char **texts = NULL, **meanings = NULL, **sorted = arena_alloc(p->plan->arena, (n + 1) * sizeof *sorted);
     bool all = false;
     Status rc = OK;
-    size_t i;
-    const char **texts = arena_alloc(p->plan->arena, (json_array_size(keys->expressions) + 1) * sizeof *texts);
-    text_append(&fingerprint, "distinct:");
-    json_array_foreach(keys->expressions, i, key)
-    {
-        Text plain = TEXT(SQL_TEXT_MAX);
-        rc = planner_print_plain(p, scope, key, false, &plain, err);
-        const char *text = arena_strdup(p->plan->arena, text_str(&plain));
-        text_free(&plain);
-        TRY(rc);
-        bool row = strcmp(text, "freshet_rows") == 0;
-        all = all || row;
+    TRY(print_keys(p, scope, keys, planner_print_plain, &texts, err));
+    TRY(print_keys(p, scope, keys, meaning_print, &meanings, err));
+    for (size_t i = 0; i < n; i++) {
+        all = all || is_row(texts[i]);
         text_append(&title, i == 0 || all ? "" : ", ");
-        text_append(&title, row ? "all columns" : all ? "" : text);
-        text_printf(&fingerprint, " %s;", text);
-        texts[i] = text;
+        text_append(&title, is_row(texts[i]) ? "all columns" : all ? "" : texts[i]);
+        sorted[i] = meanings[i];
     }
     step->distinct_texts = texts;
+    step->distinct_meanings = all ? NULL : meanings;
+    qsort(sorted, n, sizeof *sorted, compare_texts);
+    text_append(&fingerprint, "distinct:");
+    for (size_t i = 0; i < n; i++) {
+        text_printf(&fingerprint, " %s;", sorted[i]);
+    }
     text_append(&fingerprint, step->within_watermark    ? " within the watermark"
                               : step->event_time_is_key ? " until the watermark"
                                                         : "");

@@ -3,6 +3,7 @@
  *   stateful.c            the walk: queries, relations, common table expressions; the plan
  *   stateful_select.c     a SELECT over a stream: what it may have, where it is cut
  *   stateful_lineage.c    which columns carry event time or the key of a group
+ *   stateful_meaning.c    what columns and expressions mean, whatever they are called
  *   stateful_aggregate.c  GROUP BY and aggregates become a step
  *   stateful_rewrite.c    expressions over the output of that step
  *   stateful_call.c       aggregates that are written in another way
@@ -45,6 +46,7 @@ typedef struct Column {
     bool is_window;   /* made by window() or session_window() */
     bool is_start;    /* the start of the window that is the key */
     int step, key;    /* the grouping key it is, unchanged; NO_STEP: none */
+    json_t *means;    /* the expression it is, over what is there below all queries; NULL: no more than its name says */
 } Column;
 
 typedef struct Relation {
@@ -128,6 +130,8 @@ Relation lineage_renamed(Planner *p, const Relation *relation, const json_t *nam
 const Column *lineage_find(const Relation *relation, const char *name);
 /* A column of the scope that carries the watermark, as an expression; NULL when there is none. */
 json_t *lineage_carrier(Planner *p, const Scope *scope, Column *out);
+/* Is there a column of that name among those that are known? */
+bool scope_has(const Scope *scope, const char *name);
 /* The alias a column is qualified with, when the scope has it; *rest is the number of names before the column's own. */
 const Source *scope_source(const Scope *scope, const json_t *column, size_t *rest);
 
@@ -202,12 +206,23 @@ bool is_window_time(const json_t *node);
 /* Field i of a COLUMN_REF's name; NULL behind the last. */
 const char *column_part(const json_t *column, size_t i);
 size_t column_parts(const json_t *column);
+/* In lower case. */
+json_t *json_lower(const char *name);
 /* Texts; window_time() is spelled out. */
 Status planner_print(Planner *p, const json_t *query, const char **out, Error *err);
 Status planner_print_expression(Planner *p, const json_t *expression, const char **out, Error *err);
-/* The same without the aliases of relations where there is one relation only; with `places`, where there are several
- * they become relation0, relation1, ... What does not change when an alias does. `scope` NULL: as it is. */
-Status planner_print_plain(Planner *p, const Scope *scope, const json_t *expression, bool places, Text *out,
-                           Error *err);
+/* A text of an expression over the scope. */
+typedef Status Printer(Planner *p, const Scope *scope, const json_t *expression, Text *out, Error *err);
+/* For people: without the alias of the relation where there is one relation only. */
+Printer planner_print_plain;
+
+/* ---- meaning (stateful_meaning.c) ---- */
+
+/* What an expression over the scope means, as a tree that is equal for equal meaning; NULL when that is not known. */
+json_t *meaning_of(Planner *p, const Scope *scope, const json_t *expression);
+/* Of columns that may be the one or the other. */
+json_t *meaning_either(Planner *p, json_t *a, json_t *b);
+/* The text of it, for fingerprints. */
+Printer meaning_print;
 
 #endif

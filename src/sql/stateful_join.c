@@ -13,6 +13,7 @@
  * A side's input has only the columns that the query can mean, unless a star or a NATURAL join asks for all.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sql/stateful_join.h"
@@ -529,11 +530,73 @@ static const char *const KIND_NAMES[] = {[SQL_JOIN_INNER] = "inner",
                                          [SQL_JOIN_FULL] = "full",
                                          [SQL_JOIN_SEMI] = "semi"};
 
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_name(const json_t *expression, const char *name)
+{
+    return is_column_ref(expression) && column_parts(expression) == 1 && str_ieq(column_part(expression, 0), name);
+}
+
+static bool is_mentioned(const json_t *names, const char *name)
+{
+    const json_t *value;
+    bool found = !names;
+    size_t i;
+    json_array_foreach(names, i, value) found = found || str_ieq(json_string_value(value), name);
+    return found;
+}
+
+/* "1.name is upper(product)": columns of side `i` that are more than their names. */
+static Status add_meanings(const Join *j, size_t i, const json_t *names, const char **texts, size_t *n, Error *err)
+{
+    const Relation *relation = &j->sides[i].source->relation;
+    const char *text = NULL;
+    Status rc = OK;
+    for (size_t k = 0; k < relation->n_columns; k++) {
+        const Column *column = &relation->columns[k];
+        if (column->means && !is_name(column->means, column->name) && is_mentioned(names, column->name)) {
+            json_t *name = tree_own(j->p, json_lower(column->name));
+            TRY(planner_print_expression(j->p, column->means, &text, err));
+            texts[(*n)++] = arena_printf(j->p->plan->arena, "%zu.%s is %s", i, json_string_value(name), text);
+        }
+    }
+out:
+    return rc;
+}
+
+/* What the state has of each side, in an order of its own. */
+static Status print_columns(const Join *j, const json_t *names, Text *fingerprint, Error *err)
+{
+    const json_t *name;
+    const char **texts;
+    size_t i, n = 0, n_max = json_array_size(names);
+    Status rc = OK;
+    for (i = 0; i < j->n_sides; i++) {
+        n_max += j->sides[i].source->relation.n_columns;
+    }
+    texts = arena_alloc(j->p->plan->arena, (n_max + 1) * sizeof *texts);
+    json_array_foreach(names, i, name) texts[n++] = json_string_value(name);
+    for (i = 0; i < j->n_sides; i++) {
+        TRY(add_meanings(j, i, names, texts, &n, err));
+    }
+    qsort(texts, n, sizeof *texts, compare_texts);
+    text_append(fingerprint, names ? " columns" : " all columns");
+    for (i = 0; i < n; i++) {
+        text_printf(fingerprint, "%s %s", i ? "," : "", texts[i]);
+    }
+    text_append_char(fingerprint, ';');
+out:
+    return rc;
+}
+
 static Status print_texts(const Join *j, const json_t *names, SqlStep *step, Error *err)
 {
     Planner *p = j->p;
     Text title = TEXT(SQL_TEXT_MAX), fingerprint = TEXT(SQL_TEXT_MAX);
-    const json_t *conjunct, *name;
+    const json_t *conjunct;
     const char *text = NULL;
     Status rc = OK;
     size_t i;
@@ -541,7 +604,14 @@ static Status print_texts(const Join *j, const json_t *names, SqlStep *step, Err
     text_printf(&title, "%s:", KIND_NAMES[j->kind]);
     for (i = 0; i < step->n_sides; i++) {
         text_printf(&title, "%s %s", i == 0 ? "" : ",", step->sides[i].alias);
-        text_printf(&fingerprint, " time %s;", step->sides[i].event_time ? step->sides[i].event_time : "none");
+        const char *time = step->sides[i].event_time;
+        json_t *folded = tree_own(p, json_lower(time ? time : "none"));
+        text_printf(&fingerprint, " time %s", json_string_value(folded));
+        if (step->sides[i].bounded) {
+            text_append(&fingerprint, " leaves after ");
+            sql_duration_print(step->sides[i].slack_us, &fingerprint);
+        }
+        text_append_char(&fingerprint, ';');
     }
     json_array_foreach(j->kind == SQL_JOIN_INNER ? j->conjuncts : j->on, i, conjunct)
     {
@@ -552,13 +622,11 @@ static Status print_texts(const Join *j, const json_t *names, SqlStep *step, Err
         text_printf(&title, "%s%s", i == 0 ? " on " : " AND ", text);
         if (j->kind != SQL_JOIN_INNER) {
             text_append(&fingerprint, " on ");
-            TRY(planner_print_plain(p, j->scope, conjunct, true, &fingerprint, err));
+            TRY(meaning_print(p, j->scope, conjunct, &fingerprint, err));
             text_append_char(&fingerprint, ';');
         }
     }
-    text_append(&fingerprint, " columns");
-    json_array_foreach(names, i, name) text_printf(&fingerprint, " %s", json_string_value(name));
-    text_append(&fingerprint, names ? ";" : " all;");
+    TRY(print_columns(j, names, &fingerprint, err));
     step->title = arena_strdup(p->plan->arena, text_str(&title));
     step->fingerprint = arena_strdup(p->plan->arena, text_str(&fingerprint));
 out:

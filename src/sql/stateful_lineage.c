@@ -16,7 +16,7 @@ static Column unknown(const char *name)
 
 static bool is_something(const Column *column)
 {
-    return column->carries != CARRIES_NOTHING || column->is_window || column->step != NO_STEP;
+    return column->carries != CARRIES_NOTHING || column->is_window || column->step != NO_STEP || column->means;
 }
 
 const Column *lineage_find(const Relation *relation, const char *name)
@@ -27,6 +27,17 @@ const Column *lineage_find(const Relation *relation, const char *name)
         }
     }
     return NULL;
+}
+
+bool scope_has(const Scope *scope, const char *name)
+{
+    const Source *sources = scope->sources.items;
+    for (size_t i = 0; i < scope->sources.count; i++) {
+        if (lineage_find(&sources[i].relation, name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const Source *scope_source(const Scope *scope, const json_t *column, size_t *rest)
@@ -131,6 +142,12 @@ static bool is_listed(const json_t *names, const char *name)
     return false;
 }
 
+static const char *key_of(const json_t *entry)
+{
+    const json_t *key = json_object_get(entry, "key");
+    return json_is_string(key) ? json_string_value(key) : sql_tree_string(key, "column");
+}
+
 /* The entry of replace_list or rename_list for a column; NULL when there is none. */
 static const json_t *entry_of(const json_t *entries, const char *name)
 {
@@ -138,12 +155,37 @@ static const json_t *entry_of(const json_t *entries, const char *name)
     size_t i;
     json_array_foreach(entries, i, entry)
     {
-        const json_t *key = json_object_get(entry, "key");
-        if (str_ieq(json_is_string(key) ? json_string_value(key) : sql_tree_string(key, "column"), name)) {
+        if (str_ieq(key_of(entry), name)) {
             return json_object_get(entry, "value");
         }
     }
     return NULL;
+}
+
+/* Columns that are not known, under other names or with other values. */
+static void add_changed(Planner *p, const Scope *scope, const json_t *star, SqlList *columns)
+{
+    const json_t *entry;
+    size_t i;
+    json_array_foreach(json_object_get(star, "rename_list"), i, entry)
+    {
+        const char *name = key_of(entry);
+        Column column = unknown(name);
+        column.means = meaning_of(p, scope, tree_column(p, NULL, name));
+        if (!scope_has(scope, name)) {
+            add_column(columns, column, arena_strdup(p->plan->arena, sql_tree_string(entry, "value")));
+        }
+    }
+    json_array_foreach(json_object_get(star, "replace_list"), i, entry)
+    {
+        const char *name = key_of(entry);
+        const json_t *value = json_object_get(entry, "value");
+        Column column = lineage_of(scope, value);
+        column.means = meaning_of(p, scope, value);
+        if (!scope_has(scope, name)) {
+            add_column(columns, column, arena_strdup(p->plan->arena, name));
+        }
+    }
 }
 
 /* Returns whether all columns of the star are known. */
@@ -168,13 +210,16 @@ static bool add_star(Planner *p, const Scope *scope, const json_t *star, SqlList
             }
             const json_t *renamed = entry_of(json_object_get(star, "rename_list"), column.name);
             const json_t *replaced = entry_of(json_object_get(star, "replace_list"), column.name);
+            const json_t *is = replaced ? replaced : tree_column(p, NULL, column.name);
             column = replaced ? lineage_of(scope, replaced) : column;
+            column.means = meaning_of(p, scope, is);
             column.name = renamed    ? arena_strdup(p->plan->arena, json_string_value(renamed))
                           : replaced ? sources[i].relation.columns[k].name
                                      : column.name;
             add_column(columns, column, column.name);
         }
     }
+    add_changed(p, scope, star, columns);
     return all;
 }
 
@@ -186,12 +231,18 @@ static Relation relation_of(Planner *p, SqlList *columns, Rows rows, bool all)
     return relation;
 }
 
+/* Columns that are made or named by a pattern. */
+static bool is_pattern(const json_t *node)
+{
+    return is_star(node) && json_is_true(json_object_get(node, "columns"));
+}
+
 Relation lineage_select(Planner *p, const Scope *scope, const json_t *list)
 {
     SqlList columns = SQL_LIST(Column);
     const json_t *item;
     size_t i;
-    bool all = true;
+    bool patterns = tree_any(list, false, is_pattern), all = !patterns;
     json_array_foreach(list, i, item)
     {
         if (sql_tree_is(item, "class", "STAR")) {
@@ -199,11 +250,15 @@ Relation lineage_select(Planner *p, const Scope *scope, const json_t *list)
             continue;
         }
         Column column = lineage_of(scope, item);
+        column.means = streams(scope->rows) ? meaning_of(p, scope, item) : NULL;
         const char *alias = sql_tree_string(item, "alias");
         const char *name = *alias                ? alias
                            : is_column_ref(item) ? column_part(item, column_parts(item) - 1)
                                                  : column.name;
         add_column(&columns, column, arena_strdup(p->plan->arena, name));
+    }
+    for (i = 0; patterns && i < columns.count; i++) {
+        ((Column *)columns.items)[i].means = NULL;
     }
     return relation_of(p, &columns, scope->rows, all);
 }
@@ -211,10 +266,11 @@ Relation lineage_select(Planner *p, const Scope *scope, const json_t *list)
 /* ---- relations ---- */
 
 /* What holds for both. */
-static Column common(const Column *a, const Column *b)
+static Column common(Planner *p, const Column *a, const Column *b)
 {
     Column column = unknown(a->name);
     if (b) {
+        column.means = meaning_either(p, a->means, b->means);
         column.carries = a->carries == b->carries ? a->carries : CARRIES_NOTHING;
         column.is_window = a->is_window && b->is_window;
         column.delay_us = a->delay_us > b->delay_us ? a->delay_us : b->delay_us;
@@ -230,7 +286,8 @@ Relation lineage_union(Planner *p, const Relation *left, const Relation *right, 
         const Column *other = !by_place              ? lineage_find(right, left->columns[i].name)
                               : i < right->n_columns ? &right->columns[i]
                                                      : NULL;
-        Column column = common(&left->columns[i], other);
+        Column column = common(p, &left->columns[i], other);
+        column.means = by_place || by_name ? column.means : NULL;
         if (by_place || is_something(&column)) {
             add_column(&columns, column, column.name);
         }

@@ -460,6 +460,7 @@ Status rewrite_list(Aggregation *a, Relation *out, Error *err)
         }
         json_array_append(a->list, tree_named(p, rewritten, name));
         Column column = lineage_of(&above, rewritten);
+        column.means = meaning_of(p, a->scope, item);
         column.name = arena_strdup(p->plan->arena, name);
         *(Column *)sql_list_add(&columns) = column;
     }

@@ -285,6 +285,15 @@ bool tree_equal(const Scope *scope, const json_t *a, const json_t *b)
     return true;
 }
 
+json_t *json_lower(const char *name)
+{
+    char *lower = mem_strdup(name);
+    str_lower(lower);
+    json_t *string = json_string(lower);
+    mem_free(lower);
+    return string;
+}
+
 /* ---- printing ---- */
 
 /* window_time(w) is the last microsecond of w: (w)."end" - to_microseconds(1). */
@@ -360,34 +369,19 @@ Status planner_print_expression(Planner *p, const json_t *expression, const char
     return sql_tree_print(p->conn, json_array_get(list, 0), p->plan->arena, out, err);
 }
 
-/* The alias goes, or becomes the place of its relation. */
-static void make_plain(const Scope *scope, json_t *column, size_t skip, const Source *source, bool places)
-{
-    json_t *names = json_object_get(column, "column_names");
-    char place[32];
-    for (; skip > 0; skip--) {
-        json_array_remove(names, 0);
-    }
-    if (places) {
-        snprintf(place, sizeof place, "relation%zu", (size_t)(source - (const Source *)scope->sources.items));
-        json_array_insert_new(names, 0, json_string(place));
-    }
-}
-
-Status planner_print_plain(Planner *p, const Scope *scope, const json_t *expression, bool places, Text *out, Error *err)
+Status planner_print_plain(Planner *p, const Scope *scope, const json_t *expression, Text *out, Error *err)
 {
     json_t *copy = tree_own(p, json_pack("[o]", json_deep_copy(expression)));
-    bool all = scope && (places || scope->sources.count == 1);
     const char *text = NULL;
     Status rc = OK;
-    for (json_t *stack = tree_own(p, all ? json_pack("[O]", copy) : json_array()); json_array_size(stack) > 0;) {
+    for (json_t *stack = tree_own(p, scope->sources.count == 1 ? json_pack("[O]", copy) : json_array());
+         json_array_size(stack) > 0;) {
         json_t *top = json_incref(json_array_get(stack, json_array_size(stack) - 1)), *value;
-        const Source *source;
         const char *key;
         size_t i, skip;
         json_array_remove(stack, json_array_size(stack) - 1);
-        if (is_column_ref(top) && (source = scope_source(scope, top, &skip)) != NULL) {
-            make_plain(scope, top, skip, source, places);
+        if (is_column_ref(top) && scope_source(scope, top, &skip)) {
+            json_array_remove(json_object_get(top, "column_names"), 0);
         } else if (json_is_array(top)) {
             json_array_foreach(top, i, value) json_array_append(stack, value);
         } else if (json_is_object(top)) {

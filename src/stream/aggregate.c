@@ -94,10 +94,10 @@ static const DuckColumnInfo *argument_of(const AggregateLayout *layout, size_t c
     return &layout->input[layout->step->n_keys + column];
 }
 
-/* The input's column in the user's words; its name where these are not known. */
+/* What the input's column means; its name where that is not known. */
 static const char *text_of(const AggregateLayout *layout, size_t column)
 {
-    const char *text = layout->step->input_texts ? layout->step->input_texts[column] : NULL;
+    const char *text = layout->step->input_meanings ? layout->step->input_meanings[column] : NULL;
 
     return text ? text : layout->input[column].name;
 }

@@ -23,6 +23,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "stream/op_input.h"
@@ -38,6 +39,7 @@ typedef struct Distinct {
     DuckColumnInfo *columns; /* of the input: output columns, keys, event time */
     size_t n_out, n_keys;
     bool whole_rows; /* the keys are the output columns, d0.. are not read */
+    size_t *order; /* which of the query's keys is k0, k1, ..: by what they mean, so a list in another order has them */
     bool has_uuids;
     const char *select;    /* the input with names of ours for keys and event time: freshet_d0.., freshet_t */
     const char *expires;   /* SQL over it */
@@ -80,13 +82,13 @@ static void append_same_key(const Distinct *op, const char *a, const char *b, Te
     }
 }
 
-/* The i-th key: SQL over the input. */
+/* k<i> of the state: SQL over the input. */
 static void append_key(const Distinct *op, size_t i, Text *sql)
 {
     if (op->whole_rows) {
-        text_append_sql_name(sql, op->columns[i].name);
+        text_append_sql_name(sql, op->columns[op->order[i]].name);
     } else {
-        text_printf(sql, "freshet_d%zu", i);
+        text_printf(sql, "freshet_d%zu", op->order[i]);
     }
 }
 
@@ -178,7 +180,24 @@ static Status make_outputs(Distinct *op, DuckConn *conn, Error *err)
 
 static const DuckType *key_type(const Distinct *op, size_t i)
 {
-    return op->columns[op->whole_rows ? i : op->n_out + i].type;
+    return op->columns[op->whole_rows ? op->order[i] : op->n_out + op->order[i]].type;
+}
+
+/* What the keys are by their names alone, where the query does not say what each is. */
+static const char *names_of_keys(const Distinct *op)
+{
+    Text names = TEXT(TEXT_SQL_MAX);
+
+    if (!op->whole_rows || op->base.step->distinct_meanings) {
+        return NULL;
+    }
+    for (size_t i = 0; i < op->n_keys; i++) {
+        text_printf(&names, "%s%s", i ? ", " : "", op->columns[op->order[i]].name);
+    }
+    char *lower = arena_strdup(op->arena, text_str(&names));
+    text_free(&names);
+    str_lower(lower);
+    return lower;
 }
 
 static Status open_state(Distinct *op, DuckConn *conn, const StreamOperatorSpec *spec, Error *err)
@@ -191,14 +210,19 @@ static Status open_state(Distinct *op, DuckConn *conn, const StreamOperatorSpec 
 
     for (size_t i = 0; i < op->n_keys; i++) {
         keys[i] = (DuckColumnInfo){arena_printf(op->arena, "k%zu", i), key_type(op, i)};
-        shown[i].name = op->whole_rows               ? op->columns[i].name
-                        : spec->step->distinct_texts ? spec->step->distinct_texts[i]
+        shown[i].name = op->whole_rows               ? op->columns[op->order[i]].name
+                        : spec->step->distinct_texts ? spec->step->distinct_texts[op->order[i]]
                                                      : NULL;
     }
     keys[op->n_keys] = uuids[1];
     shown[op->n_keys].is_time = true;
     const StateRelation relations[N_RELATIONS] = {
-        [KEYS] = {.name = "keys", .columns = keys, .n_columns = op->n_keys + 1, .expires = expires, .shown = shown},
+        [KEYS] = {.name = "keys",
+                  .columns = keys,
+                  .n_columns = op->n_keys + 1,
+                  .expires = expires,
+                  .means = names_of_keys(op),
+                  .shown = shown},
         [UUIDS] = {.name = "uuids", .columns = uuids, .n_columns = 2, .expires = expires, .shown = shown},
     };
     const StateSpec state = {.checkpoint = spec->checkpoint,
@@ -466,6 +490,29 @@ static const StreamOperatorOps DISTINCT_WITHIN_OPS = {.name = "dedupeWithinWater
                                                       .output_watermark = distinct_output_watermark,
                                                       .close = distinct_close};
 
+/* What key `i` of the query is sorted by: its meaning, its name where that is all there is, its place. */
+static int compare_keys(const Distinct *op, size_t a, size_t b)
+{
+    const char *const *meanings = op->base.step->distinct_meanings;
+    int order = meanings         ? strcmp(meanings[a], meanings[b])
+                : op->whole_rows ? str_icmp(op->columns[a].name, op->columns[b].name)
+                                 : 0;
+
+    return order ? order : (a > b) - (a < b);
+}
+
+static void order_keys(Distinct *op)
+{
+    op->order = arena_alloc(op->arena, (op->n_keys + 1) * sizeof *op->order);
+    for (size_t i = 0; i < op->n_keys; i++) {
+        size_t at = i;
+        for (; at > 0 && compare_keys(op, op->order[at - 1], i) > 0; at--) {
+            op->order[at] = op->order[at - 1];
+        }
+        op->order[at] = i;
+    }
+}
+
 /* What the input's columns are: output, keys, event time. */
 static Status describe_input(Distinct *op, DuckConn *conn, Error *err)
 {
@@ -482,6 +529,7 @@ static Status describe_input(Distinct *op, DuckConn *conn, Error *err)
     op->n_out = n - n_rest;
     op->whole_rows = step->whole_rows;
     op->n_keys = op->whole_rows ? op->n_out : step->n_distinct;
+    order_keys(op);
     op->has_uuids = op->n_keys == 1 && key_type(op, 0)->id == DUCK_VARCHAR;
     return OK;
 }

@@ -10,7 +10,7 @@
  * An inner join's state that is there already stays as it is, whether or not rows are to be kept now: of rows that came
  * before nobody would know whether they had a partner.
  *
- *   c0..            the side's columns
+ *   c0..            the side's columns, in the order of their names, whatever that of the query is
  *   freshet_row     batch * 2^32 + place in the batch: unique over all batches. Which row of a batch gets which place is
  *                   of no consequence: nothing but `matched` refers to it, in the same state
  *   matched         the batch in which the row met its first partner; NULL: not yet
@@ -39,6 +39,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -54,6 +55,7 @@ typedef struct JoinSide {
     const SqlJoinSide *plan;
     const char *prefix; /* "<step>_<side>" */
     DuckColumnInfo *columns;
+    DuckColumnInfo *stored; /* the same by name: c0.. of the state */
     size_t n_columns;
     bool tracked;
     OpInput input;
@@ -76,13 +78,24 @@ static const char *side_table(const Join *op, const JoinSide *side)
     return state_table(op->base.state, (size_t)(side - op->sides));
 }
 
+/* Where the state has the side's column `i`. */
+static size_t place_of(const JoinSide *side, size_t i)
+{
+    size_t place = 0;
+
+    while (side->stored[place].name != side->columns[i].name) {
+        place++;
+    }
+    return place;
+}
+
 /* "SELECT freshet_row, <the side's columns> FROM <from> WHERE <where>" as the view <side>_<suffix>. */
 static void append_view(const JoinSide *side, const char *suffix, const char *from, const char *where, Text *sql)
 {
     text_printf(sql, "CREATE OR REPLACE TEMP VIEW \"%s_%s\" AS SELECT %s AS freshet_row", side->prefix, suffix,
                 side->tracked ? "freshet_row" : "0::BIGINT");
     for (size_t i = 0; i < side->n_columns; i++) {
-        text_printf(sql, ", c%zu AS ", i);
+        text_printf(sql, ", c%zu AS ", place_of(side, i));
         text_append_sql_name(sql, side->columns[i].name);
     }
     text_printf(sql, " FROM %s WHERE %s;\n", from, where);
@@ -183,7 +196,7 @@ static Status arrive(const Join *op, JoinSide *side, DuckConn *conn, const Strea
         text_printf(&sql, "%" PRId64 " + row_number() OVER (), ", batch->batch << ROW_BITS);
     }
     for (size_t i = 0; i < side->n_columns; i++) {
-        text_append_sql_name(&sql, side->columns[i].name);
+        text_append_sql_name(&sql, side->stored[i].name);
         text_append(&sql, ", ");
     }
     text_append(&sql, side->tracked ? "NULL, " : "");
@@ -274,7 +287,7 @@ static Status count_unmatched(const JoinSide *side, DuckConn *conn, const Stream
                     side->prefix);
         for (size_t i = 0; i < side->n_columns; i++) {
             text_append(&sql, ", ");
-            text_append_sql_name(&sql, side->columns[i].name);
+            text_append_sql_name(&sql, side->stored[i].name);
         }
         text_append_char(&sql, ')');
         TRY(duck_exec(conn, text_str(&sql), err));
@@ -445,6 +458,11 @@ out:
     return rc;
 }
 
+static int compare_columns(const void *a, const void *b)
+{
+    return str_icmp(((const DuckColumnInfo *)a)->name, ((const DuckColumnInfo *)b)->name);
+}
+
 static Status open_side(Join *op, size_t i, DuckConn *conn, const StreamOperatorSpec *spec, Error *err)
 {
     JoinSide *side = &op->sides[i];
@@ -455,6 +473,9 @@ static Status open_side(Join *op, size_t i, DuckConn *conn, const StreamOperator
     side->tracked = side->plan->outer || side->plan->once;
     side->prefix = arena_printf(op->arena, "%s_%zu", step->name, i);
     TRY(duck_describe(conn, side->plan->input, op->arena, &side->columns, &side->n_columns, err));
+    side->stored = arena_alloc(op->arena, (side->n_columns + 1) * sizeof *side->stored);
+    memcpy(side->stored, side->columns, side->n_columns * sizeof *side->stored);
+    qsort(side->stored, side->n_columns, sizeof *side->stored, compare_columns);
     if (leaves_alone(op, side)) {
         TRY(is_tracked(i, spec, &side->tracked, err));
     }
@@ -475,21 +496,30 @@ static StateRelation side_relation(const Join *op, const JoinSide *side)
 {
     DuckColumnInfo *columns = arena_alloc(op->arena, (side->n_columns + 3) * sizeof *columns);
     StateShown *shown = arena_alloc(op->arena, (side->n_columns + 3) * sizeof *shown);
+    Text means = TEXT(TEXT_SQL_MAX);
     size_t n = 0;
 
     if (side->tracked) {
         columns[n++] = (DuckColumnInfo){"freshet_row", &TYPE_BIGINT};
     }
     for (size_t i = 0; i < side->n_columns; i++) {
-        shown[n].name = side->columns[i].name;
-        columns[n++] = (DuckColumnInfo){arena_printf(op->arena, "c%zu", i), side->columns[i].type};
+        const DuckColumnInfo *column = &side->stored[i];
+        shown[n].name = column->name;
+        columns[n++] = (DuckColumnInfo){arena_printf(op->arena, "c%zu", i), column->type};
+        text_printf(&means, "%s%s", i ? ", " : "", column->name);
+    }
+    if (means.length > 0) {
+        str_lower(means.data);
     }
     if (side->tracked) {
         columns[n++] = (DuckColumnInfo){"matched", &TYPE_BIGINT};
     }
     shown[n].is_time = true;
     columns[n++] = (DuckColumnInfo){"expires", &TYPE_BIGINT};
+    const char *all = arena_strdup(op->arena, text_str(&means));
+    text_free(&means);
     return (StateRelation){.name = arena_printf(op->arena, SIDE_NAME, (size_t)(side - op->sides)),
+                           .means = all,
                            .columns = columns,
                            .n_columns = n,
                            .n_keys = side->tracked ? 1 : 0,

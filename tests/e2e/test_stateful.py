@@ -122,6 +122,8 @@ KEPT = {  # what changes above the state, or says nothing about it
     "another expression over it": [("count(*) AS n", "count(*) + 0 AS n")],
     "a filter above it": [("GROUP BY c.product", "GROUP BY c.product HAVING count(*) > 0")],
     "another alias of the stream": [("c.", "d."), ("AS c", "AS d")],
+    "names in another case": [("sum(c.amount)", "SUM(C.Amount)"), ("GROUP BY c.product", "GROUP BY C.\"PRODUCT\"")],
+    "an alias below it": [("c.amount", "c.money"), ("FROM {source} AS c", "FROM (SELECT product, amount AS money FROM {source}) AS c")],
     "a filter below it, from now on": [("GROUP BY", "WHERE c.amount < 1000 GROUP BY")],
     "a second table": [("GROUP BY c.product;", "GROUP BY c.product; CREATE STREAMING TABLE u AS SELECT * FROM {source};")],
 }
@@ -158,6 +160,16 @@ ALIASES = {
     "left join": ("SELECT a.product, b.user_id FROM {w} AS a LEFT JOIN {w} AS b ON a.user_id = b.user_id + 2 AND b.ts BETWEEN a.ts - INTERVAL 1 HOUR AND a.ts + INTERVAL 1 HOUR",
                   "SELECT x.product, y.user_id FROM {w} AS x LEFT JOIN {w} AS y ON x.user_id = y.user_id + 2 AND y.ts BETWEEN x.ts - INTERVAL 1 HOUR AND x.ts + INTERVAL 1 HOUR",
                   [("a", 1), ("a", 1), ("a", 1)]),
+    "columns of a side in another order": (
+        "SELECT a.product, b.user_id FROM (SELECT ts, product, user_id, user_id + 10 AS other FROM {w}) AS a JOIN {w} AS b ON a.product = b.product AND b.ts >= a.ts AND b.user_id <> a.user_id AND a.other > 10",
+        "SELECT a.product, b.user_id FROM (SELECT user_id + 10 AS Other, user_id, product, ts FROM {w}) AS a JOIN {w} AS b ON a.product = b.product AND b.ts >= a.ts AND b.user_id <> a.user_id AND a.other > 10",
+        [("a", 1), ("a", 3), ("a", 3)]),
+    "an aggregate over a join": (
+        "SELECT window.start::VARCHAR AS w, a.product, sum(b.user_id) AS s FROM {w} AS a JOIN {w} AS b ON a.product = b.product AND b.ts = a.ts GROUP BY window(a.ts, INTERVAL '1 minute'), a.product",
+        "SELECT window.start::VARCHAR AS w, X.product, sum(y.User_ID) AS s FROM {w} AS X JOIN {w} AS y ON x.product = Y.product AND y.ts = x.ts GROUP BY window(x.ts, INTERVAL '1 minute'), x.product",
+        []),
+    "keys in another order": ("SELECT DISTINCT product, user_id::VARCHAR AS u FROM {s}",
+                              "SELECT u AS u, P AS product FROM (SELECT DISTINCT user_id::VARCHAR AS u, product AS P FROM {s})", [("a", "1"), ("a", "3"), ("b", "2")]),
 }
 
 
@@ -243,6 +255,7 @@ REBUILT = {
     "an aggregate more": [("count(*) AS n", "count(*) AS n, max(c.user_id) AS m", 1)],
     "an aggregate less": [("count(*) AS n, ", "0 AS n, ", 1)],
     "another argument": [("sum(c.amount)", "sum(c.amount + 1)", 1)],
+    "another column below": [("FROM {source} AS c", "FROM (SELECT * REPLACE (upper(product) AS product) FROM {source}) AS c", 1)],
     "another step": [("FROM {source} AS c", "FROM (SELECT DISTINCT ON (user_id) * FROM {source}) AS c", 1)],
 }
 

@@ -186,6 +186,99 @@ static void test_sql_stateful__prints(void **state)
     sql_cases_check("stateful_print", run_print, *state);
 }
 
+/* ---- meaning ---- */
+
+static void fingerprints(DuckConn *conn, const char *sql, Text *out)
+{
+    Plan plan;
+    Error err = ERROR_NONE;
+    if (make_plan(conn, sql, &plan, &err) != OK) {
+        fail_msg("%s\n%s", err.message, sql);
+    }
+    for (size_t i = 0; i < plan.plan->n_steps; i++) {
+        const SqlStep *step = &plan.plan->steps[i];
+        text_printf(out, "%s\n", step->fingerprint);
+        for (size_t k = 0; k < step->n_aggregates; k++) {
+            text_printf(out, "  %s", step->input_meanings[step->n_keys + step->aggregates[k].first]);
+        }
+    }
+    plan_free(&plan);
+}
+
+static void test_sql_stateful__meaning(void **state)
+{
+    static const struct {
+        bool same;
+        const char *a, *b;
+    } CASES[] = {
+        /* names */
+        {true, "-- update\nSELECT k, sum(v) FROM STREAM t GROUP BY k",
+         "-- update\nSELECT K, SUM(T.V) FROM STREAM t GROUP BY \"K\""},
+        {false, "-- update\nSELECT count(*) FILTER (k = 'a') FROM STREAM t",
+         "-- update\nSELECT count(*) FILTER (k = 'A') FROM STREAM t"},
+        {true, "-- update\nSELECT s.Name.First, count(*) FROM STREAM t GROUP BY ALL",
+         "-- update\nSELECT s.name.first, count(*) FROM STREAM t GROUP BY ALL"},
+        {true, "SELECT DISTINCT ON ((s).Name) v FROM STREAM t", "SELECT DISTINCT ON ((S).name) v FROM STREAM t"},
+        {false, "SELECT DISTINCT ON (m['Name']) v FROM STREAM t", "SELECT DISTINCT ON (m['name']) v FROM STREAM t"},
+        /* aliases of relations, of columns, of common table expressions */
+        {true, "-- update\nSELECT a.k, sum(b.v) FROM STREAM t AS a JOIN d AS b USING (id) GROUP BY a.k",
+         "-- update\nSELECT x.k, sum(y.v) FROM STREAM t AS x JOIN d AS y USING (id) GROUP BY x.k"},
+        {false, "-- update\nSELECT a.k, sum(b.v) FROM STREAM t AS a JOIN d AS b USING (id) GROUP BY a.k",
+         "-- update\nSELECT b.k, sum(a.v) FROM STREAM t AS a JOIN d AS b USING (id) GROUP BY b.k"},
+        {true, "-- update\nSELECT p, sum(v) FROM (SELECT upper(k) AS p, v FROM STREAM t) GROUP BY p",
+         "-- update\nWITH c AS (SELECT v AS w, upper(K) AS q FROM STREAM t) SELECT q, sum(w) FROM c GROUP BY q"},
+        {true,
+         "-- update\nSELECT p, sum(v) FROM (SELECT a.k AS p, b.v FROM STREAM t AS a JOIN d AS b USING (id)) GROUP BY p",
+         "-- update\nSELECT q, sum(w) FROM (SELECT x.k AS q, y.v AS w FROM STREAM t AS x JOIN d AS y USING (id)) GROUP "
+         "BY q"},
+        {false, "-- update\nSELECT p, sum(v) FROM (SELECT upper(k) AS p, v FROM STREAM t) GROUP BY p",
+         "-- update\nSELECT p, sum(v) FROM (SELECT lower(k) AS p, v FROM STREAM t) GROUP BY p"},
+        {false, "-- update\nSELECT sum(v) FROM (SELECT * REPLACE (v + 1 AS v) FROM STREAM t)",
+         "-- update\nSELECT sum(v) FROM (SELECT * FROM STREAM t)"},
+        {true, "-- update\nSELECT sum(v) FROM (SELECT * RENAME (w AS v) FROM STREAM t)",
+         "-- update\nSELECT sum(w) FROM (SELECT * FROM STREAM t)"},
+        {false,
+         "-- update\nSELECT k, sum(v) FROM (SELECT k, v FROM STREAM t UNION ALL SELECT k, v FROM STREAM u) GROUP BY k",
+         "-- update\nSELECT k, sum(v) FROM (SELECT k, v FROM STREAM t UNION ALL SELECT k, w FROM STREAM u) GROUP BY k"},
+        /* two columns that are not the same do not mean the same */
+        {false, "-- update\nSELECT sum(p) FROM (SELECT * EXCLUDE (y) RENAME (x AS y), y AS p FROM STREAM t)",
+         "-- update\nSELECT sum(y) FROM (SELECT * EXCLUDE (y) RENAME (x AS y), y AS p FROM STREAM t)"},
+        {false,
+         "-- update\nSELECT sum(p) FROM (SELECT * FROM (SELECT id, x AS p FROM STREAM t) JOIN (SELECT id, x AS q FROM "
+         "d) USING (id))",
+         "-- update\nSELECT sum(q) FROM (SELECT * FROM (SELECT id, x AS p FROM STREAM t) JOIN (SELECT id, x AS q FROM "
+         "d) USING (id))"},
+        {false, "-- update\nSELECT sum(x) FROM (SELECT abs(COLUMNS(*)), x AS y FROM STREAM t)",
+         "-- update\nSELECT sum(y) FROM (SELECT abs(COLUMNS(*)), x AS y FROM STREAM t)"},
+        /* keys and columns in another order */
+        {true, "SELECT DISTINCT k, v FROM STREAM t", "SELECT DISTINCT V, P FROM (SELECT k AS p, v FROM STREAM t)"},
+        {true, "SELECT a.x, b.y FROM STREAM t AS a JOIN STREAM u AS b ON a.id = b.id",
+         "SELECT q.Y, p.X FROM STREAM t AS p JOIN STREAM u AS q ON p.ID = q.id"},
+        /* what a join keeps */
+        {false, "SELECT p.k FROM (SELECT id, upper(k) AS k FROM STREAM t) AS p JOIN STREAM u AS q ON p.id = q.id",
+         "SELECT p.k FROM (SELECT id, k FROM STREAM t) AS p JOIN STREAM u AS q ON p.id = q.id"},
+        {false,
+         "SELECT a.x FROM STREAM t WATERMARK ts DELAY OF INTERVAL '1 hour' AS a JOIN STREAM u WATERMARK ts DELAY OF "
+         "INTERVAL '1 hour' AS b "
+         "ON a.id = b.id AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '1 hour'",
+         "SELECT a.x FROM STREAM t WATERMARK ts DELAY OF INTERVAL '1 hour' AS a JOIN STREAM u WATERMARK ts DELAY OF "
+         "INTERVAL '1 hour' AS b "
+         "ON a.id = b.id AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '2 hours'"},
+    };
+    Text a = TEXT(65536), b = TEXT(65536);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        text_clear(&a);
+        text_clear(&b);
+        fingerprints(*state, CASES[i].a, &a);
+        fingerprints(*state, CASES[i].b, &b);
+        if ((strcmp(text_str(&a), text_str(&b)) == 0) != CASES[i].same) {
+            fail_msg("%s\n%s\n%s\n%s", CASES[i].a, text_str(&a), CASES[i].b, text_str(&b));
+        }
+    }
+    text_free(&a);
+    text_free(&b);
+}
+
 /* ---- running ---- */
 
 static void exec(DuckConn *conn, const char *sql)
@@ -411,7 +504,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sql_stateful__plans),   cmocka_unit_test(test_sql_stateful__legality),
         cmocka_unit_test(test_sql_stateful__walk),    cmocka_unit_test(test_sql_stateful__prints),
-        cmocka_unit_test(test_sql_stateful__answers),
+        cmocka_unit_test(test_sql_stateful__meaning), cmocka_unit_test(test_sql_stateful__answers),
     };
     return cmocka_run_group_tests(tests, sql_connect, sql_disconnect);
 }
