@@ -201,18 +201,15 @@ out:
 Status delta_initial_rest(DeltaSource *source, DuckConn *conn, int64_t index, StreamBacklog *out, Error *err)
 {
     Text sql = TEXT(512);
-    DuckResult *result = NULL;
-    bool more = false;
-    Status rc = OK;
+    int64_t numbers[2];
 
     text_append(&sql, "SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM temp.");
     table_name(source, &sql);
     text_printf(&sql, " WHERE n > %" PRId64, index);
-    TRY(duck_query(conn, text_str(&sql), &result, err));
-    TRY(duck_result_next(result, &more, err));
-    *out = (StreamBacklog){duck_result_i64(result, 0), duck_result_i64(result, 1)};
-out:
-    duck_result_free(result);
+    Status rc = duck_query_numbers(conn, text_str(&sql), numbers, 2, err);
+    if (rc == OK) {
+        *out = (StreamBacklog){numbers[0], numbers[1]};
+    }
     text_free(&sql);
     return rc;
 }

@@ -401,6 +401,17 @@ const char *aggregate_side_means(const AggregateLayout *layout, size_t side)
     return layout->sides[side].means;
 }
 
+void aggregate_state_spec(const StreamOperatorSpec *spec, const char *closing, Arena *arena, StateSpec *state)
+{
+    const SqlStep *step = spec->step;
+
+    state->checkpoint = spec->checkpoint;
+    state->operator= spec->index;
+    state->flow = spec->flow;
+    state->fingerprint = arena_printf(arena, "%s; %s", step->fingerprint, closing);
+    state->meaning = step->meaning ? arena_printf(arena, "%s; %s", step->meaning, closing) : NULL;
+}
+
 static int compare_plans(const void *a, const void *b)
 {
     const AggregatePlan *x = a, *y = b;

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "sql/stateful.h"
 #include "stream/aggregate_functions.h"
+#include "stream/operator.h"
 #include "stream/state.h"
 
 enum { AGGREGATE_NO_SIDE = -1 };
@@ -75,6 +76,8 @@ Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDisti
 /* What the columns are, and what each side is: texts that are equal where the state is. */
 const char *aggregate_columns_mean(const AggregateLayout *layout, Arena *arena);
 const char *aggregate_side_means(const AggregateLayout *layout, size_t side);
+/* Whose state it is and what it means: the step, and `closing`, when its groups go. */
+void aggregate_state_spec(const StreamOperatorSpec *spec, const char *closing, Arena *arena, StateSpec *state);
 
 /* What s0.. are to people: the calls. `out` has room for n_columns. */
 void aggregate_show(const AggregateLayout *layout, Arena *arena, StateShown *out);

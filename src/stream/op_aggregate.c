@@ -309,14 +309,8 @@ static Status open_state(Aggregate *op, DuckConn *conn, const StreamOperatorSpec
     }
     const char *closing = arena_printf(op->arena, "%s%s%s", groups_leave(op) ? "lets groups go" : "keeps all groups",
                                        op->zone ? "; days of " : "", op->zone ? op->zone : "");
-    StateSpec state = {
-        .checkpoint = spec->checkpoint,
-        .operator= spec->index,
-        .flow = spec->flow,
-        .fingerprint = arena_printf(op->arena, "%s; %s", op->base.step->fingerprint, closing),
-        .meaning = op->base.step->meaning ? arena_printf(op->arena, "%s; %s", op->base.step->meaning, closing) : NULL,
-        .relations = relations,
-        .n_relations = n};
+    StateSpec state = {.relations = relations, .n_relations = n};
+    aggregate_state_spec(spec, closing, op->arena, &state);
     return state_open(conn, &state, &op->base.state, err);
 }
 

@@ -453,14 +453,8 @@ static Status open_state(Session *op, DuckConn *conn, const StreamOperatorSpec *
         relation.means = arena_printf(op->arena, "%s; %s", relation.means, aggregate_side_means(layout, i));
     }
     const char *closing = op->evicts ? "lets groups go" : "keeps all groups";
-    StateSpec state = {
-        .checkpoint = spec->checkpoint,
-        .operator= spec->index,
-        .flow = spec->flow,
-        .fingerprint = arena_printf(op->arena, "%s; %s", op->base.step->fingerprint, closing),
-        .meaning = op->base.step->meaning ? arena_printf(op->arena, "%s; %s", op->base.step->meaning, closing) : NULL,
-        .relations = &relation,
-        .n_relations = 1};
+    StateSpec state = {.relations = &relation, .n_relations = 1};
+    aggregate_state_spec(spec, closing, op->arena, &state);
     return state_open(conn, &state, &op->base.state, err);
 }
 

@@ -549,19 +549,14 @@ out:
 static Status count_rows(DuckConn *conn, const StateTable *table, int64_t batch, int64_t *all, int64_t *touched,
                          Error *err)
 {
-    DuckResult *result = NULL;
     Text sql = TEXT(4096);
-    bool more = false;
-    Status rc = OK;
+    int64_t numbers[2] = {0};
 
     text_printf(&sql, "SELECT (SELECT count(*) FROM %s), (SELECT count(*) FROM %s WHERE " STATE_BATCH " = %" PRId64 ")",
                 table->table, table->table, batch);
-    TRY(duck_query(conn, text_str(&sql), &result, err));
-    TRY(duck_result_next(result, &more, err));
-    *all = duck_result_i64(result, 0);
-    *touched = duck_result_i64(result, 1);
-out:
-    duck_result_free(result);
+    Status rc = duck_query_numbers(conn, text_str(&sql), numbers, 2, err);
+    *all = numbers[0];
+    *touched = numbers[1];
     text_free(&sql);
     return rc;
 }

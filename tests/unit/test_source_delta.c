@@ -327,6 +327,23 @@ static void test_source_delta__snapshot_then_commits(void **state)
     close_case(&c);
 }
 
+/* The end of a version is a place in the stream, also of one without files: so one batch without rows, and no more. */
+static void test_source_delta__empty_snapshot(void **state)
+{
+    Case c;
+    (void)state;
+
+    open_case(&c);
+    create(&c, 0);
+    open_source(&c, NULL, 0, false);
+    assert_latest(&c, NULL, text_of(1, -1, false));
+    assert_files(&c, NULL, text_of(1, -1, false), "");
+    assert_latest(&c, text_of(1, -1, false), NULL);
+    commit_files(&c, 1, 1);
+    assert_latest(&c, text_of(1, -1, false), text_of(2, -1, false));
+    close_case(&c);
+}
+
 static void test_source_delta__bytes_are_soft(void **state)
 {
     const StreamOption bytes[] = {{.key = "maxBytesPerTrigger", .value = "150"}};
@@ -556,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_source_delta__options),
         cmocka_unit_test(test_source_delta__no_table_no_schema),
         cmocka_unit_test(test_source_delta__snapshot_then_commits),
+        cmocka_unit_test(test_source_delta__empty_snapshot),
         cmocka_unit_test(test_source_delta__bytes_are_soft),
         cmocka_unit_test(test_source_delta__commits_without_data_move_on),
         cmocka_unit_test(test_source_delta__starting_positions),
