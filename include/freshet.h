@@ -51,7 +51,8 @@ void freshet_close(freshet *engine); /* NULL is fine */
  * The text ends with a NUL byte and lives during the call. Another value than 0 ends the statement, without error. */
 typedef int (*freshet_row_callback)(void *context, const char *json, size_t length);
 
-/* Runs one or more statements; `on_row` gets the rows of all that have some, and may be NULL. */
+/* Runs one or more statements. `on_row`, which may be NULL, gets the rows of those that ask (SELECT, DESCRIBE, SHOW);
+ * where none does, the counts that INSERT, UPDATE, DELETE, MERGE and the like give of what they changed. */
 int freshet_execute(freshet *engine, const char *sql, freshet_row_callback on_row, void *context, freshet_error *error);
 
 /* A pipeline: streaming tables, materialized views and flows. */

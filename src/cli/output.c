@@ -281,8 +281,10 @@ static Status write_box(DuckResult *result, FILE *out, Error *err)
 
 const OutputFormat *output_format(const char *name, const char **names)
 {
-    static const OutputFormat formats[] = {
-        {"table", write_table}, {"box", write_box}, {"csv", write_csv}, {"jsonl", write_jsonl}};
+    static const OutputFormat formats[] = {{"table", false, write_table},
+                                           {"box", false, write_box},
+                                           {"csv", true, write_csv},
+                                           {"jsonl", true, write_jsonl}};
 
     if (names != NULL) {
         *names = "table, box, csv, jsonl, parquet";

@@ -8,6 +8,7 @@
 
 typedef struct OutputFormat {
     const char *name;
+    bool for_programs; /* only answers where a script asks (session_wants_rows) */
     /* Writes all rows of the result. */
     Status (*write)(DuckResult *result, FILE *out, Error *err);
 } OutputFormat;

@@ -81,7 +81,8 @@ static void block_interrupts(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-static Status run_statement(SqlRun *run, const SqlText *text, const SqlStatement *statement, Error *err)
+/* `show`: its rows are wanted; else they are only made. */
+static Status run_statement(SqlRun *run, const SqlText *text, const SqlStatement *statement, bool show, Error *err)
 {
     Status rc = OK;
     DuckResult *result = NULL;
@@ -91,7 +92,8 @@ static Status run_statement(SqlRun *run, const SqlText *text, const SqlStatement
     if (result == NULL) {
         goto out;
     }
-    if (duck_result_changed(result) >= 0 || duck_result_columns(result) == 0) { /* COPY, CREATE, ...: no rows to show */
+    /* COPY, CREATE, ... have no rows to show. */
+    if (!show || duck_result_changed(result) >= 0 || duck_result_columns(result) == 0) {
         while (more) {
             TRY(duck_result_next(result, &more, err));
         }
@@ -114,7 +116,8 @@ static Status run_script(SqlRun *run, const char *name, const char *data, size_t
     TRY(sql_script_parse(&text, &script, err));
     size_t count = sql_script_statements(script, &statements);
     for (size_t i = 0; i < count; i++) {
-        TRY(run_statement(run, &text, &statements[i], err));
+        bool show = !run->format->for_programs || session_wants_rows(statements, count, i);
+        TRY(run_statement(run, &text, &statements[i], show, err));
         if (fflush(run->out) != 0) {
             rc = error_errno(err, "writing the result");
             goto out;

@@ -126,7 +126,7 @@ int freshet_execute(freshet *engine, const char *sql, freshet_row_callback on_ro
     size_t n = sql_script_statements(script, &statements);
     for (size_t i = 0; i < n && !stop; i++) {
         TRY(session_run(engine->session, &text, &statements[i], &result, err));
-        if (result != NULL) {
+        if (result != NULL && session_wants_rows(statements, n, i)) {
             TRY(hand_out(result, on_row, context, &stop, err));
         }
         duck_result_free(result);

@@ -154,25 +154,20 @@ Status session_run_restore(Session *session, const SqlText *text, const SqlState
     SqlRestore restore = {0};
     TableRestore done = {0};
     int64_t version = 0;
-    Text sql = TEXT(4096);
 
     TRY(sql_restore_parse(text, statement->rest_span, arena, &restore, err));
     TRY(session_target(session, text, &statement->target, &table, err));
     TRY(session_version(session, table, &restore, &version, err));
     TRY(table_restore(table, session_conn(session), version, restore.timestamp, &done, err));
-    text_printf(&sql,
-                "SELECT %" PRId64 "::BIGINT AS table_size_after_restore, %" PRId64
-                "::BIGINT AS num_of_files_after_restore, %" PRId64 "::BIGINT AS num_removed_files, %" PRId64
-                "::BIGINT AS num_restored_files, %" PRId64 "::BIGINT AS removed_files_size, %" PRId64
-                "::BIGINT AS restored_files_size",
-                done.bytes_after, done.files_after, done.files_removed, done.files_restored, done.bytes_removed,
-                done.bytes_restored);
-    TRY(duck_query(session_conn(session), text_str(&sql), result, err));
+    const SessionCount counts[] = {
+        {"table_size_after_restore", done.bytes_after}, {"num_of_files_after_restore", done.files_after},
+        {"num_removed_files", done.files_removed},      {"num_restored_files", done.files_restored},
+        {"removed_files_size", done.bytes_removed},     {"restored_files_size", done.bytes_restored}};
+    TRY(session_report(session, counts, sizeof counts / sizeof *counts, result, err));
 out:
     if (rc != OK && err != NULL && err->place.line == 0) {
         sql_error_place(err, text, statement->rest_span);
     }
-    text_free(&sql);
     delta_table_close(table);
     arena_free(arena);
     return rc;
@@ -190,7 +185,6 @@ Status session_run_convert(Session *session, const SqlText *text, const SqlState
     const SqlColumn *columns = NULL;
     size_t n = 0;
     int64_t files = 0;
-    Text sql = TEXT(256);
 
     TRY(sql_convert_parse(text, statement->rest_span, arena, &columns, &n, err));
     if (statement->target.path == NULL) {
@@ -203,13 +197,11 @@ Status session_run_convert(Session *session, const SqlText *text, const SqlState
     }
     TRY(delta_table_open(duck_instance(session_conn(session)), statement->target.path, &table, err));
     TRY(table_convert(table, session_conn(session), partitions, &files, err));
-    text_printf(&sql, "SELECT %" PRId64 "::BIGINT AS num_converted_files", files);
-    TRY(duck_query(session_conn(session), text_str(&sql), result, err));
+    TRY(session_report(session, &(SessionCount){"num_converted_files", files}, 1, result, err));
 out:
     if (rc != OK && err != NULL && err->place.line == 0) {
         sql_error_place(err, text, statement->span);
     }
-    text_free(&sql);
     delta_schema_unref(partitions);
     delta_table_close(table);
     arena_free(arena);

@@ -34,17 +34,12 @@ out:
 
 static Status report(Session *session, const TableCloneResult *done, DuckResult **result, Error *err)
 {
-    Text sql = TEXT(1024);
+    const SessionCount counts[] = {
+        {"source_table_size", done->source_bytes},   {"source_num_of_files", done->source_files},
+        {"num_removed_files", done->files_removed},  {"num_copied_files", done->files_copied},
+        {"removed_files_size", done->bytes_removed}, {"copied_files_size", done->bytes_copied}};
 
-    text_printf(&sql,
-                "SELECT %" PRId64 "::BIGINT AS source_table_size, %" PRId64 "::BIGINT AS source_num_of_files, %" PRId64
-                "::BIGINT AS num_removed_files, %" PRId64 "::BIGINT AS num_copied_files, %" PRId64
-                "::BIGINT AS removed_files_size, %" PRId64 "::BIGINT AS copied_files_size",
-                done->source_bytes, done->source_files, done->files_removed, done->files_copied, done->bytes_removed,
-                done->bytes_copied);
-    Status rc = duck_query(session_conn(session), text_str(&sql), result, err);
-    text_free(&sql);
-    return rc;
+    return session_report(session, counts, sizeof counts / sizeof *counts, result, err);
 }
 
 Status session_run_clone(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,

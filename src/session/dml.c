@@ -3,7 +3,6 @@
  * points into the user's text. */
 #include "session/dml.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "duck/type.h"
@@ -209,16 +208,7 @@ out:
 
 static Status affected_rows(Session *session, int64_t n, DuckResult **result, Error *err)
 {
-    Text sql = TEXT(256);
-
-    if (n < 0) {
-        text_append(&sql, "SELECT NULL::BIGINT AS num_affected_rows");
-    } else {
-        text_printf(&sql, "SELECT %" PRId64 "::BIGINT AS num_affected_rows", n);
-    }
-    Status rc = duck_query(session_conn(session), text_str(&sql), result, err);
-    text_free(&sql);
-    return rc;
+    return session_report(session, &(SessionCount){"num_affected_rows", n}, 1, result, err);
 }
 
 Status session_run_delete(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
@@ -322,18 +312,16 @@ Status session_run_merge(Session *session, const SqlText *text, const SqlStateme
     Dml d;
     TableMerge merge;
     TableMergeResult done;
-    Text sql = TEXT(1024);
 
     TRY(dml_init(&d, session, text, statement, err));
     TRY(read_merge(&d, &merge, err));
     TRY(table_merge(d.table, session_conn(session), &merge, &done, err));
-    text_printf(&sql,
-                "SELECT %" PRId64 "::BIGINT AS num_affected_rows, %" PRId64 "::BIGINT AS num_updated_rows, %" PRId64
-                "::BIGINT AS num_deleted_rows, %" PRId64 "::BIGINT AS num_inserted_rows",
-                done.updated + done.deleted + done.inserted, done.updated, done.deleted, done.inserted);
-    TRY(duck_query(session_conn(session), text_str(&sql), result, err));
+    const SessionCount counts[] = {{"num_affected_rows", done.updated + done.deleted + done.inserted},
+                                   {"num_updated_rows", done.updated},
+                                   {"num_deleted_rows", done.deleted},
+                                   {"num_inserted_rows", done.inserted}};
+    TRY(session_report(session, counts, sizeof counts / sizeof *counts, result, err));
 out:
-    text_free(&sql);
     dml_fini(&d);
     return rc;
 }

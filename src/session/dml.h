@@ -1,5 +1,5 @@
 /* Runners of the statements that change tables. DELETE, UPDATE and MERGE (dml.c) give one row that counts the rows they
- * changed. */
+ * changed, in columns named as Spark names them. */
 #ifndef FRESHET_SESSION_DML_H
 #define FRESHET_SESSION_DML_H
 

@@ -1,5 +1,6 @@
 #include "session/session.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -104,6 +105,24 @@ out:
 }
 
 /* ---- statements on tables ---- */
+
+Status session_report(Session *session, const SessionCount *counts, size_t n, DuckResult **result, Error *err)
+{
+    Text sql = TEXT(4096);
+
+    for (size_t i = 0; i < n; i++) {
+        text_append(&sql, i == 0 ? "SELECT " : ", ");
+        if (counts[i].value < 0) {
+            text_append(&sql, "NULL");
+        } else {
+            text_printf(&sql, "%" PRId64, counts[i].value);
+        }
+        text_printf(&sql, "::BIGINT AS %s", counts[i].name);
+    }
+    Status rc = duck_query(session->conn, text_str(&sql), result, err);
+    text_free(&sql);
+    return rc;
+}
 
 Status session_target(Session *session, const SqlText *text, const SqlName *name, DeltaTable **out, Error *err)
 {
@@ -315,7 +334,6 @@ static Status run_insert(Session *session, const SqlText *text, const SqlStateme
                           .overwrite = statement->overwrite,
                           .merge_schema = statement->evolve,
                           .txn_version = -1};
-    (void)result;
 
     if (statement->n_insert_columns == 0) {
         insert.columns = NULL;
@@ -339,6 +357,11 @@ static Status run_insert(Session *session, const SqlText *text, const SqlStateme
     }
     if (rc != OK && insert.query == sql_query_text(query)) {
         sql_query_place(query, duck_error_position(session->conn), err);
+    }
+    if (rc == OK) {
+        int64_t n = rows < 0 ? 0 : rows; /* below: txnVersion has been seen */
+        const SessionCount counts[] = {{"num_affected_rows", n}, {"num_inserted_rows", n}};
+        TRY(session_report(session, counts, 2, result, err));
     }
 out:
     sql_query_free(query);
@@ -586,6 +609,16 @@ static void explain_unknown_table(Session *session, Error *err)
         relation_hint_nearest(session->warehouse, name, err);
     }
     arena_free(arena);
+}
+
+bool session_wants_rows(const SqlStatement *statements, size_t n, size_t i)
+{
+    bool asked = false;
+
+    for (size_t k = 0; k < n; k++) {
+        asked = asked || statements[k].asks;
+    }
+    return statements[i].asks || !asked;
 }
 
 Status session_run(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,

@@ -33,6 +33,13 @@ Status session_check_lasting(Session *session, const SqlText *text, SqlSpan span
 
 /* ---- session.c ---- */
 
+/* What a statement that changes a table tells of it: one row of counts. A negative value: not known, NULL. */
+typedef struct SessionCount {
+    const char *name;
+    int64_t value;
+} SessionCount;
+Status session_report(Session *session, const SessionCount *counts, size_t n, DuckResult **result, Error *err);
+
 /* The table a statement is about; the error's place is the name. */
 Status session_target(Session *session, const SqlText *text, const SqlName *name, DeltaTable **out, Error *err);
 /* The place of a table that may not be there yet, remembered under its name. `location`: LOCATION, or NULL. */

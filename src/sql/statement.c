@@ -48,64 +48,65 @@ const char *sql_statement_name(SqlStatementKind kind)
 typedef struct Starter {
     SqlWord word;
     SqlParse parse; /* NULL: DuckDB's */
+    bool asks;      /* see SqlStatement */
 } Starter;
 
 /* Every word a statement may start with, ours and DuckDB's. */
 static const Starter STARTERS[] = {
-    {SQL_W_ALTER, sql_parse_alter},
-    {SQL_W_APPLY, sql_parse_auto_cdc},
-    {SQL_W_AUTO, sql_parse_auto_cdc},
-    {SQL_W_COMMENT, sql_parse_comment},
-    {SQL_W_CONVERT, sql_parse_convert},
-    {SQL_W_CREATE, sql_parse_create},
-    {SQL_W_DELETE, sql_parse_delete},
-    {SQL_W_DESC, sql_parse_describe},
-    {SQL_W_DESCRIBE, sql_parse_describe},
-    {SQL_W_DROP, sql_parse_drop},
-    {SQL_W_INSERT, sql_parse_insert},
-    {SQL_W_MERGE, sql_parse_merge},
-    {SQL_W_OPTIMIZE, sql_parse_optimize},
-    {SQL_W_REPLACE, sql_parse_replace},
-    {SQL_W_RESTORE, sql_parse_restore},
-    {SQL_W_SET, sql_parse_set},
-    {SQL_W_SHOW, sql_parse_show},
-    {SQL_W_UPDATE, sql_parse_update},
-    {SQL_W_VACUUM, sql_parse_vacuum},
-    {SQL_W_ABORT, NULL},
-    {SQL_W_ANALYZE, NULL},
-    {SQL_W_ATTACH, NULL},
-    {SQL_W_BEGIN, NULL},
-    {SQL_W_CALL, NULL},
-    {SQL_W_CHECKPOINT, NULL},
-    {SQL_W_COMMIT, NULL},
-    {SQL_W_COPY, NULL},
-    {SQL_W_DEALLOCATE, NULL},
-    {SQL_W_DETACH, NULL},
-    {SQL_W_END, NULL},
-    {SQL_W_EXECUTE, NULL},
-    {SQL_W_EXPLAIN, NULL},
-    {SQL_W_EXPORT, NULL},
-    {SQL_W_FORCE, NULL},
-    {SQL_W_FROM, NULL},
-    {SQL_W_IMPORT, NULL},
-    {SQL_W_INSTALL, NULL},
-    {SQL_W_LOAD, NULL},
-    {SQL_W_PIVOT, NULL},
-    {SQL_W_PIVOT_LONGER, NULL},
-    {SQL_W_PIVOT_WIDER, NULL},
-    {SQL_W_PRAGMA, NULL},
-    {SQL_W_PREPARE, NULL},
-    {SQL_W_RESET, NULL},
-    {SQL_W_ROLLBACK, NULL},
-    {SQL_W_SELECT, NULL},
-    {SQL_W_START, NULL},
-    {SQL_W_SUMMARIZE, NULL},
-    {SQL_W_TABLE, NULL},
-    {SQL_W_TRUNCATE, NULL},
-    {SQL_W_UNPIVOT, NULL},
-    {SQL_W_USE, NULL},
-    {SQL_W_VALUES, NULL},
-    {SQL_W_WITH, NULL},
+    {SQL_W_ALTER, sql_parse_alter, false},
+    {SQL_W_APPLY, sql_parse_auto_cdc, false},
+    {SQL_W_AUTO, sql_parse_auto_cdc, false},
+    {SQL_W_COMMENT, sql_parse_comment, false},
+    {SQL_W_CONVERT, sql_parse_convert, false},
+    {SQL_W_CREATE, sql_parse_create, false},
+    {SQL_W_DELETE, sql_parse_delete, false},
+    {SQL_W_DESC, sql_parse_describe, true},
+    {SQL_W_DESCRIBE, sql_parse_describe, true},
+    {SQL_W_DROP, sql_parse_drop, false},
+    {SQL_W_INSERT, sql_parse_insert, false},
+    {SQL_W_MERGE, sql_parse_merge, false},
+    {SQL_W_OPTIMIZE, sql_parse_optimize, false},
+    {SQL_W_REPLACE, sql_parse_replace, false},
+    {SQL_W_RESTORE, sql_parse_restore, false},
+    {SQL_W_SET, sql_parse_set, false},
+    {SQL_W_SHOW, sql_parse_show, true},
+    {SQL_W_UPDATE, sql_parse_update, false},
+    {SQL_W_VACUUM, sql_parse_vacuum, false},
+    {SQL_W_ABORT, NULL, false},
+    {SQL_W_ANALYZE, NULL, false},
+    {SQL_W_ATTACH, NULL, false},
+    {SQL_W_BEGIN, NULL, false},
+    {SQL_W_CALL, NULL, true},
+    {SQL_W_CHECKPOINT, NULL, false},
+    {SQL_W_COMMIT, NULL, false},
+    {SQL_W_COPY, NULL, false},
+    {SQL_W_DEALLOCATE, NULL, false},
+    {SQL_W_DETACH, NULL, false},
+    {SQL_W_END, NULL, false},
+    {SQL_W_EXECUTE, NULL, true},
+    {SQL_W_EXPLAIN, NULL, true},
+    {SQL_W_EXPORT, NULL, false},
+    {SQL_W_FORCE, NULL, false},
+    {SQL_W_FROM, NULL, true},
+    {SQL_W_IMPORT, NULL, false},
+    {SQL_W_INSTALL, NULL, false},
+    {SQL_W_LOAD, NULL, false},
+    {SQL_W_PIVOT, NULL, true},
+    {SQL_W_PIVOT_LONGER, NULL, true},
+    {SQL_W_PIVOT_WIDER, NULL, true},
+    {SQL_W_PRAGMA, NULL, true},
+    {SQL_W_PREPARE, NULL, false},
+    {SQL_W_RESET, NULL, false},
+    {SQL_W_ROLLBACK, NULL, false},
+    {SQL_W_SELECT, NULL, true},
+    {SQL_W_START, NULL, false},
+    {SQL_W_SUMMARIZE, NULL, true},
+    {SQL_W_TABLE, NULL, true},
+    {SQL_W_TRUNCATE, NULL, false},
+    {SQL_W_UNPIVOT, NULL, true},
+    {SQL_W_USE, NULL, false},
+    {SQL_W_VALUES, NULL, true},
+    {SQL_W_WITH, NULL, true},
 };
 enum { N_STARTERS = sizeof STARTERS / sizeof *STARTERS };
 
@@ -154,6 +155,7 @@ static Status parse_statement(SqlCursor *c, SqlStatement *out, Error *err)
     };
     const SqlToken *first = cursor_peek(c, 0);
     if (sql_token_is_op(first, '(')) {
+        out->asks = true;
         return OK;
     }
     const Starter *starter = NULL;
@@ -163,6 +165,7 @@ static Status parse_statement(SqlCursor *c, SqlStatement *out, Error *err)
     if (!starter) {
         return unknown_statement(c, err);
     }
+    out->asks = starter->asks;
     if (!starter->parse) {
         return OK;
     }

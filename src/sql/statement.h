@@ -83,6 +83,7 @@ typedef struct SqlExpectation {
 typedef struct SqlStatement {
     SqlStatementKind kind;
     SqlSpan span;   /* the whole statement without ';' */
+    bool asks;      /* a question: its rows are the answer, not a report of what it has done */
     SqlName target; /* what is created, written or described; SHOW TABLES IN s: schema s, no name */
     bool if_not_exists, or_replace, or_refresh, if_exists;
     bool must_exist;       /* REPLACE TABLE: with or_replace */

@@ -114,6 +114,18 @@ def test_formats(sql, freshet, warehouse, tmp_path):
     assert freshet("sql", "--format", "xml", "-c", "SELECT 1").code == 2
 
 
+def test_counts_of_changed_rows(sql, rows):
+    """Columns are Spark's; programs that read the answer of a question do not get counts between its rows."""
+    assert "num_affected_rows  num_inserted_rows" in sql("CREATE TABLE t (a BIGINT); INSERT INTO t VALUES (1), (2); SELECT * FROM t").out
+    insert = "INSERT INTO t {} VALUES (1), (2)"
+    assert rows(insert.format("")) == [{"num_affected_rows": 2, "num_inserted_rows": 2}]
+    once = insert.format("WITH (txnAppId = 'x', txnVersion = 1)")
+    assert [row["num_inserted_rows"] for row in rows(f"{once}; {once}")] == [2, 0]
+    assert rows("INSERT INTO t REPLACE WHERE a = 1 VALUES (1)") == [{"num_affected_rows": 1, "num_inserted_rows": 1}]
+    assert rows("INSERT INTO t VALUES (3); DELETE FROM t WHERE a = 2; SELECT sum(a)::INT AS a FROM t") == [{"a": 4}]
+    assert rows("INSERT INTO t VALUES (3); DELETE FROM t WHERE a = 3") == [{"num_affected_rows": 1, "num_inserted_rows": 1}, {"num_affected_rows": 2}]
+
+
 def test_numbers_keep_their_digits(rows):
     row = rows("SELECT 9223372036854775807 AS big, 170141183460469231731687303715884105727::HUGEINT AS huge, "
                "12345678901234567890.123456789::DECIMAL(38,9) AS dec, TIMESTAMPTZ '2026-01-01 00:00:00.000001+00' AS t, 0.1 AS x")
