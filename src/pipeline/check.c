@@ -257,7 +257,8 @@ static Status table_columns(Check *check, const QueryLeaf *leaf, Text *out, Erro
     bool exists = true;
 
     if (leaf->definition == NULL) {
-        TRY(relation_table(check->pipeline->duck, check->pipeline->warehouse, leaf->text, leaf->relation, &table, err));
+        RelationReader reader = pipeline_reader(check->pipeline, check->conn, leaf->text);
+        TRY(relation_table(&reader, leaf->relation, &table, err));
     } else {
         TRY(node_target(check->pipeline, &probe, false, &table, err));
         TRY(delta_table_exists(table, &exists, err));
@@ -284,8 +285,8 @@ static Status file_columns(Check *check, const QueryLeaf *leaf, Text *out, Error
     StreamRelation files = {0};
 
     question.stream = false;
-    Status rc = relation_resolve(check->pipeline->duck, check->conn, check->pipeline->warehouse, leaf->text, &question,
-                                 NULL, NULL, 0, &files, NULL, err);
+    RelationReader reader = pipeline_reader(check->pipeline, check->conn, leaf->text);
+    Status rc = relation_resolve(&reader, &question, &(RelationAsk){0}, &files, NULL, err);
     if (rc == OK) {
         DuckColumnInfo *columns = NULL;
         Arena *arena = arena_new();

@@ -8,6 +8,11 @@
 #include "sink/sinks.h"
 #include "source/sources.h"
 
+RelationReader pipeline_reader(const Pipeline *pipeline, DuckConn *conn, const SqlText *text)
+{
+    return (RelationReader){.duck = pipeline->duck, .conn = conn, .warehouse = pipeline->warehouse, .text = text};
+}
+
 Status pipeline_connect(Pipeline *pipeline, DuckConn **out, Error *err)
 {
     Status rc = OK;
@@ -308,10 +313,9 @@ out:
 static Status static_relation(void *context, DuckConn *conn, const char *pinned, StreamRelation *out, Error *err)
 {
     const StaticSide *side = context;
-    const SqlRelation *relation = side->leaf->relation;
+    RelationReader reader = pipeline_reader(side->pipeline, conn, side->leaf->text);
 
-    return relation_resolve(side->pipeline->duck, conn, side->pipeline->warehouse, side->leaf->text, relation, pinned,
-                            NULL, 0, out, NULL, err);
+    return relation_resolve(&reader, side->leaf->relation, &(RelationAsk){.pinned = pinned}, out, NULL, err);
 }
 
 static Status make_static(Pipeline *pipeline, NodeQuery *query, const QueryLeaf *leaf, FlowStatic *out, Error *err)

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/property.h"
+#include "session/relation.h"
 #include "sql/stateful.h"
 #include "sql/statement.h"
 
@@ -162,6 +163,9 @@ Status node_target_spec(const Node *node, DuckConn *conn, Arena *arena, TargetSp
 
 /* The expectations of a node's target, in `arena`; E_PIPELINE_STATEMENT for one that this version cannot keep. */
 Status node_expectations(const Node *node, Arena *arena, FlowExpectation **out, size_t *n, Error *err);
+
+/* For relations of that text; `conn` may be NULL where only relation_table is asked. */
+RelationReader pipeline_reader(const Pipeline *pipeline, DuckConn *conn, const SqlText *text);
 
 /* A connection with the session settings of the pipeline. */
 Status pipeline_connect(Pipeline *pipeline, DuckConn **out, Error *err);

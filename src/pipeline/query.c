@@ -129,7 +129,8 @@ static Status check_row_ids(Expansion *expansion, const SqlText *text, const Sql
         TRY(node_target(expansion->pipeline, &probe, false, &table, err));
         TRY(delta_table_exists(table, &exists, err));
     } else {
-        TRY(relation_table(expansion->pipeline->duck, expansion->pipeline->warehouse, text, relation, &table, err));
+        RelationReader reader = pipeline_reader(expansion->pipeline, NULL, text);
+        TRY(relation_table(&reader, relation, &table, err));
     }
     for (size_t i = 0; !exists && i < statement->n_properties; i++) {
         if (str_ieq(statement->properties[i].key, "delta.enableRowTracking") &&

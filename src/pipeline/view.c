@@ -69,8 +69,9 @@ static Status bind_input(Refresh *refresh, const QueryLeaf *leaf, Error *err)
     char *pin = NULL;
 
     TRY(leaf_predicates(refresh, leaf, arena, &predicates, &n, err));
-    rc = relation_resolve(refresh->pipeline->duck, refresh->conn, refresh->pipeline->warehouse, leaf->text,
-                          leaf->relation, NULL, predicates, n, &refresh->inputs[refresh->n_inputs], &pin, err);
+    RelationReader reader = pipeline_reader(refresh->pipeline, refresh->conn, leaf->text);
+    RelationAsk ask = {.predicates = predicates, .n_predicates = n};
+    rc = relation_resolve(&reader, leaf->relation, &ask, &refresh->inputs[refresh->n_inputs], &pin, err);
     if (rc != OK) {
         rc = missing_input(refresh, leaf, rc, err);
         goto out;

@@ -48,7 +48,8 @@ static bool resolve_name(void *context, const char *schema, const char *name)
 {
     Session *session = context;
 
-    return find_view(session, schema, name) != NULL || relation_is_table(session->warehouse, schema, name);
+    return find_view(session, schema, name) != NULL ||
+           relation_is_table(session->warehouse, session_schema(session, schema), name);
 }
 
 /* ---- relations ---- */
@@ -100,8 +101,8 @@ static Status little_sql(Session *session, const SqlText *text, const SqlQuery *
     if (relation->stream || relation->kind == SQL_RELATION_FUNCTION || (!counts && (rows < 0 || rows > ROWS_MAX))) {
         return OK;
     }
-    TRY(relation_resolve_little(session->duck, session->conn, session->warehouse, text, relation, rows, &resolved,
-                                err));
+    RelationReader reader = session_reader(session, text);
+    TRY(relation_resolve_little(&reader, relation, rows, &resolved, err));
     if (resolved.sql != NULL) {
         text_append(out, resolved.sql);
         session->relations = mem_grow(session->relations, session->n_relations, &session->relations_capacity,
@@ -116,21 +117,20 @@ out:
 /* Resolves relation i with the column _metadata if the statement may mean that one, and hides it. Whether it does is
  * known only when DuckDB has bound the names; so a table that cannot have it is read without. */
 static Status resolve(Session *session, const SqlText *text, SqlQuery *query, size_t i, bool metadata,
-                      const SqlPredicate *predicates, size_t n, StreamRelation *out, Error *err)
+                      const RelationAsk *ask, StreamRelation *out, Error *err)
 {
     const SqlRelation *relations = NULL;
+    RelationReader reader = session_reader(session, text);
     Error without = ERROR_NONE;
     Status rc = OK;
 
     sql_query_relations(query, &relations);
     SqlRelation asked = relations[i];
     asked.metadata = metadata;
-    rc = relation_resolve(session->duck, session->conn, session->warehouse, text, &asked, NULL, predicates, n, out,
-                          NULL, &without);
+    rc = relation_resolve(&reader, &asked, ask, out, NULL, &without);
     if (rc != OK && without.id == E_DELTA_ROW_TRACKING) {
         sql_query_lacks_metadata(query, &without);
-        return relation_resolve(session->duck, session->conn, session->warehouse, text, &relations[i], NULL, predicates,
-                                n, out, NULL, err);
+        return relation_resolve(&reader, &relations[i], ask, out, NULL, err);
     }
     if (rc != OK) {
         *err = without;
@@ -147,7 +147,7 @@ static Status relation_sql(Session *session, const SqlText *text, SqlQuery *quer
     Status rc = OK;
     Arena *arena = arena_new();
     SqlPredicate *predicates = NULL;
-    size_t n_predicates = 0;
+    RelationAsk ask = {0};
     const SqlRelation *relations = NULL;
     bool done;
 
@@ -167,14 +167,15 @@ static Status relation_sql(Session *session, const SqlText *text, SqlQuery *quer
             goto out;
         }
     }
-    if (sql_query_predicates(session->conn, query, i, arena, &predicates, &n_predicates, NULL) != OK) {
-        n_predicates = 0; /* not a SELECT: every file is read */
+    if (sql_query_predicates(session->conn, query, i, arena, &predicates, &ask.n_predicates, NULL) != OK) {
+        ask.n_predicates = 0; /* not a SELECT: every file is read */
     }
+    ask.predicates = predicates;
     session->relations = mem_grow(session->relations, session->n_relations, &session->relations_capacity,
                                   sizeof *session->relations);
     StreamRelation *resolved = &session->relations[session->n_relations];
     *resolved = (StreamRelation){0};
-    TRY(resolve(session, text, query, i, metadata, predicates, n_predicates, resolved, err));
+    TRY(resolve(session, text, query, i, metadata, &ask, resolved, err));
     session->n_relations++;
     text_append(out, resolved->sql);
 out:

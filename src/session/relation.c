@@ -8,7 +8,7 @@
 #include "session/state.h"
 #include "source/sources.h"
 
-bool relation_is_table(void *warehouse, const char *schema, const char *name)
+bool relation_is_table(Warehouse *warehouse, const char *schema, const char *name)
 {
     DeltaTable *table = NULL;
     bool exists = false;
@@ -34,6 +34,14 @@ StreamOption *relation_options(Arena *arena, const SqlText *text, const SqlOptio
             .key = options[i].key, .value = options[i].value, .is_list = options[i].is_list, .place = at.place};
     }
     return out;
+}
+
+/* An error without a place is about the relation as a whole. */
+static void place_relation(const RelationReader *reader, const SqlRelation *relation, Status rc, Error *err)
+{
+    if (rc != OK && err != NULL && err->place.line == 0) {
+        sql_error_place(err, reader->text, relation->span);
+    }
 }
 
 /* ---- which table ---- */
@@ -105,27 +113,27 @@ const char *relation_unknown_table(const Error *err, Arena *arena)
     return arena_strndup(arena, name + quoted, (size_t)(end - name) - 2 * (size_t)quoted);
 }
 
-Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
-                      DeltaTable **out, Error *err)
+Status relation_table(const RelationReader *reader, const SqlRelation *relation, DeltaTable **out, Error *err)
 {
     Status rc = OK;
+    const char *schema = relation->schema != NULL ? relation->schema : reader->schema;
     DeltaTable *table = NULL;
     Text name = TEXT(1 << 16);
     bool exists = false;
 
     if (relation->kind == SQL_RELATION_PATH) {
-        TRY(delta_table_open(duck, relation->name, &table, err));
+        TRY(delta_table_open(reader->duck, relation->name, &table, err));
         TRY(delta_table_exists(table, &exists, err));
     } else {
-        TRY(warehouse_table(warehouse, relation->schema, relation->name, &table, &exists, err));
+        TRY(warehouse_table(reader->warehouse, schema, relation->name, &table, &exists, err));
     }
     if (!exists) {
-        text_printf(&name, "%s%s%s", relation->schema != NULL ? relation->schema : "",
-                    relation->schema != NULL ? "." : "", relation->name);
+        bool named = relation->kind == SQL_RELATION_NAME && schema != NULL;
+        text_printf(&name, "%s%s%s", named ? schema : "", named ? "." : "", relation->name);
         rc = error_set(err, E_DELTA_NOT_A_TABLE, "%s is not a Delta table: %s has no _delta_log with a commit",
                        text_str(&name), delta_table_uri(table));
         if (relation->kind == SQL_RELATION_NAME) {
-            relation_hint_nearest(warehouse, text_str(&name), err);
+            relation_hint_nearest(reader->warehouse, text_str(&name), err);
         }
         goto out;
     }
@@ -134,9 +142,7 @@ Status relation_table(Duck *duck, Warehouse *warehouse, const SqlText *text, con
 out:
     text_free(&name);
     delta_table_close(table);
-    if (rc != OK && err != NULL && err->place.line == 0) {
-        sql_error_place(err, text, relation->span);
-    }
+    place_relation(reader, relation, rc, err);
     return rc;
 }
 
@@ -207,18 +213,18 @@ out:
 }
 
 /* The table of a relation at the version it is asked for. */
-static Status hold_table(TableRelation *held, Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
-                         const SqlRelation *relation, const char *pinned, Error *err)
+static Status hold_table(TableRelation *held, const RelationReader *reader, const SqlRelation *relation,
+                         const char *pinned, Error *err)
 {
     Status rc = OK;
     int64_t version = -1;
 
-    TRY(relation_table(duck, warehouse, text, relation, &held->table, err));
-    TRY(wanted_version(held->table, conn, relation, pinned, &version, err));
+    TRY(relation_table(reader, relation, &held->table, err));
+    TRY(wanted_version(held->table, reader->conn, relation, pinned, &version, err));
     if (version < 0) {
-        TRY(delta_table_snapshot(held->table, conn, &held->snapshot, err));
+        TRY(delta_table_snapshot(held->table, reader->conn, &held->snapshot, err));
     } else {
-        TRY(delta_table_snapshot_at(held->table, conn, version, &held->snapshot, err));
+        TRY(delta_table_snapshot_at(held->table, reader->conn, version, &held->snapshot, err));
     }
 out:
     return rc;
@@ -255,18 +261,18 @@ out:
     return rc;
 }
 
-Status relation_resolve_little(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
-                               const SqlRelation *relation, int64_t first_rows, StreamRelation *out, Error *err)
+Status relation_resolve_little(const RelationReader *reader, const SqlRelation *relation, int64_t first_rows,
+                               StreamRelation *out, Error *err)
 {
     TableRelation *held = mem_alloc(sizeof *held);
     Status rc = OK;
 
     *out = (StreamRelation){0};
-    TRY(hold_table(held, duck, conn, warehouse, text, relation, NULL, err));
+    TRY(hold_table(held, reader, relation, NULL, err));
     if (first_rows < 0) {
-        TRY(give_count(held, conn, out, err));
+        TRY(give_count(held, reader->conn, out, err));
     } else {
-        TRY(delta_scan_first(held->snapshot, conn, first_rows, &held->scan, err));
+        TRY(delta_scan_first(held->snapshot, reader->conn, first_rows, &held->scan, err));
     }
     if (held->scan != NULL) {
         give_scan(held, out);
@@ -276,23 +282,23 @@ out:
     if (held != NULL) {
         table_relation_free(held);
     }
-    if (rc != OK && err != NULL && err->place.line == 0) {
-        sql_error_place(err, text, relation->span);
-    }
+    place_relation(reader, relation, rc, err);
     return rc;
 }
 
-static Status resolve_table(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
-                            const SqlRelation *relation, const char *pinned, const DeltaPredicate *predicates, size_t n,
+static Status resolve_table(const RelationReader *reader, const SqlRelation *relation, const RelationAsk *ask,
                             StreamRelation *out, char **pin, Error *err)
 {
     Status rc = OK;
     TableRelation *held = mem_alloc(sizeof *held);
+    Arena *arena = arena_new();
+    size_t n = ask->n_predicates;
 
-    TRY(hold_table(held, duck, conn, warehouse, text, relation, pinned, err));
+    TRY(hold_table(held, reader, relation, ask->pinned, err));
+    const DeltaPredicate *predicates = relation_predicates(arena, ask->predicates, n);
     bool metadata = relation->metadata && delta_schema_find(delta_snapshot_schema(held->snapshot), "_metadata") == NULL;
-    TRY(metadata ? delta_scan_snapshot_ids(held->snapshot, conn, predicates, n, &held->scan, err)
-                 : delta_scan_snapshot(held->snapshot, conn, predicates, n, &held->scan, err));
+    TRY(metadata ? delta_scan_snapshot_ids(held->snapshot, reader->conn, predicates, n, &held->scan, err)
+                 : delta_scan_snapshot(held->snapshot, reader->conn, predicates, n, &held->scan, err));
     if (pin != NULL) {
         Text id = TEXT(4096);
         text_printf(&id, "%s@%lld", delta_snapshot_metadata(held->snapshot)->id,
@@ -306,13 +312,14 @@ out:
     if (held != NULL) {
         table_relation_free(held);
     }
+    arena_free(arena);
     return rc;
 }
 
 /* ---- functions ---- */
 
-static Status resolve_files(Duck *duck, DuckConn *conn, const SqlText *text, const SqlRelation *relation,
-                            StreamRelation *out, char **pin, Error *err)
+static Status resolve_files(const RelationReader *reader, const SqlRelation *relation, StreamRelation *out, char **pin,
+                            Error *err)
 {
     Status rc = OK;
     Arena *arena = arena_new();
@@ -326,14 +333,15 @@ static Status resolve_files(Duck *duck, DuckConn *conn, const SqlText *text, con
     }
     size_t n = relation->n_arguments - 1 + relation->n_options;
     StreamOption *options = arena_alloc(arena, (n + 1) * sizeof *options);
-    StreamOption *arguments = relation_options(arena, text, relation->arguments + 1, relation->n_arguments - 1);
-    StreamOption *with = relation_options(arena, text, relation->options, relation->n_options);
+    StreamOption *arguments = relation_options(arena, reader->text, relation->arguments + 1, relation->n_arguments - 1);
+    StreamOption *with = relation_options(arena, reader->text, relation->options, relation->n_options);
     memcpy(options, arguments, (relation->n_arguments - 1) * sizeof *options);
     memcpy(options + relation->n_arguments - 1, with, relation->n_options * sizeof *options);
-    if (metadata_is_named(text, relation->span)) {
+    if (metadata_is_named(reader->text, relation->span)) {
         options[n++] = metadata_option();
     }
-    TRY(source_files_relation(duck, conn, relation->arguments[0].value, options, n, out, &listing, err));
+    TRY(source_files_relation(reader->duck, reader->conn, relation->arguments[0].value, options, n, out, &listing,
+                              err));
     if (pin != NULL) {
         *pin = listing;
         listing = NULL;
@@ -383,8 +391,8 @@ out:
 }
 
 /* The table of the first argument: a path when it looks like one, else a name. */
-static Status changes_table(Duck *duck, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
-                            Arena *arena, DeltaTable **out, Error *err)
+static Status changes_table(const RelationReader *reader, const SqlRelation *relation, Arena *arena, DeltaTable **out,
+                            Error *err)
 {
     const char *name = relation->arguments[0].value;
     const char *dot = strchr(name, '.');
@@ -396,13 +404,14 @@ static Status changes_table(Duck *duck, Warehouse *warehouse, const SqlText *tex
         table.schema = arena_strndup(arena, name, (size_t)(dot - name));
         table.name = dot + 1;
     }
-    return relation_table(duck, warehouse, text, &table, out, err);
+    return relation_table(reader, &table, out, err);
 }
 
-static Status resolve_changes(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
-                              const SqlRelation *relation, StreamRelation *out, char **pin, Error *err)
+static Status resolve_changes(const RelationReader *reader, const SqlRelation *relation, StreamRelation *out,
+                              char **pin, Error *err)
 {
     Status rc = OK;
+    DuckConn *conn = reader->conn;
     Arena *arena = arena_new();
     ChangesRelation *held = mem_alloc(sizeof *held);
     const char *sql = NULL;
@@ -413,7 +422,7 @@ static Status resolve_changes(Duck *duck, DuckConn *conn, Warehouse *warehouse, 
         error_hint(err, "table_changes('silver.orders', 3, 5)");
         goto out;
     }
-    TRY(changes_table(duck, warehouse, text, relation, arena, &held->table, err));
+    TRY(changes_table(reader, relation, arena, &held->table, err));
     TRY(changes_bound(held->table, conn, &relation->arguments[1], true, &first, err));
     if (relation->n_arguments == 3) {
         TRY(changes_bound(held->table, conn, &relation->arguments[2], false, &last, err));
@@ -469,35 +478,25 @@ DeltaPredicate *relation_predicates(Arena *arena, const SqlPredicate *predicates
     return out;
 }
 
-Status relation_resolve(Duck *duck, DuckConn *conn, Warehouse *warehouse, const SqlText *text,
-                        const SqlRelation *relation, const char *pinned, const SqlPredicate *predicates,
-                        size_t n_predicates, StreamRelation *out, char **pin, Error *err)
+Status relation_resolve(const RelationReader *reader, const SqlRelation *relation, const RelationAsk *ask,
+                        StreamRelation *out, char **pin, Error *err)
 {
     Status rc = OK;
-    Arena *arena = arena_new();
 
     if (relation->stream) {
         rc = error_set(err, E_PIPELINE_STATEMENT, "STREAM has no place in a question: a stream belongs into a flow");
         error_hint(err, "leave STREAM out to read the table as it is now, or put the query into a pipeline file");
-        goto out;
-    }
-    if (relation->kind != SQL_RELATION_FUNCTION) {
-        TRY(resolve_table(duck, conn, warehouse, text, relation, pinned,
-                          relation_predicates(arena, predicates, n_predicates), n_predicates, out, pin, err));
+    } else if (relation->kind != SQL_RELATION_FUNCTION) {
+        rc = resolve_table(reader, relation, ask, out, pin, err);
     } else if (strcmp(relation->name, "read_files") == 0) {
-        TRY(resolve_files(duck, conn, text, relation, out, pin, err));
+        rc = resolve_files(reader, relation, out, pin, err);
     } else if (strcmp(relation->name, "table_changes") == 0) {
-        TRY(resolve_changes(duck, conn, warehouse, text, relation, out, pin, err));
+        rc = resolve_changes(reader, relation, out, pin, err);
     } else if (strcmp(relation->name, "state") == 0) {
-        TRY(state_relation(conn, warehouse, text, relation, pinned, out, pin, err));
+        rc = state_relation(reader, relation, ask->pinned, out, pin, err);
     } else {
         rc = error_set(err, E_PIPELINE_STATEMENT, "%s is not something this version can read", relation->name);
-        goto out;
     }
-out:
-    arena_free(arena);
-    if (rc != OK && err != NULL && err->place.line == 0) {
-        sql_error_place(err, text, relation->span);
-    }
+    place_relation(reader, relation, rc, err);
     return rc;
 }

@@ -50,6 +50,7 @@ void session_close(Session *session)
     }
     session_finish(session);
     session_drop_views(session);
+    mem_free(session->schema);
     duck_disconnect(session->conn);
     mem_free(session);
 }
@@ -57,6 +58,20 @@ void session_close(Session *session)
 DuckConn *session_conn(Session *session)
 {
     return session->conn;
+}
+
+RelationReader session_reader(const Session *session, const SqlText *text)
+{
+    return (RelationReader){.duck = session->duck,
+                            .conn = session->conn,
+                            .warehouse = session->warehouse,
+                            .schema = session->schema,
+                            .text = text};
+}
+
+const char *session_schema(const Session *session, const char *schema)
+{
+    return schema != NULL ? schema : session->schema;
 }
 
 /* ---- queries ---- */
@@ -132,7 +147,8 @@ Status session_target(Session *session, const SqlText *text, const SqlName *name
         .name = name->path != NULL ? name->path : name->name,
         .span = name->span,
     };
-    return relation_table(session->duck, session->warehouse, text, &relation, out, err);
+    RelationReader reader = session_reader(session, text);
+    return relation_table(&reader, &relation, out, err);
 }
 
 Status session_new_table(Session *session, const SqlName *name, const char *location, DeltaTable **out, Error *err)

@@ -3,6 +3,7 @@
 #define FRESHET_SESSION_SESSION_INT_H
 
 #include "base/map.h"
+#include "session/relation.h"
 #include "session/session.h"
 #include "sql/statement_alter.h"
 #include "stream/source.h"
@@ -12,7 +13,8 @@ struct Session {
     Duck *duck;
     DuckConn *conn;
     Warehouse *warehouse;
-    Map *views; /* lower-case name -> SessionView (prepare.c) */
+    char *schema; /* of names without one, from USE; NULL: default */
+    Map *views;   /* lower-case name -> SessionView (prepare.c) */
     /* What the running statement reads; the placeholders are temporary views over it. */
     StreamRelation *relations;
     size_t n_relations, relations_capacity;
@@ -32,6 +34,11 @@ void session_drop_views(Session *session);
 Status session_check_lasting(Session *session, const SqlText *text, SqlSpan span, Error *err);
 
 /* ---- session.c ---- */
+
+/* For relations of that text. */
+RelationReader session_reader(const Session *session, const SqlText *text);
+/* The schema of a name that says none: that of USE. NULL: default. */
+const char *session_schema(const Session *session, const char *schema);
 
 /* What a statement that changes a table tells of it: one row of counts. A negative value: not known, NULL. */
 typedef struct SessionCount {

@@ -98,8 +98,8 @@ static Status check_arguments(const SqlRelation *relation, Error *err)
     return rc;
 }
 
-Status state_relation(DuckConn *conn, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
-                      const char *pinned, StreamRelation *out, char **pin, Error *err)
+Status state_relation(const RelationReader *reader, const SqlRelation *relation, const char *pinned,
+                      StreamRelation *out, char **pin, Error *err)
 {
     Arena *arena = arena_new();
     Flows flows = {.names = TEXT(65536), .folder = TEXT(1 << 16)};
@@ -109,14 +109,14 @@ Status state_relation(DuckConn *conn, Warehouse *warehouse, const SqlText *text,
 
     TRY(check_arguments(relation, err));
     size_t n = relation->n_arguments - 1;
-    StreamOption *options = relation_options(arena, text, relation->arguments + 1, n);
+    StreamOption *options = relation_options(arena, reader->text, relation->arguments + 1, n);
     TRY(stream_options_check(options, n, STATE_OPTIONS, STATE_OPTIONS_COUNT, "state", err));
     const char *name = relation->arguments[0].value, *dot = strchr(name, '.');
-    const char *schema = dot ? arena_strndup(arena, name, (size_t)(dot - name)) : NULL;
+    const char *schema = dot ? arena_strndup(arena, name, (size_t)(dot - name)) : reader->schema;
     flows.own = dot ? dot + 1 : name;
     flows.wanted = stream_option_get(options, n, "flow");
     TRY(warehouse_check_name(schema, flows.own, err));
-    TRY(find_flow(warehouse, schema, flows.own, &flows, err));
+    TRY(find_flow(reader->warehouse, schema, flows.own, &flows, err));
     TRY(store_open(text_str(&flows.folder), &checkpoint, err));
     bool own = str_ieq(flows.chosen, flows.own);
     StateViewSpec spec = {.checkpoint = checkpoint,
@@ -128,7 +128,7 @@ Status state_relation(DuckConn *conn, Warehouse *warehouse, const SqlText *text,
     if (at) {
         (void)str_parse_i64(at + 1, &spec.batch);
     }
-    TRY(state_view_open(conn, &spec, &view, err));
+    TRY(state_view_open(reader->conn, &spec, &view, err));
     if (pin) {
         Text id = TEXT(1 << 17);
         text_printf(&id, "%s@%lld", text_str(&flows.folder), (long long)state_view_batch(view));

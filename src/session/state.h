@@ -8,7 +8,7 @@ extern const StreamOptionSpec STATE_OPTIONS[];
 extern const size_t STATE_OPTIONS_COUNT;
 
 /* As relation_resolve. The pin is "<checkpoint>@<batch>". */
-Status state_relation(DuckConn *conn, Warehouse *warehouse, const SqlText *text, const SqlRelation *relation,
-                      const char *pinned, StreamRelation *out, char **pin, Error *err);
+Status state_relation(const RelationReader *reader, const SqlRelation *relation, const char *pinned,
+                      StreamRelation *out, char **pin, Error *err);
 
 #endif
