@@ -5,12 +5,13 @@
 #include "table/clone.h"
 
 /* "silver.orders", delta.`/place` */
-static const char *source_name(const SqlName *name, Arena *arena)
+static const char *source_name(const Session *session, const SqlName *name, Arena *arena)
 {
     if (name->path != NULL) {
         return arena_printf(arena, "delta.`%s`", name->path);
     }
-    return arena_printf(arena, "%s.%s", name->schema != NULL ? name->schema : "default", name->name);
+    const char *schema = session_schema(session, name->schema);
+    return arena_printf(arena, "%s.%s", schema != NULL ? schema : "default", name->name);
 }
 
 static Status source_snapshot(Session *session, const SqlText *text, const SqlClone *clone, DeltaSnapshot **out,
@@ -63,7 +64,7 @@ Status session_run_clone(Session *session, const SqlText *text, const SqlStateme
         .like = parsed.like,
         .or_replace = statement->or_replace,
         .if_not_exists = statement->if_not_exists,
-        .source_name = source_name(&parsed.source, arena),
+        .source_name = source_name(session, &parsed.source, arena),
         .properties = properties,
         .n_properties = parsed.n_properties,
     };

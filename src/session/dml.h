@@ -24,4 +24,14 @@ Status session_run_clone(Session *session, const SqlText *text, const SqlStateme
 Status session_run_convert(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                            Error *err);
 
+/* schemas.c: SHOW SCHEMAS gives a row for each schema, the others give none. */
+Status session_run_create_schema(Session *session, const SqlText *text, const SqlStatement *statement,
+                                 DuckResult **result, Error *err);
+Status session_run_drop_schema(Session *session, const SqlText *text, const SqlStatement *statement,
+                               DuckResult **result, Error *err);
+Status session_run_use(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                       Error *err);
+Status session_run_show_schemas(Session *session, const SqlText *text, const SqlStatement *statement,
+                                DuckResult **result, Error *err);
+
 #endif

@@ -159,9 +159,10 @@ Status session_new_table(Session *session, const SqlName *name, const char *loca
     if (name->path != NULL) {
         TRY(delta_table_open(session->duck, name->path, out, err));
     } else {
-        TRY(warehouse_check_name(name->schema, name->name, err));
-        TRY(warehouse_register(session->warehouse, name->schema, name->name, location, err));
-        TRY(warehouse_table(session->warehouse, name->schema, name->name, out, &exists, err));
+        const char *schema = session_schema(session, name->schema);
+        TRY(warehouse_check_name(schema, name->name, err));
+        TRY(warehouse_register(session->warehouse, schema, name->name, location, err));
+        TRY(warehouse_table(session->warehouse, schema, name->name, out, &exists, err));
     }
 out:
     return rc;
@@ -174,8 +175,9 @@ static Status is_known(Session *session, const SqlName *name, bool *known, Error
     DeltaTable *table = NULL;
 
     if (name->path == NULL) {
-        TRY(warehouse_check_name(name->schema, name->name, err));
-        TRY(warehouse_table(session->warehouse, name->schema, name->name, &table, known, err));
+        const char *schema = session_schema(session, name->schema);
+        TRY(warehouse_check_name(schema, name->name, err));
+        TRY(warehouse_table(session->warehouse, schema, name->name, &table, known, err));
     }
 out:
     delta_table_close(table);
@@ -223,7 +225,8 @@ static Status run_create_table(Session *session, const SqlText *text, const SqlS
     };
     rc = table_create(table, session->conn, &spec, &rows, err);
     if (rc != OK && spec.adopt && statement->target.path == NULL) { /* the name is free again for another place */
-        (void)warehouse_forget(session->warehouse, statement->target.schema, statement->target.name, NULL);
+        (void)warehouse_forget(session->warehouse, session_schema(session, statement->target.schema),
+                               statement->target.name, NULL);
     }
     if (rc != OK && query != NULL) {
         sql_query_place(query, duck_error_position(session->conn), err);
@@ -241,6 +244,7 @@ static Status run_drop_table(Session *session, const SqlText *text, const SqlSta
 {
     Status rc = OK;
     const SqlName *name = &statement->target;
+    const char *schema = session_schema(session, name->schema);
     DeltaTable *table = NULL;
     Text own = TEXT(4096);
     (void)result;
@@ -260,10 +264,10 @@ static Status run_drop_table(Session *session, const SqlText *text, const SqlSta
         goto out;
     }
     /* Files go only with a table that lies where its name puts it. */
-    text_printf(&own, "/%s/%s", name->schema != NULL ? name->schema : "default", name->name);
+    text_printf(&own, "/%s/%s", schema != NULL ? schema : "default", name->name);
     str_lower(own.data);
     TRY(table_drop(table, str_ends(delta_table_uri(table), text_str(&own)), err));
-    TRY(warehouse_forget(session->warehouse, name->schema, name->name, err));
+    TRY(warehouse_forget(session->warehouse, schema, name->name, err));
 out:
     delta_table_close(table);
     text_free(&own);
@@ -597,6 +601,10 @@ static const StatementRunner RUNNERS[] = {
     [SQL_DESCRIBE_HISTORY] = run_describe,
     [SQL_DESCRIBE_DETAIL] = run_describe,
     [SQL_DESCRIBE_TABLE] = run_describe,
+    [SQL_CREATE_SCHEMA] = session_run_create_schema,
+    [SQL_DROP_SCHEMA] = session_run_drop_schema,
+    [SQL_USE] = session_run_use,
+    [SQL_SHOW_SCHEMAS] = session_run_show_schemas,
     [SQL_SHOW_TABLES] = run_show_tables,
     [SQL_SHOW_TBLPROPERTIES] = run_describe,
     [SQL_SHOW_CREATE_TABLE] = run_describe,
@@ -616,7 +624,8 @@ static void explain_unknown_table(Session *session, Error *err)
     const char *dot = name != NULL ? strchr(name, '.') : NULL;
     const char *schema = dot != NULL ? arena_strndup(arena, name, (size_t)(dot - name)) : NULL;
 
-    if (name != NULL && relation_is_table(session->warehouse, schema, dot != NULL ? dot + 1 : name)) {
+    if (name != NULL &&
+        relation_is_table(session->warehouse, session_schema(session, schema), dot != NULL ? dot + 1 : name)) {
         const ErrorPlace place = err->place;
         error_set(err, E_PIPELINE_STATEMENT, "%s is a Delta table, which this statement cannot take", name);
         error_hint(err, "INSERT, UPDATE, DELETE, MERGE and ALTER TABLE change Delta tables, every query reads them");

@@ -188,6 +188,17 @@ Status cursor_string(SqlCursor *c, const char *what, const char **out, Error *er
     return OK;
 }
 
+bool cursor_is_default_schema(const SqlCursor *c)
+{
+    return cursor_is(c, 0, SQL_W_DEFAULT) && cursor_is_op(c, 1, '.');
+}
+
+Status cursor_schema_name(SqlCursor *c, const char **out, Error *err)
+{
+    return cursor_name(c, cursor_is(c, 0, SQL_W_DEFAULT) ? SQL_WORD_RESERVED : SQL_WORD_COLUMN, "the name of a schema",
+                       out, err);
+}
+
 Status cursor_table_name(SqlCursor *c, bool path_string, SqlName *out, Error *err)
 {
     SqlName name = {0};
@@ -196,7 +207,8 @@ Status cursor_table_name(SqlCursor *c, bool path_string, SqlName *out, Error *er
         name.path = sql_token_value(c->text, cursor_peek(c, 0), c->arena);
         c->at++;
     } else {
-        Status rc = cursor_name(c, SQL_WORD_COLUMN, "the name of a table", &name.name, err);
+        SqlWordClass class = cursor_is_default_schema(c) ? SQL_WORD_RESERVED : SQL_WORD_COLUMN;
+        Status rc = cursor_name(c, class, "the name of a table", &name.name, err);
         if (rc != OK) {
             return rc;
         }

@@ -31,6 +31,10 @@ Status cursor_expect(SqlCursor *c, SqlWord word, const char *after, Error *err);
 Status cursor_expect_op(SqlCursor *c, char op, const char *after, Error *err);
 /* Any word or quoted name that is at most `class`. `what`: "a column name". */
 Status cursor_name(SqlCursor *c, SqlWordClass class, const char *what, const char **out, Error *err);
+/* `default` is a reserved word, and the schema of names without one: it needs no quotes before the name of a table. */
+bool cursor_is_default_schema(const SqlCursor *c);
+/* The name of a schema, standing alone. */
+Status cursor_schema_name(SqlCursor *c, const char **out, Error *err);
 /* A string literal. */
 Status cursor_string(SqlCursor *c, const char *what, const char **out, Error *err);
 /* [schema.]name, delta.`uri`, and with `path_string` also 'uri'. */

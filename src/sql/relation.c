@@ -386,7 +386,7 @@ static Status core_relation(SqlCursor *c, SqlRelation *out, SqlRelationClass *cl
     bool call = cursor_is_op(c, 1, '(') && sql_token_is_name(token, SQL_WORD_FUNCTION);
     Status rc = OK;
     *class = SQL_RELATION_FOREIGN;
-    if (!call && !sql_token_is_name(token, SQL_WORD_COLUMN)) {
+    if (!call && !sql_token_is_name(token, SQL_WORD_COLUMN) && !cursor_is_default_schema(c)) {
         return out->stream ? cursor_expected(c, err, "a table or function behind STREAM") : OK;
     }
     rc = call ? function_relation(c, out, class, err) : named_relation(c, out, class, err);

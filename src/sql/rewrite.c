@@ -75,6 +75,11 @@ static void scan_token(Rewriter *r, SqlCursor *c)
     c->at++;
 }
 
+static bool starts_relation(const SqlCursor *c)
+{
+    return sql_is_stream(c) || sql_token_is_name(cursor_peek(c, 0), SQL_WORD_FUNCTION) || cursor_is_default_schema(c);
+}
+
 /* The cursor over what stands between the brackets at c. */
 static SqlCursor inside_of(const SqlCursor *c)
 {
@@ -409,7 +414,7 @@ static Status scan_table(Rewriter *r, SqlCursor *c, size_t from_list, Error *err
     if (cursor_is(c, 0, SQL_W_VALUES)) {
         return scan_values(r, c, err);
     }
-    if (sql_is_stream(c) || sql_token_is_name(cursor_peek(c, 0), SQL_WORD_FUNCTION)) {
+    if (starts_relation(c)) {
         return scan_relation(r, c, prefix_alias, from_list, &ours, err);
     }
     return OK;
@@ -531,7 +536,7 @@ static Status scan_describe(Rewriter *r, SqlCursor *c, Error *err)
     const char *head = cursor_is(c, 0, SQL_W_SUMMARIZE) ? "SUMMARIZE FROM" : "DESCRIBE FROM";
     c->at += cursor_is(c, 1, SQL_W_TABLE) ? 2 : 1;
     Status rc = OK;
-    if (!sql_starts_query(c) && (sql_is_stream(c) || sql_token_is_name(cursor_peek(c, 0), SQL_WORD_FUNCTION))) {
+    if (!sql_starts_query(c) && starts_relation(c)) {
         rc = scan_relation(r, c, NULL, ++r->from_lists, &ours, err);
     } else if (!show) {
         rc = scan_query(r, c, err);

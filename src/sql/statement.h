@@ -28,6 +28,10 @@ typedef enum SqlStatementKind {
     SQL_DESCRIBE_HISTORY,
     SQL_DESCRIBE_DETAIL,
     SQL_DESCRIBE_TABLE, /* DESCRIBE TABLE [EXTENDED] t, DESCRIBE EXTENDED t; DESCRIBE t is DuckDB's */
+    SQL_CREATE_SCHEMA,  /* or DATABASE, NAMESPACE; target.schema. One of a catalog (a.b) is DuckDB's */
+    SQL_DROP_SCHEMA,
+    SQL_USE, /* target.schema */
+    SQL_SHOW_SCHEMAS,
     SQL_SHOW_TABLES,
     SQL_SHOW_TBLPROPERTIES,
     SQL_SHOW_CREATE_TABLE,

@@ -95,6 +95,12 @@ static Status create_table(SqlCursor *c, SqlStatement *out, Error *err)
     return create_relation(c, out, false, err);
 }
 
+static Status create_schema(SqlCursor *c, SqlStatement *out, Error *err)
+{
+    Status rc = if_not_exists(c, out, err);
+    return rc == OK ? sql_parse_schema_name(c, out, SQL_CREATE_SCHEMA, err) : rc;
+}
+
 /* INSERT INTO target [BY NAME] query */
 static Status flow_insert(SqlCursor *c, SqlStatement *out, Error *err)
 {
@@ -207,7 +213,8 @@ static const Created CREATED[] = {
     {SQL_W_FLOW, create_flow},
     {SQL_W_SINK, create_sink},
     {SQL_W_VIEW, NULL},
-    {SQL_W_SCHEMA, NULL},
+    {SQL_W_SCHEMA, create_schema},
+    {SQL_W_DATABASE, create_schema},
     {SQL_W_TYPE, NULL},
     {SQL_W_SEQUENCE, NULL},
     {SQL_W_MACRO, NULL},

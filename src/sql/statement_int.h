@@ -21,6 +21,7 @@ Status sql_parse_alter(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_comment(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_describe(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_show(SqlCursor *c, SqlStatement *out, Error *err);
+Status sql_parse_use(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_optimize(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_vacuum(SqlCursor *c, SqlStatement *out, Error *err);
 Status sql_parse_restore(SqlCursor *c, SqlStatement *out, Error *err);
@@ -45,5 +46,8 @@ Status sql_parse_column_type(SqlCursor *c, bool typed, SqlColumn *column, Error 
 Status sql_take_query(SqlCursor *c, SqlStatement *out, Error *err);
 /* Sets rest to what is left, which may be empty. */
 void sql_take_rest(SqlCursor *c, SqlStatement *out);
+
+/* The name of a schema; `kind` is set unless it is one of another catalog (a.b), which is DuckDB's. */
+Status sql_parse_schema_name(SqlCursor *c, SqlStatement *out, SqlStatementKind kind, Error *err);
 
 #endif

@@ -19,9 +19,47 @@ static Status target_and_rest(SqlCursor *c, SqlStatement *out, SqlStatementKind 
     return OK;
 }
 
+/* ---- schemas ---- */
+
+Status sql_parse_schema_name(SqlCursor *c, SqlStatement *out, SqlStatementKind kind, Error *err)
+{
+    Status rc = cursor_schema_name(c, &out->target.schema, err);
+
+    if (rc == OK && !cursor_is_op(c, 0, '.')) {
+        out->target.span = cursor_span(c, c->at - 1, c->at);
+        out->kind = kind;
+    }
+    return rc;
+}
+
+Status sql_parse_use(SqlCursor *c, SqlStatement *out, Error *err)
+{
+    c->at++;
+    if (!cursor_done(c) && c->at + 1 < c->end && !cursor_is_op(c, 1, '.') && !cursor_accept(c, SQL_W_SCHEMA)) {
+        (void)cursor_accept(c, SQL_W_DATABASE);
+    }
+    return sql_parse_schema_name(c, out, SQL_USE, err);
+}
+
+/* [IF EXISTS] name [RESTRICT] */
+static Status drop_schema(SqlCursor *c, SqlStatement *out, Error *err)
+{
+    out->if_exists = accept_if_exists(c);
+    Status rc = sql_parse_schema_name(c, out, SQL_DROP_SCHEMA, err);
+    if (rc == OK && out->kind == SQL_DROP_SCHEMA && !cursor_accept(c, SQL_W_RESTRICT) &&
+        cursor_is(c, 0, SQL_W_CASCADE)) {
+        rc = cursor_error(c, c->at, c->at + 1, err, "a schema is dropped when it has no tables");
+        error_hint(err, "DROP TABLE each of its tables; SHOW TABLES IN %s lists them", out->target.schema);
+    }
+    return rc;
+}
+
 Status sql_parse_drop(SqlCursor *c, SqlStatement *out, Error *err)
 {
     c->at++;
+    if (cursor_accept(c, SQL_W_SCHEMA) || cursor_accept(c, SQL_W_DATABASE)) {
+        return drop_schema(c, out, err);
+    }
     bool ours = cursor_accept2(c, SQL_W_STREAMING, SQL_W_TABLE) || cursor_accept2(c, SQL_W_MATERIALIZED, SQL_W_VIEW) ||
                 cursor_accept(c, SQL_W_TABLE);
     if (!ours) {
@@ -244,9 +282,11 @@ Status sql_parse_show(SqlCursor *c, SqlStatement *out, Error *err)
     if (cursor_accept(c, SQL_W_TABLES)) {
         out->kind = SQL_SHOW_TABLES;
         if (cursor_accept(c, SQL_W_IN) || cursor_accept(c, SQL_W_FROM)) {
-            rc = cursor_name(c, SQL_WORD_COLUMN, "the name of a schema", &out->target.schema, err);
+            rc = cursor_schema_name(c, &out->target.schema, err);
             out->target.span = cursor_span(c, c->at - 1, c->at);
         }
+    } else if (cursor_accept(c, SQL_W_SCHEMAS)) {
+        out->kind = SQL_SHOW_SCHEMAS;
     } else if (cursor_accept(c, SQL_W_TBLPROPERTIES)) {
         rc = target_and_rest(c, out, SQL_SHOW_TBLPROPERTIES, false, err);
     } else if (cursor_accept2(c, SQL_W_CREATE, SQL_W_TABLE)) {

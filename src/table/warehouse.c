@@ -58,15 +58,11 @@ static Status check_part(const char *what, const char *name, Error *err)
     return rc;
 }
 
-Status warehouse_check_name(const char *schema, const char *name, Error *err)
+static Status check_schema(const char *schema, Error *err)
 {
     static const char *const reserved[] = {"delta", "json", "csv", "parquet"};
     Status rc = OK;
 
-    TRY(check_part("table", name, err));
-    if (schema == NULL) {
-        goto out;
-    }
     TRY(check_part("schema", schema, err));
     if (schema[0] == '_') {
         rc = error_set(err, E_PIPELINE_NAME, "the schema name %s is reserved: schemas do not start with _", schema);
@@ -80,6 +76,13 @@ Status warehouse_check_name(const char *schema, const char *name, Error *err)
     }
 out:
     return rc;
+}
+
+Status warehouse_check_name(const char *schema, const char *name, Error *err)
+{
+    Status rc = check_part("table", name, err);
+
+    return rc == OK && schema != NULL ? check_schema(schema, err) : rc;
 }
 
 /* Appends "<schema><separator><name>" in lower case. */
@@ -338,6 +341,158 @@ Status warehouse_each(Warehouse *warehouse, WarehouseCallback callback, void *co
 out:
     names_free(&schemas);
     map_free(seen, NULL);
+    return rc;
+}
+
+/* ---- schemas ---- */
+
+static void schema_key(const char *schema, Text *out)
+{
+    text_append(out, "_freshet/schemas/");
+    size_t begin = out->length;
+    text_printf(out, "%s.json", schema);
+    str_lower(out->data + begin);
+}
+
+typedef struct SchemaTables {
+    const char *schema;
+    size_t n;
+} SchemaTables;
+
+static Status count_table(void *context, const char *schema, const char *name, const char *location, Error *err)
+{
+    SchemaTables *tables = context;
+    (void)name;
+    (void)location;
+    (void)err;
+
+    tables->n += str_ieq(schema, tables->schema);
+    return OK;
+}
+
+static Status was_made(Warehouse *warehouse, const char *schema, bool *made, Error *err)
+{
+    Text key = TEXT(4096), data = TEXT(REGISTRY_FILE_MAX);
+
+    schema_key(schema, &key);
+    Status rc = store_read(warehouse->store, text_str(&key), REGISTRY_FILE_MAX, &data, NULL, err);
+    *made = rc == OK;
+    if (rc == ERR_NOT_FOUND) {
+        error_clear(err);
+        rc = OK;
+    }
+    text_free(&key);
+    text_free(&data);
+    return rc;
+}
+
+Status warehouse_has_schema(Warehouse *warehouse, const char *schema, bool *exists, Error *err)
+{
+    SchemaTables tables = {.schema = schema};
+    Status rc = OK;
+    bool made = str_ieq(schema, "default");
+
+    TRY(check_schema(schema, err));
+    if (!made) {
+        TRY(was_made(warehouse, schema, &made, err));
+    }
+    if (!made) {
+        TRY(warehouse_each(warehouse, count_table, &tables, err));
+    }
+    *exists = made || tables.n > 0;
+out:
+    return rc;
+}
+
+Status warehouse_create_schema(Warehouse *warehouse, const char *schema, Error *err)
+{
+    static const char MADE[] = "{\"version\":1}\n";
+    Text key = TEXT(4096);
+    Status rc = OK;
+    bool exists = false;
+
+    TRY(warehouse_has_schema(warehouse, schema, &exists, err));
+    if (!exists) {
+        schema_key(schema, &key);
+        rc = store_put_if_absent(warehouse->store, text_str(&key), MADE, strlen(MADE), err);
+        exists = rc == ERR_EXISTS; /* somebody was quicker */
+    }
+    if (exists) {
+        rc = error_set(err, E_PIPELINE_SCHEMA, "there is a schema %s already", schema);
+        error_klass(err, "SCHEMA_ALREADY_EXISTS");
+        error_hint(err, "CREATE SCHEMA IF NOT EXISTS %s leaves it as it is", schema);
+    }
+out:
+    text_free(&key);
+    return rc;
+}
+
+Status warehouse_drop_schema(Warehouse *warehouse, const char *schema, Error *err)
+{
+    SchemaTables tables = {.schema = schema};
+    Text key = TEXT(4096);
+    Status rc = OK;
+    bool made = false;
+
+    TRY(check_schema(schema, err));
+    TRY(was_made(warehouse, schema, &made, err));
+    TRY(warehouse_each(warehouse, count_table, &tables, err));
+    if (tables.n > 0) {
+        rc = error_set(err, E_PIPELINE_SCHEMA, "schema %s holds %zu table%s", schema, tables.n,
+                       tables.n == 1 ? "" : "s");
+        error_klass(err, "SCHEMA_NOT_EMPTY");
+        error_hint(err, "DROP TABLE each of them first; SHOW TABLES IN %s lists them", schema);
+    } else if (str_ieq(schema, "default")) {
+        rc = error_set(err, E_PIPELINE_SCHEMA, "the schema default is always there: it cannot be dropped");
+    } else if (made) {
+        schema_key(schema, &key);
+        rc = store_delete(warehouse->store, text_str(&key), err);
+    } else {
+        rc = error_set(err, E_PIPELINE_SCHEMA, "there is no schema %s in %s", schema, warehouse_uri(warehouse));
+    }
+out:
+    text_free(&key);
+    return rc;
+}
+
+typedef struct EachSchema {
+    Map *seen;
+    WarehouseSchemaCallback callback;
+    void *context;
+} EachSchema;
+
+static Status visit_schema(EachSchema *each, const char *schema, Error *err)
+{
+    if (map_has(each->seen, schema)) {
+        return OK;
+    }
+    map_put(each->seen, schema, each);
+    return each->callback(each->context, schema, err);
+}
+
+static Status visit_schema_of_table(void *context, const char *schema, const char *name, const char *location,
+                                    Error *err)
+{
+    (void)name;
+    (void)location;
+    return visit_schema(context, schema, err);
+}
+
+Status warehouse_each_schema(Warehouse *warehouse, WarehouseSchemaCallback callback, void *context, Error *err)
+{
+    EachSchema each = {.seen = map_new(), .callback = callback, .context = context};
+    Names made = {.suffix = ".json"};
+    Status rc = OK;
+
+    TRY(visit_schema(&each, "default", err));
+    TRY(store_list(warehouse->store, "_freshet/schemas", NULL, collect, &made, err));
+    for (size_t i = 0; i < made.n; i++) {
+        TRY(visit_schema(&each, made.names[i], err));
+    }
+    TRY(warehouse_each(warehouse, visit_schema_of_table, &each, err));
+out:
+    names_free(&made);
+    map_free(each.seen, NULL);
     return rc;
 }
 

@@ -2,6 +2,7 @@
  *
  *   <warehouse>/<schema>/<table>/                        a Delta table; `b` alone is <warehouse>/default/b
  *   <warehouse>/_freshet/tables/<schema>.<table>.json    where a table is: {"version":1,"location":"..."}
+ *   <warehouse>/_freshet/schemas/<schema>.json           a schema that was made before its first table: {"version":1}
  *   <warehouse>/_freshet/flows/<schema>.<table>.<flow>.json {"version":1,"flow":"...","checkpoint":"..."}
  *   <warehouse>/_checkpoints/<schema>/<table>/<flow>/<n>/     a flow's checkpoint; the highest n counts
  *
@@ -44,6 +45,16 @@ Status warehouse_forget(Warehouse *warehouse, const char *schema, const char *na
 typedef Status (*WarehouseCallback)(void *context, const char *schema, const char *name, const char *location,
                                     Error *err);
 Status warehouse_each(Warehouse *warehouse, WarehouseCallback callback, void *context, Error *err);
+
+/* A schema is there when it was made or has a table; `default` always is. Names are checked: E_PIPELINE_NAME. */
+Status warehouse_has_schema(Warehouse *warehouse, const char *schema, bool *exists, Error *err);
+/* E_PIPELINE_SCHEMA when it is there already. */
+Status warehouse_create_schema(Warehouse *warehouse, const char *schema, Error *err);
+/* E_PIPELINE_SCHEMA when it is not there, or holds tables. */
+Status warehouse_drop_schema(Warehouse *warehouse, const char *schema, Error *err);
+/* Every schema once, in no order. */
+typedef Status (*WarehouseSchemaCallback)(void *context, const char *schema, Error *err);
+Status warehouse_each_schema(Warehouse *warehouse, WarehouseSchemaCallback callback, void *context, Error *err);
 
 /* The checkpoint folder of a flow: `custom` (freshet.checkpointLocation) or <warehouse>/_checkpoints/..., with the
  * number `wanted`, or, for -1, the highest there is (0 at first). *number says which. Also writes the flow's registry

@@ -126,6 +126,21 @@ def test_counts_of_changed_rows(sql, rows):
     assert rows("INSERT INTO t VALUES (3); DELETE FROM t WHERE a = 3") == [{"num_affected_rows": 1, "num_inserted_rows": 1}, {"num_affected_rows": 2}]
 
 
+def test_schemas(sql, rows):
+    """USE chooses the schema of names without one, for reading, changing, making, cloning and dropping."""
+    sql("CREATE SCHEMA silver; CREATE SCHEMA IF NOT EXISTS silver")
+    assert rows("SHOW SCHEMAS") == [{"schema": "default"}, {"schema": "silver"}]
+    assert rows("""USE silver; CREATE TABLE t (a BIGINT); CREATE TABLE default.t (b BIGINT); INSERT INTO t VALUES (1), (2); DELETE FROM t WHERE a = 1;
+        CREATE TABLE c CLONE t; CREATE TEMP VIEW v AS FROM t; CREATE TABLE gone (a INT); DROP TABLE gone; FROM v""") == [{"a": 2}]
+    assert [(row["schema"], row["table"]) for row in rows("SHOW TABLES")] == [("default", "t"), ("silver", "c"), ("silver", "t")]
+    assert rows("SELECT a, b FROM silver.c, default.t") == [] and rows("USE silver; USE default; FROM t") == []
+    assert "SCHEMA_ALREADY_EXISTS" in sql("CREATE SCHEMA Silver", check=1).err
+    assert "SCHEMA_NOT_EMPTY" in sql("DROP SCHEMA silver", check=1).err
+    assert "SCHEMA_NOT_FOUND" in sql("USE gold", check=1).err
+    assert rows("USE silver; DROP TABLE c; DROP TABLE t; DROP SCHEMA silver; DROP SCHEMA IF EXISTS silver; SHOW SCHEMAS") == [{"schema": "default"}]
+    assert rows("ATTACH ':memory:' AS m; USE m; SELECT current_database() AS d") == [{"d": "m"}]  # a catalog of DuckDB's own
+
+
 def test_numbers_keep_their_digits(rows):
     row = rows("SELECT 9223372036854775807 AS big, 170141183460469231731687303715884105727::HUGEINT AS huge, "
                "12345678901234567890.123456789::DECIMAL(38,9) AS dec, TIMESTAMPTZ '2026-01-01 00:00:00.000001+00' AS t, 0.1 AS x")
