@@ -335,18 +335,21 @@ const CliCommand CLI_SQL = {
     .arguments = "[FILE]",
     .arguments_max = 1,
     .summary = "ask questions of Delta tables, and change them",
-    .text =
-        "Runs SQL statements, DuckDB's language, over the tables of the warehouse and over any Delta table by its "
-        "place:\n"
-        "  SELECT * FROM silver.orders\n"
-        "  SELECT * FROM delta.`/data/lake/orders` VERSION AS OF 3\n"
-        "  SELECT * FROM orders TIMESTAMP AS OF '2026-01-01 08:00:00'\n"
-        "  SELECT * FROM read_files('/data/in/*.json')\n"
-        "  SELECT * FROM state('gold.hourly')      what the flow of a table remembers (docs/state.md)\n\n"
-        "Beside them stand the statements of Delta: CREATE, REPLACE, DROP and ALTER TABLE, INSERT, UPDATE, DELETE, "
-        "MERGE, RESTORE, CLONE, CONVERT TO DELTA, DESCRIBE HISTORY and DETAIL, SHOW TABLES, TBLPROPERTIES and CREATE "
-        "TABLE (docs/manual.md). Tables that a pipeline writes at the same time are read at their newest version.\n\n"
-        "Without FILE and -c it reads standard input, or opens a prompt on a terminal.",
+    .text = "Runs SQL statements, DuckDB's language, over the tables of the warehouse and over any Delta table by its "
+            "place:\n"
+            "  SELECT * FROM silver.orders\n"
+            "  SELECT * FROM delta.`/data/lake/orders` VERSION AS OF 3\n"
+            "  SELECT * FROM orders TIMESTAMP AS OF '2026-01-01 08:00:00'\n"
+            "  SELECT * FROM read_files('/data/in/*.json')\n"
+            "  SELECT * FROM state('gold.hourly')      what the flow of a table remembers (docs/state.md)\n\n"
+            "Beside them stand the statements of Delta (docs/manual.md):\n"
+            "  CREATE TABLE, CREATE OR REPLACE TABLE, CREATE TABLE ... [SHALLOW | DEEP] CLONE, CREATE TABLE ... LIKE\n"
+            "  DROP TABLE, ALTER TABLE, COMMENT ON TABLE, RESTORE, CONVERT TO DELTA\n"
+            "  INSERT INTO, INSERT OVERWRITE, INSERT INTO ... REPLACE WHERE, UPDATE, DELETE, MERGE\n"
+            "  DESCRIBE [EXTENDED | HISTORY | DETAIL], SHOW TABLES, SHOW TBLPROPERTIES, SHOW CREATE TABLE\n"
+            "  CREATE SCHEMA, DROP SCHEMA, USE, SHOW SCHEMAS, CREATE TEMPORARY VIEW, SET\n\n"
+            "Tables that a pipeline writes at the same time are read at their newest version.\n\n"
+            "Without FILE and -c it reads standard input, or opens a prompt on a terminal.",
     .flags = SQL_FLAGS,
     .n_flags = sizeof SQL_FLAGS / sizeof *SQL_FLAGS,
     .examples = "  freshet sql -c \"SELECT country, count(*) FROM bronze.clicks GROUP BY ALL\"\n"

@@ -1,4 +1,7 @@
 #include "delta/column_default_int.h"
+
+#include <string.h>
+
 #include "delta/constraint.h"
 #include "delta/schema_int.h"
 
@@ -16,7 +19,7 @@ const char *delta_generation_expression(Arena *arena, const DeltaField *field)
 
 /* A SELECT of the expression over no rows of the columns; `without`: one that is not there. */
 bool delta_expression_binds(DuckConn *conn, const DeltaField *fields, size_t n, const DeltaField *without,
-                            const char *sql, const DeltaType *type)
+                            const char *sql, const DeltaType *type, Error *why)
 {
     Arena *arena = arena_new();
     DuckColumnInfo *info = NULL;
@@ -36,18 +39,25 @@ bool delta_expression_binds(DuckConn *conn, const DeltaField *fields, size_t n, 
         text_append_sql_name(&query, fields[i].name);
     }
     text_append(&query, listed > 0 ? ")" : "");
-    bool ok = duck_describe(conn, text_str(&query), arena, &info, &n_info, NULL) == OK;
+    bool ok = duck_describe(conn, text_str(&query), arena, &info, &n_info, why) == OK;
     text_free(&query);
     arena_free(arena);
     return ok;
 }
 
-Status delta_expression_refuse(const DeltaField *field, const char *what, const char *expression, Error *err)
+Status delta_expression_refuse(const DeltaField *field, const char *what, const char *expression, const Error *why,
+                               Error *err)
 {
-    Status rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "the %s of column \"%s\" cannot be evaluated: %s", what,
-                          field->name, expression);
+    bool said = why != NULL && why->id != E_NONE;
+    Status rc = error_set(err, E_DELTA_PROTOCOL_WRITE, "the %s of column \"%s\" cannot be evaluated: %s%s%s", what,
+                          field->name, expression, said ? ": " : "", said ? why->message : "");
 
-    error_hint(err, "it has to mean the same to Spark and DuckDB: no comments, backslashes or literals with a type");
+    if (said) {
+        error_hint(err, "%s", why->hint);
+    } else {
+        error_hint(err,
+                   "it has to mean the same to Spark and DuckDB: no comments, backslashes or literals with a type");
+    }
     return rc;
 }
 
@@ -57,11 +67,15 @@ Status delta_check_default(DuckConn *conn, const DeltaField *field, Error *err)
     Arena *arena = arena_new();
     const char *expression = delta_column_default(arena, field);
     Text sql = TEXT(1 << 20);
+    Error why = ERROR_NONE;
 
     if (!delta_spark_sql(expression, &sql) ||
-        !delta_expression_binds(conn, NULL, 0, NULL, text_str(&sql), field->type)) {
-        rc = delta_expression_refuse(field, "default", expression, err);
+        !delta_expression_binds(conn, NULL, 0, NULL, text_str(&sql), field->type, &why)) {
+        rc = delta_expression_refuse(field, "default", expression, &why, err);
         error_klass(err, "INVALID_DEFAULT_VALUE");
+        if (why.id == E_SQL_BIND && strstr(why.message, "olumn") != NULL) {
+            error_hint(err, "a default stands for itself: it names no columns; GENERATED ALWAYS AS does");
+        }
     }
     text_free(&sql);
     arena_free(arena);
@@ -99,7 +113,7 @@ static Status default_sql(const DeltaField *field, Text *out, Error *err)
     Text sql = TEXT(1 << 20);
 
     if (expression != NULL && !delta_spark_sql(expression, &sql)) {
-        TRY(delta_expression_refuse(field, "default", expression, err));
+        TRY(delta_expression_refuse(field, "default", expression, NULL, err));
     }
     text_printf(out, "CAST((%s) AS ", expression != NULL ? text_str(&sql) : "NULL");
     delta_type_sql(field->type, out);

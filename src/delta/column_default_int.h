@@ -7,11 +7,14 @@
 #define DELTA_CURRENT_DEFAULT "CURRENT_DEFAULT"
 #define DELTA_GENERATION      "delta.generationExpression"
 
-/* Can the expression be evaluated over no rows of the columns (but for `without`), and be cast to `type`? */
+/* Can the expression be evaluated over no rows of the columns (but for `without`), and be cast to `type`? `why` may be
+ * NULL. */
 bool delta_expression_binds(DuckConn *conn, const DeltaField *fields, size_t n, const DeltaField *without,
-                            const char *sql, const DeltaType *type);
-/* E_DELTA_PROTOCOL_WRITE: "the <what> of column ... cannot be evaluated". */
-Status delta_expression_refuse(const DeltaField *field, const char *what, const char *expression, Error *err);
+                            const char *sql, const DeltaType *type, Error *why);
+/* E_DELTA_PROTOCOL_WRITE: "the <what> of column ... cannot be evaluated". `why`: what DuckDB says of it; NULL or not set:
+ * it may mean something else to Spark. */
+Status delta_expression_refuse(const DeltaField *field, const char *what, const char *expression, const Error *why,
+                               Error *err);
 
 /* generated.c: the expression as DuckDB reads it, in `arena`; and whether a table may be made with it. */
 Status delta_generated_sql(DuckConn *conn, const DeltaSchema *schema, const DeltaField *field, Arena *arena,

@@ -31,10 +31,11 @@ Status delta_generated_sql(DuckConn *conn, const DeltaSchema *schema, const Delt
     const char *expression = delta_generation_expression(arena, field);
     size_t n = 0;
     DeltaField *base = base_columns(arena, schema, &n);
+    Error why = ERROR_NONE;
 
     if (!delta_spark_sql(expression, &sql) ||
-        !delta_expression_binds(conn, base, n, NULL, text_str(&sql), field->type)) {
-        TRY(delta_expression_refuse(field, "expression", expression, err));
+        !delta_expression_binds(conn, base, n, NULL, text_str(&sql), field->type, &why)) {
+        TRY(delta_expression_refuse(field, "expression", expression, &why, err));
     }
     *out = arena_strdup(arena, text_str(&sql));
 out:
@@ -116,7 +117,7 @@ static bool casts_differ(DuckConn *conn, const DeltaField *field, const DeltaFie
         bool time = id == DELTA_TIMESTAMP || id == DELTA_TIMESTAMP_NTZ;
         bool text = id == DELTA_STRING && has_word(sql, WHOLE, sizeof WHOLE / sizeof *WHOLE);
         if (((whole && (fraction || text)) || (texts && (fraction || time))) &&
-            !delta_expression_binds(conn, base, n, &base[i], sql, field->type)) {
+            !delta_expression_binds(conn, base, n, &base[i], sql, field->type, NULL)) {
             return true;
         }
     }

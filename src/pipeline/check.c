@@ -354,16 +354,10 @@ out:
 /* An unknown property, or one that cannot have the value. */
 static Status check_properties(const Node *node, DeltaTransaction *txn, const TargetSpec *target, Error *err)
 {
-    const SqlStatement *statement = node->target->statement;
-
     for (size_t i = 0; i < target->n_properties; i++) {
         Status rc = delta_transaction_set_property(txn, target->keys[i], target->values[i], err);
-        for (size_t k = 0; rc != OK && k < statement->n_properties; k++) {
-            if (statement->properties[k].key == target->keys[i]) {
-                pipeline_error_at(err, node->target->text, statement->properties[k].span);
-            }
-        }
         if (rc != OK) {
+            sql_property_place(node->target->text, node->target->statement, err);
             return rc;
         }
     }

@@ -246,6 +246,9 @@ out:
 
 static Status refuse_statement(const SqlText *text, const SqlStatement *statement, Error *err)
 {
+    if (statement->kind == SQL_CREATE_SINK) {
+        return sql_refuse_sink(text, statement, err);
+    }
     error_set(err, E_PIPELINE_STATEMENT, "%s is not a statement of a pipeline", sql_statement_name(statement->kind));
     error_hint(
         err,

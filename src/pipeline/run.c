@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "delta/allowed.h"
+#include "delta/gone.h"
 #include "pipeline/run_int.h"
 
 /* ---- telling ---- */
@@ -80,6 +81,8 @@ void run_node_ended(NodeRun *node, NodeState state)
 
     node_status(node, &status);
     if (state == NODE_FAILED) {
+        delta_explain_gone(&node->error);
+        sql_property_place(node->node->target->text, node->node->target->statement, &node->error);
         TELL(node->run, failed, node->node->name, &node->error);
         event_log_add(node->run->events, "ERROR", "flow_failed", node->node->name, node->error.message, NULL);
     } else {

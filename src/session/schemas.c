@@ -5,13 +5,16 @@
 Status session_run_create_schema(Session *session, const SqlText *text, const SqlStatement *statement,
                                  DuckResult **result, Error *err)
 {
-    Status rc = warehouse_create_schema(session->warehouse, statement->target.schema, err);
+    const char *schema = statement->target.schema;
+    Status rc = OK;
+    bool exists = false;
     (void)result;
 
-    if (rc != OK && statement->if_not_exists && err->id == E_PIPELINE_SCHEMA) {
-        error_clear(err);
-        rc = OK;
+    TRY(warehouse_has_schema(session->warehouse, schema, &exists, err));
+    if (!exists || !statement->if_not_exists) {
+        TRY(warehouse_create_schema(session->warehouse, schema, err));
     }
+out:
     if (rc != OK) {
         sql_error_place(err, text, statement->target.span);
     }

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "delta/allowed.h"
+#include "delta/gone.h"
 #include "session/columns.h"
 #include "session/copy.h"
 #include "session/dml.h"
@@ -567,6 +568,16 @@ static Status refuse_pipeline(Session *session, const SqlText *text, const SqlSt
     return rc;
 }
 
+static Status refuse_sink(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
+                          Error *err)
+{
+    Status rc = sql_refuse_sink(text, statement, err);
+    (void)session;
+    (void)result;
+
+    return rc;
+}
+
 static Status refuse_kind(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
                           Error *err)
 {
@@ -589,7 +600,7 @@ static const StatementRunner RUNNERS[] = {
     [SQL_CREATE_MATERIALIZED_VIEW] = refuse_pipeline,
     [SQL_CREATE_TEMPORARY_VIEW] = session_run_create_view,
     [SQL_CREATE_FLOW] = refuse_pipeline,
-    [SQL_CREATE_SINK] = refuse_pipeline,
+    [SQL_CREATE_SINK] = refuse_sink,
     [SQL_SET] = run_set,
     [SQL_CREATE_TABLE] = run_create_table,
     [SQL_DROP_TABLE] = run_drop_table,
@@ -651,11 +662,13 @@ Status session_run(Session *session, const SqlText *text, const SqlStatement *st
 {
     *result = NULL;
     Status rc = RUNNERS[statement->kind](session, text, statement, result, err);
+    sql_property_place(text, statement, err);
     if (rc != OK && rc != ERR_INTERRUPTED && err != NULL && err->place.line == 0) {
         sql_error_place(err, text, statement->span);
     }
     if (rc != OK) {
         explain_unknown_table(session, err);
+        rc = err != NULL ? delta_explain_gone(err) : rc;
     }
     return rc;
 }

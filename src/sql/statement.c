@@ -49,6 +49,30 @@ const char *sql_statement_name(SqlStatementKind kind)
     return NAMES[kind];
 }
 
+Status sql_refuse_sink(const SqlText *text, const SqlStatement *statement, Error *err)
+{
+    Status rc = error_set(err, E_PIPELINE_STATEMENT, "there are no sinks: this version writes Delta tables only");
+
+    error_hint(err,
+               "CREATE STREAMING TABLE keeps the rows, and any program that reads Delta tables can take them there");
+    sql_error_place(err, text, statement->span);
+    return rc;
+}
+
+void sql_property_place(const SqlText *text, const SqlStatement *statement, Error *err)
+{
+    if (err == NULL || err->id != E_DELTA_PROPERTY || err->place.line != 0) {
+        return;
+    }
+    for (size_t i = 0; i < statement->n_properties; i++) {
+        const char *named = strstr(err->message, statement->properties[i].key);
+        if (named != NULL && named[strlen(statement->properties[i].key)] == '\'') {
+            sql_error_place(err, text, statement->properties[i].span);
+            return;
+        }
+    }
+}
+
 typedef struct Starter {
     SqlWord word;
     SqlParse parse; /* NULL: DuckDB's */

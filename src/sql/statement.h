@@ -44,6 +44,10 @@ typedef enum SqlStatementKind {
 } SqlStatementKind;
 const char *sql_statement_name(SqlStatementKind kind); /* "CREATE STREAMING TABLE" */
 
+typedef struct SqlStatement SqlStatement;
+/* E_PIPELINE_STATEMENT: wherever a CREATE SINK stands, there is nothing that could run it. */
+Status sql_refuse_sink(const SqlText *text, const SqlStatement *statement, Error *err);
+
 /* What a CREATE FLOW does with its rows. Of MERGE and AUTO CDC only target and rest are parsed. */
 typedef enum SqlFlowKind { SQL_FLOW_INSERT, SQL_FLOW_MERGE, SQL_FLOW_AUTO_CDC } SqlFlowKind;
 
@@ -84,7 +88,7 @@ typedef struct SqlExpectation {
     SqlSpan span, condition_span;
 } SqlExpectation;
 
-typedef struct SqlStatement {
+struct SqlStatement {
     SqlStatementKind kind;
     SqlSpan span;   /* the whole statement without ';' */
     bool asks;      /* a question: its rows are the answer, not a report of what it has done */
@@ -121,7 +125,11 @@ typedef struct SqlStatement {
     int64_t limit;    /* DESCRIBE HISTORY t LIMIT n; -1 */
     const char *rest; /* text after the target for kinds that are only recognised; NULL when empty */
     SqlSpan rest_span;
-} SqlStatement;
+};
+
+/* Where the error is about a table property (E_DELTA_PROPERTY), has no place yet and names one of the statement's, that
+ * is its place. */
+void sql_property_place(const SqlText *text, const SqlStatement *statement, Error *err);
 
 typedef struct SqlScript SqlScript;
 

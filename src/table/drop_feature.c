@@ -92,8 +92,10 @@ static Status rewrite_files(Drop *d, bool all, Error *err)
     }
     if (tracking != NULL && str_ieq(tracking, "true")) {
         rc = error_set(err, E_DELTA_PROTOCOL_WRITE,
-                       "files would have to be written anew, and rows of a table with row tracking keep their files");
-        error_hint(err, "ALTER TABLE ... DROP FEATURE rowTracking first");
+                       "without %s files are written anew, and rows would lose the ids that row tracking gives them",
+                       d->feature);
+        error_hint(err, "if nobody needs the ids: ALTER TABLE delta.`%s` DROP FEATURE rowTracking, then this once more",
+                   delta_table_uri(d->table));
         goto out;
     }
     TRY(delta_scan_list(&source, d->conn, files, chosen, &scan, err));

@@ -32,6 +32,16 @@ def test_row_tracking(sql, rows, detail, warehouse):
     assert "baseRowId" not in last
 
 
+def test_row_tracking__is_dropped_before_what_writes_files_anew(sql, rows, warehouse):
+    sql("""CREATE TABLE t (a INT) TBLPROPERTIES ('delta.enableRowTracking' = 'true', 'delta.enableDeletionVectors' = 'true');
+        INSERT INTO t VALUES (1), (2); DELETE FROM t WHERE a = 1""")
+    hint = sql("ALTER TABLE t DROP FEATURE deletionVectors", check=1).err
+    statement = f"ALTER TABLE delta.`{warehouse}/default/t` DROP FEATURE rowTracking"
+    assert statement in hint
+    sql(f"{statement}; ALTER TABLE t DROP FEATURE deletionVectors")
+    assert rows("FROM t") == [{"a": 2}]
+
+
 def test_refusals(sql):
     sql("CREATE TABLE t (a INT) TBLPROPERTIES ('delta.appendOnly' = 'true')")
     for feature, klass in (("appendOnly", "DELTA_FEATURE_DROP_NONREMOVABLE_FEATURE"), ("nonsense", "DELTA_FEATURE_DROP_UNSUPPORTED_CLIENT_FEATURE"),

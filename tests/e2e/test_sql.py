@@ -141,6 +141,37 @@ def test_schemas(sql, rows):
     assert rows("ATTACH ':memory:' AS m; USE m; SELECT current_database() AS d") == [{"d": "m"}]  # a catalog of DuckDB's own
 
 
+def test_errors_name_the_cause(sql, freshet, warehouse, tmp_path):
+    """What is wrong, where, and what helps: not only that something did not work."""
+    unknown = sql("CREATE TABLE g (a INT, b INT GENERATED ALWAYS AS (aa + 1))", check=1).err
+    assert 'Referenced column "aa" not found' in unknown and 'there is: "a"' in unknown
+    default = sql("CREATE TABLE g (a INT, b INT DEFAULT (a + 1))", check=1).err
+    assert "names no columns" in default and "INVALID_DEFAULT_VALUE" in default
+    sql("CREATE TABLE t (a INT)")
+    wrong = "TBLPROPERTIES ('delta.appendOnly' = 'true',\n  'delta.enableDeletionVector' = 'true')"
+    assert "-c:2:3: " in sql(f"CREATE TABLE g (a INT) {wrong}", check=1).err
+    pipeline = tmp_path / "p.sql"
+    pipeline.write_text(f"CREATE STREAMING TABLE s\n{wrong} AS SELECT * FROM STREAM t")
+    for command in ("check", "run"):
+        assert "p.sql:3:3: " in freshet(command, "--warehouse", warehouse, pipeline, check=1).err
+    pipeline.write_text("CREATE SINK s USING kafka OPTIONS ('a' = 'b')")
+    assert "there are no sinks" in freshet("run", "--warehouse", warehouse, pipeline, check=1).err
+    assert "there are no sinks" in sql(pipeline.read_text(), check=1).err
+
+
+@pytest.mark.no_lint("a file of it is gone")
+def test_a_data_file_that_is_gone(sql, freshet, warehouse, tmp_path):
+    sql("CREATE TABLE m (a INT); INSERT INTO m VALUES (1); INSERT INTO m VALUES (2); CREATE TABLE other (a INT)")
+    gone = next((warehouse / "default/m").glob("*.parquet"))
+    gone.unlink()
+    pipeline = tmp_path / "p.sql"
+    pipeline.write_text("CREATE STREAMING TABLE s AS SELECT * FROM STREAM m; CREATE MATERIALIZED VIEW v AS SELECT sum(a) AS a FROM m")
+    said = [sql(text, check=1).err for text in ("SELECT sum(a) FROM m", "INSERT INTO other FROM m", "UPDATE m SET a = a + 1")]
+    said.append(freshet("run", "--available-now", "--warehouse", warehouse, pipeline, check=1).err)
+    for err in said:
+        assert f"the Delta table {warehouse}/default/m lacks its file {gone.name}" in err and "DELTA_FILE_NOT_FOUND_DETAILED" in err, err
+
+
 def test_numbers_keep_their_digits(rows):
     row = rows("SELECT 9223372036854775807 AS big, 170141183460469231731687303715884105727::HUGEINT AS huge, "
                "12345678901234567890.123456789::DECIMAL(38,9) AS dec, TIMESTAMPTZ '2026-01-01 00:00:00.000001+00' AS t, 0.1 AS x")
