@@ -343,7 +343,7 @@ const CliCommand CLI_SQL = {
             "  SELECT * FROM read_files('/data/in/*.json')\n"
             "  SELECT * FROM state('gold.hourly')      what the flow of a table remembers (docs/state.md)\n\n"
             "Beside them stand the statements of Delta (docs/manual.md):\n"
-            "  CREATE TABLE, CREATE OR REPLACE TABLE, CREATE TABLE ... [SHALLOW | DEEP] CLONE, CREATE TABLE ... LIKE\n"
+            "  CREATE [OR REPLACE] TABLE, CREATE TABLE ... [SHALLOW | DEEP] CLONE, CREATE TABLE ... LIKE\n"
             "  DROP TABLE, ALTER TABLE, COMMENT ON TABLE, RESTORE, CONVERT TO DELTA\n"
             "  INSERT INTO, INSERT OVERWRITE, INSERT INTO ... REPLACE WHERE, UPDATE, DELETE, MERGE\n"
             "  DESCRIBE [EXTENDED | HISTORY | DETAIL], SHOW TABLES, SHOW TBLPROPERTIES, SHOW CREATE TABLE\n"

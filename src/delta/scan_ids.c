@@ -1,4 +1,4 @@
-/* The column _metadata of a scan: ids of rows (Delta protocol, Row Tracking; reference 12).
+/* The column _metadata of a scan: ids of rows (Delta protocol, Row Tracking).
  *
  *     struct_pack(row_id := coalesce(moved_id, freshet_row_base(7, 0, file_index) + file_row_number),
  *                 row_commit_version := coalesce(moved_version, freshet_row_base(7, 1, file_index))) AS "_metadata"

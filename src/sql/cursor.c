@@ -47,6 +47,17 @@ bool cursor_accept_op(SqlCursor *c, int op)
     return is;
 }
 
+bool cursor_accept_text(SqlCursor *c, const char *word)
+{
+    const SqlToken *token = cursor_peek(c, 0);
+
+    if (token->kind != SQL_TOKEN_WORD || !str_ieq(sql_token_value(c->text, token, c->arena), word)) {
+        return false;
+    }
+    c->at++;
+    return true;
+}
+
 void cursor_skip(SqlCursor *c)
 {
     if (!cursor_done(c)) {

@@ -23,6 +23,8 @@ bool cursor_is_op(const SqlCursor *c, size_t ahead, int op);
 bool cursor_accept(SqlCursor *c, SqlWord word);
 bool cursor_accept2(SqlCursor *c, SqlWord first, SqlWord second);
 bool cursor_accept_op(SqlCursor *c, int op);
+/* A word that is no keyword elsewhere, in any case. */
+bool cursor_accept_text(SqlCursor *c, const char *word);
 /* Steps over one token, a bracket with all it holds. */
 void cursor_skip(SqlCursor *c);
 

@@ -4,18 +4,6 @@
 
 #include "sql/statement_int.h"
 
-/* A word that is no keyword elsewhere. */
-static bool accept_text(SqlCursor *c, const char *word)
-{
-    const SqlToken *token = cursor_peek(c, 0);
-
-    if (token->kind != SQL_TOKEN_WORD || !str_ieq(sql_token_value(c->text, token, c->arena), word)) {
-        return false;
-    }
-    c->at++;
-    return true;
-}
-
 /* name [. name]* */
 static Status column_path(SqlCursor *c, SqlPath *out, Error *err)
 {
@@ -287,7 +275,7 @@ out:
 static Status cluster_by(SqlCursor *c, SqlAlter *out, Error *err)
 {
     out->kind = SQL_ALTER_CLUSTER_BY;
-    if (accept_text(c, "none")) {
+    if (cursor_accept_text(c, "none")) {
         return OK;
     }
     if (!cursor_is_op(c, 0, '(')) {
@@ -386,7 +374,7 @@ static Status drop(SqlCursor *c, SqlAlter *out, Error *err)
     if (cursor_accept(c, SQL_W_CONSTRAINT)) {
         return drop_constraint(c, out, err);
     }
-    if (accept_text(c, "feature")) {
+    if (cursor_accept_text(c, "feature")) {
         return drop_feature(c, out, err);
     }
     return accept_columns(c) ? drop_columns(c, out, err)
@@ -402,14 +390,15 @@ static Status table_comment(SqlCursor *c, SqlAlter *out, Error *err)
     out->kind = SQL_ALTER_SET_PROPERTIES;
     out->properties = comment;
     out->n_properties = 1;
-    return accept_text(c, "null") ? OK : cursor_string(c, "the comment in quotes, or NULL", &comment->value, err);
+    return cursor_accept_text(c, "null") ? OK
+                                         : cursor_string(c, "the comment in quotes, or NULL", &comment->value, err);
 }
 
 static Status action(SqlCursor *c, SqlAlter *out, Error *err)
 {
     Status rc = OK;
 
-    if (accept_text(c, "add")) {
+    if (cursor_accept_text(c, "add")) {
         if (cursor_accept(c, SQL_W_CONSTRAINT)) {
             return add_constraint(c, out, err);
         }
@@ -419,10 +408,10 @@ static Status action(SqlCursor *c, SqlAlter *out, Error *err)
     if (cursor_accept(c, SQL_W_DROP)) {
         return drop(c, out, err);
     }
-    if (accept_text(c, "rename")) {
+    if (cursor_accept_text(c, "rename")) {
         return rename_to(c, out, err);
     }
-    bool change = accept_text(c, "change");
+    bool change = cursor_accept_text(c, "change");
     if (change || cursor_accept(c, SQL_W_ALTER)) {
         (void)cursor_accept(c, SQL_W_COLUMN);
         return alter_column(c, change, out, err);
@@ -440,7 +429,7 @@ static Status action(SqlCursor *c, SqlAlter *out, Error *err)
     if (cursor_accept(c, SQL_W_IS)) {
         return table_comment(c, out, err);
     }
-    if (accept_text(c, "unset")) {
+    if (cursor_accept_text(c, "unset")) {
         TRY(cursor_expect(c, SQL_W_TBLPROPERTIES, "behind UNSET", err));
         return property_keys(c, out, err);
     }
@@ -518,7 +507,7 @@ static Status clone_clauses(SqlCursor *c, SqlClone *out, Error *err)
         } else if (out->location == NULL && cursor_accept(c, SQL_W_LOCATION)) {
             TRY(cursor_string(c, "the location as a string", &out->location, err));
         } else if (out->like && cursor_accept(c, SQL_W_USING)) {
-            if (!accept_text(c, "delta")) {
+            if (!cursor_accept_text(c, "delta")) {
                 TRY(cursor_expected(c, err, "DELTA behind USING"));
             }
         } else {
@@ -571,7 +560,7 @@ Status sql_convert_parse(const SqlText *text, SqlSpan span, Arena *arena, const 
 
     TRY(sql_lex(text, span, &tokens, err));
     SqlCursor c = {.text = text, .tokens = tokens.items, .end = tokens.count, .arena = arena};
-    if (accept_text(&c, "no") && !accept_text(&c, "statistics")) {
+    if (cursor_accept_text(&c, "no") && !cursor_accept_text(&c, "statistics")) {
         TRY(cursor_expected(&c, err, "STATISTICS behind NO"));
     }
     if (cursor_accept2(&c, SQL_W_PARTITIONED, SQL_W_BY)) {

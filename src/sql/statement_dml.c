@@ -3,18 +3,6 @@
 
 #include "sql/statement_int.h"
 
-/* A word that is no keyword elsewhere. */
-static bool accept_text(SqlCursor *c, const char *word)
-{
-    const SqlToken *token = cursor_peek(c, 0);
-
-    if (token->kind != SQL_TOKEN_WORD || !str_ieq(sql_token_value(c->text, token, c->arena), word)) {
-        return false;
-    }
-    c->at++;
-    return true;
-}
-
 /* An expression: up to `stop` (SQL_WORD_COUNT: no word) or the end, or a comma where `comma` ends it too. WHEN inside
  * CASE ... END stops nothing. */
 static Status expression(SqlCursor *c, SqlWord stop, bool comma, const char *what, SqlSpan *out, Error *err)
@@ -163,9 +151,9 @@ static Status when(SqlCursor *c, SqlMergeWhen *out, Error *err)
     TRY(cursor_expect(c, SQL_W_MATCHED, not_matched ? "behind WHEN NOT" : "behind WHEN", err));
     *out = not_matched ? SQL_MERGE_NOT_MATCHED : SQL_MERGE_MATCHED;
     if (not_matched && cursor_accept(c, SQL_W_BY)) {
-        if (accept_text(c, "source")) {
+        if (cursor_accept_text(c, "source")) {
             *out = SQL_MERGE_NOT_MATCHED_BY_SOURCE;
-        } else if (!accept_text(c, "target")) {
+        } else if (!cursor_accept_text(c, "target")) {
             rc = cursor_expected(c, err, "SOURCE or TARGET behind NOT MATCHED BY");
         }
     }
