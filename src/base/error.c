@@ -133,6 +133,12 @@ static const ErrnoHint ERRNO_HINTS[] = {
     {EFBIG, 0, "raise the limit of the file size (ulimit -f)"},
 };
 
+static void hint_errno(Error *err, const ErrnoHint *hint)
+{
+    error_hint(err, "%s", hint->text);
+    err->flags |= hint->flags;
+}
+
 Status error_errno(Error *err, const char *format, ...)
 {
     int code = errno;
@@ -147,13 +153,25 @@ Status error_errno(Error *err, const char *format, ...)
         error_set(err, id, "%s: %s", context, strerror(code));
         for (size_t i = 0; i < sizeof(ERRNO_HINTS) / sizeof(*ERRNO_HINTS); i++) {
             if (ERRNO_HINTS[i].code == code) {
-                error_hint(err, "%s", ERRNO_HINTS[i].text);
-                err->flags |= ERRNO_HINTS[i].flags;
+                hint_errno(err, &ERRNO_HINTS[i]);
             }
         }
     }
     errno = code;
     return ERROR_DEFS[id].status;
+}
+
+void error_errno_said(Error *err)
+{
+    size_t n = err != NULL ? strlen(err->message) : 0;
+
+    for (size_t i = 0; i < sizeof(ERRNO_HINTS) / sizeof(*ERRNO_HINTS); i++) {
+        const char *said = strerror(ERRNO_HINTS[i].code);
+        if (n > strlen(said) + 2 && strcmp(err->message + n - strlen(said), said) == 0) {
+            hint_errno(err, &ERRNO_HINTS[i]);
+            return;
+        }
+    }
 }
 
 enum { NEAREST_MAX = 64 };

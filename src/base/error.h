@@ -87,6 +87,8 @@ Status error_status(const Error *err);
 void error_clear(Error *err);
 /* Sets from errno: E_IO, "<format>: <strerror>"; ENOSPC and EROFS, EACCES get hints; ENOENT becomes E_IO_NOT_FOUND. */
 __attribute__((format(printf, 2, 3))) Status error_errno(Error *err, const char *format, ...);
+/* The same hint and flags for an error whose message ends with what the C library says of its code, as DuckDB's do. */
+void error_errno_said(Error *err);
 /* The nearest of `names` (n of them) to `word` by edit distance (at most a third of its length), or NULL:
  * for "did you mean". */
 const char *error_nearest(const char *word, const char *const *names, size_t n);

@@ -114,7 +114,8 @@ static int parse_flag(CliArguments *arguments, int argc, char **argv, int *i)
     }
     char *wanted = mem_strndup(name, n);
     const char *nearest = error_nearest(wanted, names, command->n_flags < NAMES_MAX ? command->n_flags : NAMES_MAX);
-    int code = nearest != NULL ? cli_usage(command, "there is no flag %s; did you mean --%s?", text, nearest)
+    int code = nearest != NULL ? cli_usage(command, "there is no flag %s; did you mean %s%s?", text,
+                                           nearest[1] != '\0' ? "--" : "-", nearest)
                                : cli_usage(command, "there is no flag %s", text);
     mem_free(wanted);
     return code;

@@ -72,7 +72,7 @@ static void append_totals(Text *out, const PipelineFlowView *flow)
 
     if (flow->is_view) {
         text_append_count(out, status->rows_out);
-        text_printf(out, " rows, refreshed %lld %s", (long long)status->batches,
+        text_printf(out, " %s, refreshed %lld %s", status->rows_out == 1 ? "row" : "rows", (long long)status->batches,
                     status->batches == 1 ? "time" : "times");
     } else {
         text_append_count(out, status->batches);

@@ -12,11 +12,23 @@ typedef struct Reconcile {
     DeltaMerge merge;
 } Reconcile;
 
-static Status extra_column(const char *path, Error *err)
+/* `name`: the path's last part; `fields`: those that are there beside it. */
+static Status extra_column(const Reconcile *r, const char *path, const char *name, const DeltaField *fields, size_t n,
+                           Error *err)
 {
+    const char **names = arena_alloc(r->arena, (n + 1) * sizeof *names);
+
+    for (size_t i = 0; i < n; i++) {
+        names[i] = fields[i].name;
+    }
+    const char *nearest = error_nearest(name, names, n);
     Status rc = error_set(err, E_DELTA_SCHEMA, "column \"%s\" of the query is not in the table", path);
 
-    error_hint(err, "set mergeSchema = true to add it, or leave it out of the query");
+    if (nearest != NULL) {
+        error_hint(err, "did you mean \"%s\"? a new column is added with mergeSchema = true", nearest);
+    } else {
+        error_hint(err, "set mergeSchema = true to add it, or leave it out of the query");
+    }
     return rc;
 }
 
@@ -58,7 +70,7 @@ static Status merge_struct(const Reconcile *r, const DeltaType *table, const Duc
             continue;
         }
         if (!r->merge) {
-            TRY(extra_column(inner, err));
+            TRY(extra_column(r, inner, member->name, table->fields, table->n_fields, err));
         }
         TRY(delta_type_from_duck(member->type, inner, r->arena, &type, err));
         fields[n++] = delta_field_make(r->arena, member->name, type, true, NULL);
@@ -156,7 +168,7 @@ static Status merge_fields(const Reconcile *r, const DeltaSchema *table, const D
             continue;
         }
         if (!r->merge) {
-            TRY(extra_column(columns[i].name, err));
+            TRY(extra_column(r, columns[i].name, columns[i].name, table->fields, table->n_fields, err));
         }
         TRY(delta_type_from_duck(columns[i].type, columns[i].name, r->arena, &type, err));
         fields[count++] = delta_field_make(r->arena, columns[i].name, type, true, NULL);

@@ -1,20 +1,24 @@
 #include "delta/gone.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/text.h"
 
-/* What DuckDB says, each with the path in quotes behind it. */
-static const char *const SAID[] = {"No files found that match the pattern \"", "Cannot open file \""};
+/* What DuckDB says, before and behind the path. */
+static const struct {
+    const char *before, *behind;
+} SAID[] = {{"No files found that match the pattern \"", "\""},
+            {"Cannot open file \"", "\": No such file or directory"}};
 
 /* The path that the message names, or false. */
 static bool named_path(const char *message, Text *path)
 {
     for (size_t i = 0; i < sizeof SAID / sizeof *SAID; i++) {
-        const char *at = strstr(message, SAID[i]);
-        const char *begin = at != NULL ? at + strlen(SAID[i]) : NULL;
-        const char *end = begin != NULL ? strchr(begin, '"') : NULL;
+        const char *at = strstr(message, SAID[i].before);
+        const char *begin = at != NULL ? at + strlen(SAID[i].before) : NULL;
+        const char *end = begin != NULL ? strstr(begin, SAID[i].behind) : NULL;
         if (end != NULL && end > begin) {
             text_append_n(path, begin, (size_t)(end - begin));
             return true;
@@ -44,7 +48,8 @@ Status delta_explain_gone(Error *err)
 {
     Text file = TEXT(1 << 16), table = TEXT(1 << 16);
 
-    if (err != NULL && err->id == E_IO && named_path(err->message, &file) && access(text_str(&file), F_OK) != 0) {
+    if (err != NULL && err->id == E_IO && named_path(err->message, &file) && access(text_str(&file), F_OK) != 0 &&
+        errno == ENOENT) {
         text_append(&table, text_str(&file));
         if (cut_to_table(&table)) {
             const ErrorPlace place = err->place;

@@ -265,6 +265,8 @@ Status duck_error_translate(DuckConn *conn, const char *message, Error *err)
                         "string_agg() and the like must fit");
     } else if (hint.length > 0) {
         error_hint(err, "%s", text_str(&hint));
+    } else if (id == E_IO) {
+        error_errno_said(err);
     }
     said_fini(&said);
     text_free(&hint);

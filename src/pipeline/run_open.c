@@ -23,6 +23,26 @@ bool run_refreshes(const PipelineRun *run, const Definition *target)
     return wanted;
 }
 
+static Status unknown_flow(const PipelineRun *run, const char *wanted, Error *err)
+{
+    Arena *arena = arena_new();
+    const char **names = arena_alloc(arena, (2 * run->n_nodes + 1) * sizeof *names);
+    Status rc = error_set(err, E_PIPELINE_TARGET, "the pipeline has no flow %s", wanted);
+
+    for (size_t i = 0; i < run->n_nodes; i++) {
+        names[2 * i] = run->nodes[i].node->name;
+        names[2 * i + 1] = run->nodes[i].node->flow;
+    }
+    const char *nearest = error_nearest(wanted, names, 2 * run->n_nodes);
+    if (nearest != NULL) {
+        error_hint(err, "did you mean \"%s\"?", nearest);
+    } else {
+        error_hint(err, "freshet check lists the flows by their names");
+    }
+    arena_free(arena);
+    return rc;
+}
+
 static Status select_named(PipelineRun *run, Error *err)
 {
     const PipelineRunOptions *options = run->options;
@@ -40,7 +60,7 @@ static Status select_named(PipelineRun *run, Error *err)
             }
         }
         if (!found) {
-            return error_set(err, E_PIPELINE_TARGET, "the pipeline has no flow %s", options->only[k]);
+            return unknown_flow(run, options->only[k], err);
         }
     }
     return OK;
@@ -64,8 +84,10 @@ static Status check_refresh_names(PipelineRun *run, Error *err)
             found = found || run_refreshes(&probe, run->nodes[k].node->target);
         }
         if (!found) {
-            return error_set(err, E_PIPELINE_TARGET, "--full-refresh: the pipeline writes no table %s",
-                             run->options->full_refresh[i]);
+            Status rc = error_set(err, E_PIPELINE_TARGET, "--full-refresh: the pipeline writes no table %s",
+                                  run->options->full_refresh[i]);
+            error_hint(err, "freshet check lists the tables by their names");
+            return rc;
         }
     }
     return OK;

@@ -86,13 +86,12 @@ void relation_hint_nearest(Warehouse *warehouse, const char *wanted, Error *err)
 {
     TableNames all = {.arena = arena_new()};
 
-    if (warehouse_each(warehouse, collect_name, &all, NULL) == OK) {
-        const char *nearest = nearest_table(&all, wanted);
-        if (nearest != NULL) {
-            error_hint(err, "did you mean \"%s\"?", nearest);
-        } else {
-            error_hint(err, "the warehouse is %s; choose another with --warehouse", warehouse_uri(warehouse));
-        }
+    const char *nearest = warehouse_each(warehouse, collect_name, &all, NULL) == OK ? nearest_table(&all, wanted)
+                                                                                    : NULL;
+    if (nearest != NULL) {
+        error_hint(err, "did you mean \"%s\"?", nearest);
+    } else {
+        error_hint(err, "the warehouse is %s; choose another with --warehouse", warehouse_uri(warehouse));
     }
     arena_free(all.arena);
 }
@@ -134,6 +133,8 @@ Status relation_table(const RelationReader *reader, const SqlRelation *relation,
                        text_str(&name), delta_table_uri(table));
         if (relation->kind == SQL_RELATION_NAME) {
             relation_hint_nearest(reader->warehouse, text_str(&name), err);
+        } else {
+            error_hint(err, "CONVERT TO DELTA parquet.`%s` makes one of a folder of Parquet files", relation->name);
         }
         goto out;
     }

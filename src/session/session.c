@@ -627,21 +627,45 @@ static const StatementRunner RUNNERS[] = {
     [SQL_QUERY] = run_query,
 };
 
+/* Could the table not be looked for? Then that is the error. */
+static bool is_unreadable(Session *session, const char *schema, const char *name, Error *err)
+{
+    Error why = ERROR_NONE;
+    DeltaTable *table = NULL;
+    bool exists = false;
+
+    if (warehouse_check_name(schema, name, NULL) != OK ||
+        warehouse_table(session->warehouse, schema, name, &table, &exists, &why) == OK) {
+        delta_table_close(table);
+        return false;
+    }
+    why.place = err->place;
+    *err = why;
+    return true;
+}
+
 /* Tables that DuckDB does not know: a Delta table in a statement that is DuckDB's alone, or a wrong name. */
-static void explain_unknown_table(Session *session, Error *err)
+static void explain_unknown_table(Session *session, const SqlText *text, SqlSpan span, Error *err)
 {
     Arena *arena = arena_new();
     const char *name = relation_unknown_table(err, arena);
     const char *dot = name != NULL ? strchr(name, '.') : NULL;
-    const char *schema = dot != NULL ? arena_strndup(arena, name, (size_t)(dot - name)) : NULL;
+    const char *schema = session_schema(session, dot != NULL ? arena_strndup(arena, name, (size_t)(dot - name)) : NULL);
+    const char *table = dot != NULL ? dot + 1 : name;
 
-    if (name != NULL &&
-        relation_is_table(session->warehouse, session_schema(session, schema), dot != NULL ? dot + 1 : name)) {
+    if (name != NULL && relation_is_table(session->warehouse, schema, table)) {
         const ErrorPlace place = err->place;
         error_set(err, E_PIPELINE_STATEMENT, "%s is a Delta table, which this statement cannot take", name);
-        error_hint(err, "INSERT, UPDATE, DELETE, MERGE and ALTER TABLE change Delta tables, every query reads them");
+        if (span.end - span.begin > 4 && strncasecmp(text->data + span.begin, "COPY", 4) == 0) {
+            error_hint(err,
+                       "INSERT INTO %s SELECT * FROM read_files('...') loads files; COPY (SELECT ...) TO writes them",
+                       name);
+        } else {
+            error_hint(err,
+                       "INSERT, UPDATE, DELETE, MERGE and ALTER TABLE change Delta tables, every query reads them");
+        }
         err->place = place;
-    } else if (name != NULL) {
+    } else if (name != NULL && !is_unreadable(session, schema, table, err)) {
         relation_hint_nearest(session->warehouse, name, err);
     }
     arena_free(arena);
@@ -667,7 +691,7 @@ Status session_run(Session *session, const SqlText *text, const SqlStatement *st
         sql_error_place(err, text, statement->span);
     }
     if (rc != OK) {
-        explain_unknown_table(session, err);
+        explain_unknown_table(session, text, statement->span, err);
         rc = err != NULL ? delta_explain_gone(err) : rc;
     }
     return rc;

@@ -71,6 +71,7 @@ static Status check_schema(const char *schema, Error *err)
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
         if (str_ieq(schema, reserved[i])) {
             rc = error_set(err, E_PIPELINE_NAME, "the schema name %s is reserved", schema);
+            error_hint(err, "delta, json, csv and parquet name what a path holds, as in delta.`folder`");
             goto out;
         }
     }

@@ -157,6 +157,19 @@ def test_errors_name_the_cause(sql, freshet, warehouse, tmp_path):
     pipeline.write_text("CREATE SINK s USING kafka OPTIONS ('a' = 'b')")
     assert "there are no sinks" in freshet("run", "--warehouse", warehouse, pipeline, check=1).err
     assert "there are no sinks" in sql(pipeline.read_text(), check=1).err
+    assert 'did you mean "amount"' in sql("CREATE TABLE o (id INT, amount INT); INSERT INTO o (id, amuont) VALUES (1, 2)", check=1).err
+    assert "read_files" in sql("COPY o FROM 'x.csv'", check=1).err
+    assert "did you mean -c?" in freshet("sql", "-C", "SELECT 1", check=2).err
+    pipeline.write_text("CREATE STREAMING TABLE clicks AS SELECT * FROM STREAM o")
+    assert 'did you mean "clicks"' in freshet("run", "--warehouse", warehouse, pipeline, "--flow", "cliks", check=1).err
+
+
+def test_a_table_that_cannot_be_read_is_not_an_unknown_name(sql, warehouse):
+    folder = warehouse / "default/t"
+    folder.mkdir(parents=True)
+    (folder / "_delta_log").symlink_to("_delta_log")
+    err = sql("SELECT * FROM t", check=1).err
+    assert "Too many levels of symbolic links" in err and "does not exist" not in err
 
 
 @pytest.mark.no_lint("a file of it is gone")

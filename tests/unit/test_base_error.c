@@ -83,6 +83,14 @@ static void test_base_error__errno(void **state)
     errno = EACCES;
     error_errno(&err, "writing %s", "a");
     assert_contains(err.hint, "permissions");
+    error_set(&err, E_IO, "could not write file \"/a\": %s", strerror(ENOSPC));
+    error_errno_said(&err);
+    assert_contains(err.hint, "disk is full");
+    assert_int_equal(err.flags, ERROR_RETRIABLE);
+    error_set(&err, E_IO, "%s, or so", strerror(ENOSPC));
+    error_errno_said(&err);
+    assert_string_equal(err.hint, "");
+    assert_int_equal(err.flags, 0);
 }
 
 static void test_base_error__table_is_complete(void **state)
