@@ -154,6 +154,18 @@ void duck_decimal_text(const DuckType *type, const void *data, size_t row, char 
 /* ---- DuckDB's own text ---- */
 
 static duckdb_value to_value(const DuckCell *cell);
+static void json_number(const DuckCell *cell, Text *out);
+
+/* Have all of them a text? */
+static bool have_text(const duckdb_value *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (values[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static void free_values(duckdb_value *values, size_t n)
 {
@@ -171,7 +183,7 @@ static duckdb_value struct_value(const DuckCell *cell, duckdb_logical_type type)
         DuckCell member = struct_member(cell, i);
         members[i] = to_value(&member);
     }
-    duckdb_value result = duckdb_create_struct_value(type, members);
+    duckdb_value result = have_text(members, n) ? duckdb_create_struct_value(type, members) : NULL;
     free_values(members, n);
     return result;
 }
@@ -185,8 +197,9 @@ static duckdb_value elements_value(const DuckCell *cell, duckdb_logical_type typ
     for (size_t i = 0; i < n; i++, element.row++) {
         elements[i] = to_value(&element);
     }
-    duckdb_value result = cell->type->id == DUCK_LIST ? duckdb_create_list_value(type, elements, n)
-                                                      : duckdb_create_array_value(type, elements, n);
+    duckdb_value result = !have_text(elements, n)       ? NULL
+                          : cell->type->id == DUCK_LIST ? duckdb_create_list_value(type, elements, n)
+                                                        : duckdb_create_array_value(type, elements, n);
     free_values(elements, n);
     return result;
 }
@@ -202,7 +215,8 @@ static duckdb_value map_value(const DuckCell *cell, duckdb_logical_type type)
         keys[i] = to_value(&key);
         values[i] = to_value(&value);
     }
-    duckdb_value result = duckdb_create_map_value(type, keys, values, n);
+    bool whole = have_text(keys, n) && have_text(values, n);
+    duckdb_value result = whole ? duckdb_create_map_value(type, keys, values, n) : NULL;
     free_values(keys, n);
     free_values(values, n);
     return result;
@@ -212,7 +226,8 @@ static duckdb_value union_value(const DuckCell *cell, duckdb_logical_type type)
 {
     size_t tag;
     DuckCell member = union_member(cell, &tag);
-    duckdb_value value = to_value(&member), result = duckdb_create_union_value(type, tag, value);
+    duckdb_value value = to_value(&member);
+    duckdb_value result = value != NULL ? duckdb_create_union_value(type, tag, value) : NULL;
     duckdb_destroy_value(&value);
     return result;
 }
@@ -249,6 +264,35 @@ static duckdb_value bignum_value(const DuckCell *cell)
     return value;
 }
 
+/* Times that have a text. A file may hold any number of 64 bits, and for those beyond DuckDB throws through its C API or
+ * reads where nothing is. */
+static bool time_has_text(DuckTypeId id, int64_t n)
+{
+    enum { S_PER_DAY = 86400 };
+    static const int64_t DAY = (int64_t)S_PER_DAY * 1000000, FIRST_DAY = -106751991, FIRST_DAY_NS = -106751;
+    const struct {
+        int64_t min, max;
+    } RANGES[] = {
+        [DUCK_TIME] = {0, DAY},
+        [DUCK_TIMESTAMP] = {FIRST_DAY * DAY, INT64_MAX},
+        [DUCK_TIMESTAMP_TZ] = {FIRST_DAY * DAY, INT64_MAX},
+        [DUCK_TIMESTAMP_S] = {FIRST_DAY * S_PER_DAY, -FIRST_DAY * S_PER_DAY},
+        [DUCK_TIMESTAMP_MS] = {FIRST_DAY * S_PER_DAY * 1000, -FIRST_DAY * S_PER_DAY * 1000},
+        [DUCK_TIMESTAMP_NS] = {FIRST_DAY_NS * DAY * 1000, INT64_MAX},
+    };
+    bool time = (size_t)id < sizeof RANGES / sizeof *RANGES && RANGES[id].max > 0;
+    bool infinite = id != DUCK_TIME && (n == INT64_MAX || n == -INT64_MAX);
+
+    return !time || infinite || (n >= RANGES[id].min && n <= RANGES[id].max);
+}
+
+static bool time_tz_has_text(uint64_t bits)
+{
+    enum { OFFSETS = 2 * 57599 }; /* of sixteen hours less a second to both sides */
+
+    return (bits >> 24) <= UINT64_C(86400000000) && (bits & 0xffffff) <= OFFSETS;
+}
+
 static duckdb_value other_value(const DuckCell *cell)
 {
     const char *name = cell->type->other;
@@ -256,7 +300,8 @@ static duckdb_value other_value(const DuckCell *cell)
         return bignum_value(cell);
     }
     if (strcmp(name, "TIME_NS") == 0) {
-        return duckdb_create_time_ns((duckdb_time_ns){((const int64_t *)data_of(cell))[cell->row]});
+        int64_t ns = ((const int64_t *)data_of(cell))[cell->row];
+        return time_has_text(DUCK_TIME, ns / 1000) ? duckdb_create_time_ns((duckdb_time_ns){ns}) : NULL;
     }
     if (strcmp(name, "GEOMETRY") == 0) {
         const DuckString *s = string_of(cell);
@@ -288,6 +333,9 @@ static duckdb_value number_value(const DuckCell *cell)
     DuckInt wide = 0;
     (void)duck_load_int(cell->type->id, data_of(cell), cell->row, &wide);
     int64_t n = (int64_t)wide;
+    if (!time_has_text(cell->type->id, n)) {
+        return NULL;
+    }
     switch (cell->type->id) {
     case DUCK_BOOLEAN: return duckdb_create_bool(n != 0);
     case DUCK_TINYINT: return duckdb_create_int8((int8_t)n);
@@ -309,7 +357,7 @@ static duckdb_value number_value(const DuckCell *cell)
     }
 }
 
-/* The value as DuckDB's own; NULL when there is no way to make one (VARIANT). */
+/* The value as DuckDB's own; NULL when there is no way to make one (VARIANT), or to print it. */
 static duckdb_value to_value(const DuckCell *cell)
 {
     if (duck_cell_is_null(cell)) {
@@ -330,7 +378,10 @@ static duckdb_value to_value(const DuckCell *cell)
         return duckdb_create_decimal((duckdb_decimal){.width = cell->type->precision,
                                                       .scale = cell->type->scale,
                                                       .value = hugeint_of(load_decimal(cell->type, data, row))});
-    case DUCK_TIME_TZ: return duckdb_create_time_tz_value((duckdb_time_tz){((const uint64_t *)data)[row]});
+    case DUCK_TIME_TZ: {
+        uint64_t bits = ((const uint64_t *)data)[row];
+        return time_tz_has_text(bits) ? duckdb_create_time_tz_value((duckdb_time_tz){bits}) : NULL;
+    }
     case DUCK_INTERVAL: return duckdb_create_interval(((const duckdb_interval *)data)[row]);
     case DUCK_ENUM: {
         duckdb_logical_type logical = duck_type_to_logical(cell->type);
@@ -365,8 +416,11 @@ void duck_cell_print(const DuckCell *cell, Text *out)
     }
     duckdb_value value = to_value(cell);
     if (value == NULL) {
+        DuckInt number;
         if (cell->type->n_members > 0) {
             duck_cell_json(cell, out);
+        } else if (duck_load_int(cell->type->id, data_of(cell), cell->row, &number)) {
+            json_number(cell, out);
         } else {
             duck_type_sql(cell->type, out); /* a type nobody has met yet: say which */
         }

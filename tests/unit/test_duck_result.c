@@ -159,6 +159,41 @@ static void test_duck_result__print_is_the_cast(void **state)
     }
 }
 
+/* A file may hold any number as a time. DuckDB throws, or crashes, when it is to print some of them. */
+static void test_duck_result__times_without_text_are_numbers(void **state)
+{
+    static const struct {
+        const char *expression, *printed;
+    } CASES[] = {
+        {"make_timestamp(x - 1)", "-9223372022400000001"},
+        {"make_timestamp_ns(x // 1000 * 1000)", "-9223372022400000000"},
+        {"{'at': make_timestamp(x - 1)}", "{\"at\":\"-9223372022400000001\"}"},
+        {"[make_timestamp(x - 1)]", "[\"-9223372022400000001\"]"},
+        {"MAP {'a': make_timestamp(x - 1)}", "{\"a\":\"-9223372022400000001\"}"},
+        {"variant_bytes_to_variant(CASE WHEN x < 0 THEN "
+         "'\\x01\\x00\\x00\\x44\\x00\\x60\\xD7\\x1D\\x14\\x00\\x00\\x01'::BLOB END)",
+         "72057680437927936"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        Text text = TEXT(1 << 10), json = TEXT(1 << 10), sql = TEXT(1 << 10);
+        text_printf(&sql, "%s FROM (SELECT range - 9223372022400000000 AS x FROM range(1))", CASES[i].expression);
+        DuckResult *result = select_one(text_str(&sql));
+        assert_true(duck_result_print(result, 0, &text));
+        duck_result_json(result, 0, &json);
+        assert_string_equal(text_str(&text), CASES[i].printed);
+        text_free(&sql);
+        text_free(&text);
+        text_free(&json);
+        duck_result_free(result);
+    }
+    check_printed("make_timestamp(-9223372022400000000)");
+    check_printed("make_timestamp(9223372036854775806)");
+    check_printed("make_timestamp_ns(-9223286400000000000)");
+    check_printed("make_timestamp_ns(9223372036854775806)");
+}
+
 /* What a VARIANT holds is told as it would be without the VARIANT. */
 static void test_duck_result__variants(void **state)
 {
@@ -404,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_duck_result__json_of_every_type),
         cmocka_unit_test(test_duck_result__print_is_the_cast),
+        cmocka_unit_test(test_duck_result__times_without_text_are_numbers),
         cmocka_unit_test(test_duck_result__variants),
         cmocka_unit_test(test_duck_result__variants_over_rows),
         cmocka_unit_test(test_duck_result__numbers),
