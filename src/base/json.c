@@ -56,6 +56,12 @@ Status json_parse(const char *text, size_t n, const JsonSource *source, json_t *
         return error_set(err, E_LIMIT, "%s: JSON of %zu bytes, the maximum is %zu", source->name, n, source->bytes_max);
     }
     TRY(check_depth(text, n, source, err));
+    const char *nul = memchr(text, '\0', n);
+    if (nul) { /* jansson passes over some of them */
+        int line, column;
+        locate(text, (size_t)(nul - text), source, &line, &column);
+        return error_set(err, E_JSON, "%s: line %d, column %d: a NUL byte", source->name, line, column);
+    }
     json_t *value = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (!value) {
         int line, column;

@@ -46,6 +46,7 @@ static void test_base_json__errors_name_the_place(void **state)
         assert_refused(CASES[i].text, strlen(CASES[i].text), &SOURCE, E_JSON, CASES[i].part);
     }
     assert_refused("{}\0", 3, &SOURCE, E_JSON, "column 3");
+    assert_refused("{\"a\":1\0}", 8, &SOURCE, E_JSON, "column 7: a NUL byte");
     JsonSource later = {.name = "log", .first_line = 7};
     assert_refused("{\n\n]", 4, &later, E_JSON, "log: line 9, column 1: ");
 }
