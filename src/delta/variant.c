@@ -7,6 +7,8 @@
  *
  * All numbers are little-endian. Nothing in the format keeps two offsets from naming one value, so that a few bytes
  * could unfold to billions of values; as values of an honest writer do not overlap, there are never more than bytes.
+ * DuckDB takes metadata and value behind each other and finds the value where the names end: so they end with the
+ * metadata, or it would decode what was not checked.
  */
 #include "delta/variant.h"
 
@@ -18,8 +20,9 @@
 enum {
     VARIANT_BYTES_MAX = 128 << 20, /* Spark's limit */
     VARIANT_DEPTH_MAX = 1000,      /* Spark's for parsed JSON */
-    DECIMAL_SCALE_MAX = 38,
+    DECIMAL_DIGITS_MAX = 38,
 };
+static const size_t US_PER_DAY = (size_t)86400 * 1000 * 1000;
 enum { BASIC_PRIMITIVE, BASIC_SHORT_STRING, BASIC_OBJECT, BASIC_ARRAY };
 
 typedef struct Bytes {
@@ -80,6 +83,9 @@ static Status check_metadata(Bytes metadata, Names *out, Error *err)
         }
         last = offset;
     }
+    if (last != room) {
+        return damaged(err, "there are bytes behind the names in its metadata");
+    }
     *out = (Names){.bytes = {first, last}, .offsets = offsets, .width = width, .count = count};
     return OK;
 }
@@ -95,10 +101,30 @@ static Bytes name_of(const Names *names, size_t id)
 /* Bytes behind the header by primitive type; strings and binaries have their length there. */
 static const uint8_t PRIMITIVES[] = {0, 0, 0, 1, 2, 4, 8, 8, 5, 9, 17, 4, 8, 8, 4, 4, 4, 8, 8, 8, 16};
 enum { PRIMITIVE_DECIMAL4 = 8, PRIMITIVE_DECIMAL16 = 10, PRIMITIVE_BINARY = 15, PRIMITIVE_STRING = 16 };
+enum { PRIMITIVE_TIME = 17 };
 
 static Status check_text(Bytes text, Error *err)
 {
     return utf8_valid((const char *)text.data, text.n) == text.n ? OK : damaged(err, "a string is not UTF-8");
+}
+
+/* A scale, then the digits as an integer of 4, 8 or 16 bytes, which may be 9, 18 and 38. */
+static Status check_decimal(const uint8_t *scale, size_t width, Error *err)
+{
+    __extension__ typedef unsigned __int128 Wide;
+    Wide digits = 0, limit = 1;
+
+    for (size_t i = 0; i < width; i++) {
+        digits |= (Wide)scale[1 + i] << 8 * i;
+    }
+    if (scale[width] & 0x80) {
+        digits = ((Wide)1 << (8 * width - 1) << 1) - digits;
+    }
+    for (size_t n = width == 4 ? 9 : width == 8 ? 18 : DECIMAL_DIGITS_MAX; n > 0; n--) {
+        limit *= 10;
+    }
+    return *scale <= DECIMAL_DIGITS_MAX && digits < limit ? OK
+                                                          : damaged(err, "a decimal has more digits than its type");
 }
 
 static Status check_primitive(Bytes value, Error *err)
@@ -113,8 +139,11 @@ static Status check_primitive(Bytes value, Error *err)
     if (value.n - 1 < n) {
         return damaged(err, "a value ends too early");
     }
-    if (type >= PRIMITIVE_DECIMAL4 && type <= PRIMITIVE_DECIMAL16 && value.data[1] > DECIMAL_SCALE_MAX) {
-        return damaged(err, "a decimal has a scale above 38");
+    if (type >= PRIMITIVE_DECIMAL4 && type <= PRIMITIVE_DECIMAL16) {
+        return check_decimal(value.data + 1, n - 1, err);
+    }
+    if (type == PRIMITIVE_TIME && number(value.data + 1, n) >= US_PER_DAY) {
+        return damaged(err, "a time is not within a day");
     }
     if (type == PRIMITIVE_BINARY || type == PRIMITIVE_STRING) {
         Bytes text = {value.data + 1 + n, number(value.data + 1, n)};

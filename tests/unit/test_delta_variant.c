@@ -22,6 +22,9 @@ static void test_delta_variant__takes_what_is_sound(void **state)
         BYTES(0x05, 'x'),                                                  /* short string */
         BYTES(0x40, 2, 0, 0, 0, 'h', 'i'),                                 /* string */
         BYTES(0x20, 38, 1, 0, 0, 0),                                       /* decimal4 */
+        BYTES(0x20, 0, 0xff, 0xc9, 0x9a, 0x3b),                            /* of nine digits */
+        BYTES(0x20, 0, 0x01, 0x36, 0x65, 0xc4),                            /* negative */
+        BYTES(0x44, 0xff, 0x5f, 0xd7, 0x1d, 0x14, 0, 0, 0),                /* the last time of a day */
         BYTES(0x50, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), /* UUID */
         BYTES(0x03, 0, 0),                                                 /* [] */
         BYTES(0x02, 0, 0),                                                 /* {} */
@@ -56,6 +59,10 @@ static void test_delta_variant__refuses_damage(void **state)
         {BYTES(0x01, 0, 0), BYTES(0x40, 0xff, 0xff, 0xff, 0xff)},               /* string of 4 GB */
         {BYTES(0x01, 0, 0), BYTES(0x05, 0xff)},                                 /* not UTF-8 */
         {BYTES(0x01, 0, 0), BYTES(0x20, 39, 1, 0, 0, 0)},                       /* scale 39 */
+        {BYTES(0x01, 0, 0), BYTES(0x20, 0, 0, 0xca, 0x9a, 0x3b)},               /* decimal4 of ten digits */
+        {BYTES(0x01, 0, 0), BYTES(0x20, 0, 0, 0, 0, 0x80)},                     /* decimal4 of ten digits */
+        {BYTES(0x01, 0, 0), BYTES(0x44, 0, 0x60, 0xd7, 0x1d, 0x14, 0, 0, 0)},   /* a time of 24 hours */
+        {BYTES(0x01, 1, 0, 1, 'a', 'b'), BYTES(0x00)},                          /* a byte behind the names */
         {BYTES(0x01, 0, 0), BYTES(0x13, 0xff, 0xff, 0xff, 0xff)},               /* 4 billion elements */
         {BYTES(0x01, 0, 0), BYTES(0x03, 1, 5, 9)},                              /* an element outside */
         {BYTES(0x01, 0, 0), BYTES(0x02, 1, 0, 0, 1, 0x00)},                     /* a key that is not there */
