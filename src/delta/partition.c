@@ -29,9 +29,10 @@ static bool is_decimal(const DeltaType *type, const char *value)
            str_parse_double(digits, &number) && number < pow(10, type->precision - type->scale);
 }
 
-/* year-month-day, the year with a sign and as many digits as it has */
+/* year-month-day, the year with a sign and as many digits as it has, within the range of DuckDB */
 static bool is_date(const char *value)
 {
+    enum { YEAR_MAX = 5877641 };
     static const char DAYS[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     const char *s = value + (*value == '+' || *value == '-');
     int parts[3] = {0};
@@ -47,7 +48,7 @@ static bool is_date(const char *value)
         s += i < 2;
     }
     bool leap = (parts[0] % 4 == 0 && parts[0] % 100 != 0) || parts[0] % 400 == 0;
-    return parts[1] >= 1 && parts[1] <= 12 && parts[2] >= 1 && parts[2] <= DAYS[parts[1] - 1] &&
+    return parts[0] <= YEAR_MAX && parts[1] >= 1 && parts[1] <= 12 && parts[2] >= 1 && parts[2] <= DAYS[parts[1] - 1] &&
            (parts[1] != 2 || parts[2] < 29 || leap);
 }
 

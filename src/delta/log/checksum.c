@@ -84,6 +84,18 @@ static bool is_counted(const DeltaAction *action)
     return action->kind == DELTA_ACTION_ADD || (action->kind == DELTA_ACTION_REMOVE && action->file.extended_metadata);
 }
 
+/* False, and *total is as it was, when the sum is not a number of that many bits. */
+static bool count(int64_t *total, int64_t n, bool add)
+{
+    int64_t sum;
+
+    if (add ? __builtin_add_overflow(*total, n, &sum) : __builtin_sub_overflow(*total, n, &sum)) {
+        return false;
+    }
+    *total = sum;
+    return true;
+}
+
 bool delta_checksum_advance(DeltaChecksum *checksum, const DeltaCommit *commit)
 {
     DeltaChecksum next = *checksum;
@@ -100,12 +112,10 @@ bool delta_checksum_advance(DeltaChecksum *checksum, const DeltaCommit *commit)
         }
         bool add = action->kind == DELTA_ACTION_ADD;
         const DeltaDeletionVector *vector = action->file.deletion_vector;
-        int64_t sign = add ? 1 : -1;
-        next.files += sign;
-        next.bytes += sign * action->file.size;
-        if (vector != NULL && next.vectors >= 0 && next.deleted >= 0) {
-            next.vectors += sign;
-            next.deleted += sign * vector->cardinality;
+        bool knows_vectors = vector != NULL && next.vectors >= 0 && next.deleted >= 0;
+        if (!count(&next.files, 1, add) || !count(&next.bytes, action->file.size, add) ||
+            (knows_vectors && (!count(&next.vectors, 1, add) || !count(&next.deleted, vector->cardinality, add)))) {
+            return false;
         }
         adds_nothing_new = adds_nothing_new || (add && !action->file.data_change);
         removes = removes || !add;
