@@ -109,7 +109,7 @@ static Status read_line(FilesLog *log, const char *line, size_t n, const JsonSou
 {
     json_t *object;
     const char *uri;
-    int64_t timestamp, size = 0;
+    int64_t timestamp, mtime_us, size = 0;
     Text path = TEXT(1 << 20);
     Status rc;
 
@@ -120,8 +120,10 @@ static Status read_line(FilesLog *log, const char *line, size_t n, const JsonSou
     if (rc == OK) {
         uri += str_istarts(uri, "file:") ? 5 : 0;
         uri += strncmp(uri, "///", 3) == 0 ? 2 : 0;
-        if (text_append_uri_decoded(&path, uri)) {
-            remember(log, text_str(&path), size, timestamp * 1000, id);
+        if (__builtin_mul_overflow(timestamp, 1000, &mtime_us)) {
+            rc = error_set(err, E_STREAM_CHECKPOINT, "%s: impossible time %" PRId64, source->name, timestamp);
+        } else if (text_append_uri_decoded(&path, uri)) {
+            remember(log, text_str(&path), size, mtime_us, id);
         } else {
             rc = error_set(err, E_STREAM_CHECKPOINT, "%s: malformed path %s", source->name, uri);
         }

@@ -140,8 +140,7 @@ static bool begin_file(LineInput *in, LineBlock *block)
     return true;
 }
 
-/* How far the block goes: to the last line end in the buffer that is not behind the part; 0 when no line is complete.
- * */
+/* How far the block goes: to the last line end in the buffer that is not behind the part; 0 when no line is complete. */
 static size_t block_length(const LineInput *in)
 {
     const char *start = in->buffer + in->begin;
@@ -200,11 +199,10 @@ Status line_input_next(LineInput *in, LineBlock *block, Error *err)
         if (in->skip_first || in->discard) {
             continue;
         }
-        size_t length = block_length(in);
-        if (length == 0 && in->at_end) {
+        if (in->at_end && in->buffer[in->filled - 1] != '\n') {
             in->buffer[in->filled++] = '\n';
-            length = n + 1;
         }
+        size_t length = block_length(in);
         if (length > 0) {
             hand_out(in, length, block);
             return OK;

@@ -47,6 +47,20 @@ static Status add_quoted(TimePattern *p, const char **s, Error *err)
     return rc;
 }
 
+/* A letter, once or several times in a row, at *s; moves behind it. */
+static Status add_run(TimePattern *p, const char *text, const char **s, Error *err)
+{
+    char letter = **s;
+    size_t n = strspn(*s, (char[]){letter, '\0'});
+
+    *s += n;
+    if (n > DIGITS_MAX) {
+        return error_set(err, E_STREAM_OPTION, "time pattern '%s': %zu times %c, at most %d are understood", text, n,
+                         letter, DIGITS_MAX);
+    }
+    return add_item(p, letter, (int)n, err);
+}
+
 static Status close_optionals(TimePattern *p, const char *text, Error *err)
 {
     int open[ITEMS_MAX], depth = 0;
@@ -78,9 +92,7 @@ Status time_pattern_new(const char *pattern, Arena *arena, const TimePattern **o
         } else if (strchr("yuMLdHhmsSXxZOVzaE", *s) == NULL) {
             return error_set(err, E_STREAM_OPTION, "time pattern '%s': the letter %c is not understood", pattern, *s);
         } else {
-            size_t run = strspn(s, (char[]){*s, '\0'});
-            rc = add_item(p, *s, (int)run, err);
-            s += run;
+            rc = add_run(p, pattern, &s, err);
         }
     }
     if (rc == OK) {

@@ -439,6 +439,13 @@ static void test_source_files__csv_quotes_across_blocks(void **state)
     stream_relation_release(&relation);
 }
 
+static void test_source_files__csv_last_record_over_lines_without_a_line_end(void **state)
+{
+    (void)state;
+    put("in/a.csv", "a,b\n1,\"x\ny\nz\"");
+    assert_files("in", NO_OPTIONS, "{\"a\":1,\"b\":\"x\\ny\\nz\",\"_rescued_data\":null}");
+}
+
 /* ---- parquet, text, partitions ---- */
 
 static void test_source_files__parquet(void **state)
@@ -531,6 +538,16 @@ static void test_source_files__time_patterns(void **state)
     }
 }
 
+static void test_source_files__time_patterns_have_a_limit(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    const TimePattern *pattern;
+    assert_int_not_equal(time_pattern_new("yyyyyyyyyyyyyyyyyyyyMM", arena, &pattern, &err), OK);
+    assert_contains(err.message, "20 times y, at most 18");
+    arena_free(arena);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -551,10 +568,12 @@ int main(void)
         TEST(test_source_files__csv),
         TEST(test_source_files__csv_dialects),
         TEST(test_source_files__csv_quotes_across_blocks),
+        TEST(test_source_files__csv_last_record_over_lines_without_a_line_end),
         TEST(test_source_files__parquet),
         TEST(test_source_files__text_and_partitions),
         TEST(test_source_files__options_are_checked),
         TEST(test_source_files__time_patterns),
+        TEST(test_source_files__time_patterns_have_a_limit),
     };
     return cmocka_run_group_tests(tests, group_up, group_down);
 }
