@@ -1,6 +1,7 @@
 # Unit tests: every tests/unit/**/test_*.c is one program; other .c files there are shared by all of them.
 # Fuzz targets: every tests/fuzz/fuzz_*.c defines LLVMFuzzerTestOneInput. With FRESHET_FUZZ it becomes a libFuzzer
-# program; otherwise a program that replays tests/fuzz/corpus/<name>/, run as a test.
+# program, which takes words from tests/fuzz/dictionary/<name>; otherwise a program that replays
+# tests/fuzz/corpus/<name>/, run as a test.
 find_library(CMOCKA_LIBRARY cmocka REQUIRED)
 
 set(_tools "${CMAKE_CURRENT_SOURCE_DIR}/tools")
@@ -32,6 +33,7 @@ file(GLOB _fuzz CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 foreach(source IN LISTS _fuzz)
   get_filename_component(name "${source}" NAME_WE)
   string(REGEX REPLACE "^fuzz_" "" corpus "${name}")
+  set(dictionary "${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/dictionary/${corpus}")
   set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/corpus/${corpus}")
   add_executable(${name} "${source}")
   target_link_libraries(${name} PRIVATE freshet_objects)
@@ -42,7 +44,12 @@ foreach(source IN LISTS _fuzz)
     if(NOT IS_DIRECTORY "${corpus}")
       set(corpus)
     endif()
-    add_test(NAME ${name} COMMAND ${name} -rss_limit_mb=2048 -max_total_time=${FRESHET_FUZZ_SECONDS} "${found}" ${corpus})
+    set(words)
+    if(EXISTS "${dictionary}")
+      set(words "-dict=${dictionary}")
+    endif()
+    add_test(NAME ${name} COMMAND ${name} -rss_limit_mb=2048 -max_total_time=${FRESHET_FUZZ_SECONDS} ${words} "${found}"
+             ${corpus})
   else()
     target_sources(${name} PRIVATE tests/fuzz/replay.c)
     add_test(NAME ${name} COMMAND ${name} "${corpus}")
