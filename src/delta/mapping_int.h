@@ -5,9 +5,13 @@
 
 #include "delta/schema.h"
 
-/* A schema in which every field of every struct has delta.columnMapping.id and .physicalName. New ids follow *max_id,
- * which moves with the largest id in use. `keep_names`: a column without a physical name has files under its own name
- * already. */
-Status delta_mapping_assign(const DeltaSchema *schema, bool keep_names, int64_t *max_id, DeltaSchema **out, Error *err);
+typedef struct DeltaMapping {
+    bool keep_names; /* a column without a physical name has files under its own name already */
+    bool part_ids;   /* the parts of lists and maps get ids too: delta.columnMapping.nested.ids */
+    int64_t max_id;  /* new ids follow; moves with the largest one in use */
+} DeltaMapping;
+
+/* A schema in which every field of every struct has delta.columnMapping.id and .physicalName. */
+Status delta_mapping_assign(const DeltaSchema *schema, DeltaMapping *mapping, DeltaSchema **out, Error *err);
 
 #endif

@@ -67,6 +67,7 @@ static const Property PROPERTIES[] = {
     {"delta.dropFeatureTruncateHistory.retentionDuration", INTERVAL, "24 hours", 0, NULL},
     {"delta.requireCheckpointProtectionBeforeVersion", INTERNAL, "0", 0, NULL},
     {"delta.universalFormat.enabledFormats", FOREIGN, "", 0, NULL},
+    {"delta.universalFormat.iceberg.atomicConversion.supported", INTERNAL, NULL, 0, NULL}, /* Spark's, of new tables */
     {"delta.compatibility.symlinkFormatManifest.enabled", BOOL, "false", 0, NULL},
     {"delta.writePartitionColumnsToParquet", BOOL, NULL, 0, NULL},
     {"delta.enableMaterializePartitionColumnsFeature", BOOL, NULL, 0, NULL},

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/failpoint.h"
+#include "delta/iceberg_compat.h"
 #include "delta/log/name.h"
 #include "delta/log/path.h"
 #include "delta/property_int.h"
@@ -143,6 +144,7 @@ static Status check_files(const DeltaTransaction *txn, Error *err)
 {
     bool append_only = delta_protocol_supports(&txn->protocol, "appendOnly") &&
                        delta_property_bool(&txn->metadata, "delta.appendOnly");
+    int iceberg = delta_iceberg_version(&txn->metadata);
     Map *seen = map_new();
     Status rc = OK;
 
@@ -155,6 +157,7 @@ static Status check_files(const DeltaTransaction *txn, Error *err)
         if (action->kind == DELTA_ACTION_ADD) {
             TRY(check_partition_values(txn, &action->file, err));
             TRY(check_deletion_vector(txn, &action->file, err));
+            TRY(iceberg > 0 ? delta_iceberg_check_add(iceberg, &action->file, err) : OK);
         } else if (append_only && action->file.data_change) {
             rc = error_set(err, E_DELTA_APPEND_ONLY, "table %s is append-only: rows cannot be removed or replaced",
                            delta_table_uri(txn->table));
@@ -204,8 +207,10 @@ static Status validate(DeltaTransaction *txn, Error *err)
         TRY(delta_protocol_check_write(&txn->protocol, delta_table_uri(txn->table), err));
         TRY(delta_protocol_check_use(&txn->protocol, &txn->metadata, txn->schema, delta_table_uri(txn->table), err));
         TRY(check_stats_columns(txn, err));
+        TRY(delta_iceberg_check(txn, err));
     }
     TRY(check_files(txn, err));
+    TRY(delta_iceberg_check_files(txn, err));
     TRY(check_domains(txn, err));
 out:
     return rc;

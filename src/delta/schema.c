@@ -14,6 +14,7 @@
 
 static const char PHYSICAL_NAME[] = "delta.columnMapping.physicalName";
 static const char FIELD_ID[] = "delta.columnMapping.id";
+static const char PART_IDS[] = "delta.columnMapping.nested.ids";
 
 DeltaSchema *delta_schema_ref(DeltaSchema *schema)
 {
@@ -54,16 +55,41 @@ static json_t *metadata_parse(const char *metadata)
     return object;
 }
 
+static int32_t read_id(const json_t *object, const char *key)
+{
+    const json_t *id = json_object_get(object, key);
+    bool fits = json_is_integer(id) && json_integer_value(id) > 0 && json_integer_value(id) <= INT32_MAX;
+
+    return fits ? (int32_t)json_integer_value(id) : 0;
+}
+
 static void read_mapping(Arena *arena, const json_t *metadata, DeltaField *field)
 {
-    const json_t *name = json_object_get(metadata, PHYSICAL_NAME), *id = json_object_get(metadata, FIELD_ID);
+    const json_t *name = json_object_get(metadata, PHYSICAL_NAME);
 
     if (json_is_string(name)) {
         field->physical_name = arena_strdup(arena, json_string_value(name));
     }
-    if (json_is_integer(id) && json_integer_value(id) > 0 && json_integer_value(id) <= INT32_MAX) {
-        field->field_id = (int32_t)json_integer_value(id);
+    field->field_id = read_id(metadata, FIELD_ID);
+}
+
+/* A list or map whose parts have ids, {"<stored name>.value.element": 7, ...}. Fields of structs have their own. */
+static const DeltaType *with_part_ids(Arena *arena, const DeltaType *type, const char *path, const json_t *ids)
+{
+    if (type->id != DELTA_ARRAY && type->id != DELTA_MAP) {
+        return type;
     }
+    DeltaType *copy = arena_alloc(arena, sizeof *copy);
+    DeltaField *parts = arena_alloc(arena, type->n_fields * sizeof *parts);
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const char *inner = arena_printf(arena, "%s.%s", path, type->fields[i].name);
+        parts[i] = type->fields[i];
+        parts[i].field_id = read_id(ids, inner);
+        parts[i].type = with_part_ids(arena, type->fields[i].type, inner, ids);
+    }
+    *copy = *type;
+    copy->fields = parts;
+    return copy;
 }
 
 DeltaField delta_field_make(Arena *arena, const char *name, const DeltaType *type, bool nullable, const char *metadata)
@@ -160,6 +186,8 @@ static Status parse_field(Parser *p, const json_t *json, DeltaField *out, Error 
         TRY(json_dump_text(metadata, &text, err));
         out->metadata = arena_strdup(p->arena, text_str(&text));
         read_mapping(p->arena, metadata, out);
+        const json_t *ids = json_object_get(metadata, PART_IDS);
+        out->type = json_object_size(ids) > 0 ? with_part_ids(p->arena, type, out->physical_name, ids) : type;
     }
 out:
     text_free(&text);

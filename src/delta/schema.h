@@ -44,7 +44,7 @@ typedef struct DeltaField {
     bool nullable;
     const char *metadata;      /* the field's metadata object as compact JSON; "{}" when empty */
     const char *physical_name; /* delta.columnMapping.physicalName, else the name */
-    int32_t field_id;          /* delta.columnMapping.id, else 0 */
+    int32_t field_id; /* delta.columnMapping.id, of a list's or map's part its entry in .nested.ids; 0 = none */
 } DeltaField;
 
 struct DeltaType {

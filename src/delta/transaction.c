@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "delta/iceberg_compat.h"
 #include "delta/log/path.h"
 #include "delta/mapping_int.h"
 #include "delta/partition.h"
@@ -309,14 +310,16 @@ static Status take_schema(DeltaTransaction *txn, DeltaSchema *schema, bool keep_
     static const char MAX_ID[] = "delta.columnMapping.maxColumnId";
     Text json = TEXT(SCHEMA_BYTES_MAX);
     DeltaSchema *mapped;
-    int64_t max_id = delta_property_i64(&txn->metadata, MAX_ID);
+    DeltaMapping mapping = {.keep_names = keep_names,
+                            .part_ids = delta_iceberg_numbers_parts(&txn->metadata),
+                            .max_id = delta_property_i64(&txn->metadata, MAX_ID)};
     Status rc = OK;
 
     if (strcmp(mapping_mode(&txn->metadata), "none") != 0) {
-        TRY(delta_mapping_assign(schema, keep_names, &max_id, &mapped, err));
+        TRY(delta_mapping_assign(schema, &mapping, &mapped, err));
         delta_schema_unref(schema);
         schema = mapped;
-        put_property(txn, MAX_ID, arena_printf(txn->arena, "%lld", (long long)max_id));
+        put_property(txn, MAX_ID, arena_printf(txn->arena, "%lld", (long long)mapping.max_id));
     }
     delta_schema_json(schema, &json);
     delta_schema_unref(txn->schema);
@@ -500,9 +503,18 @@ static Status begin_row_tracking(DeltaTransaction *txn, Error *err)
     return delta_snapshot_each_file(txn->snapshot, txn->conn, add_untracked, txn, err);
 }
 
+/* What Iceberg compatibility needs of a new table's columns, it gets; an existing one is asked for it at the commit. */
+static void map_for_iceberg(DeltaTransaction *txn)
+{
+    if (txn->snapshot == NULL && txn->schema == NULL && delta_iceberg_version(&txn->metadata) > 0 &&
+        delta_transaction_property(txn, "delta.columnMapping.mode") == NULL) {
+        put_property(txn, "delta.columnMapping.mode", "name");
+    }
+}
+
 Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, const char *value, Error *err)
 {
-    bool done, used_ict = delta_transaction_uses_ict(txn);
+    bool done, used_ict = delta_transaction_uses_ict(txn), numbers = delta_iceberg_numbers_parts(&txn->metadata);
     bool tracked_rows = delta_property_bool(&txn->metadata, "delta.enableRowTracking");
     const char *mode = mapping_mode(&txn->metadata);
     Status rc = OK;
@@ -516,10 +528,11 @@ Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, co
         TRY(check_mapping_change(txn, mode, value != NULL ? value : "none", err));
     }
     put_property(txn, key, value);
+    map_for_iceberg(txn);
     if (!tracked_rows && delta_property_bool(&txn->metadata, "delta.enableRowTracking")) {
         TRY(begin_row_tracking(txn, err));
     }
-    if (strcmp(mode, mapping_mode(&txn->metadata)) != 0) {
+    if (strcmp(mode, mapping_mode(&txn->metadata)) != 0 || numbers != delta_iceberg_numbers_parts(&txn->metadata)) {
         TRY(begin_mapping(txn, err));
     }
     if (!used_ict && delta_transaction_uses_ict(txn) && txn->snapshot != NULL) {

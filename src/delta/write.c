@@ -29,6 +29,7 @@
 #include "base/failpoint.h"
 #include "delta/column_default.h"
 #include "delta/constraint.h"
+#include "delta/iceberg_compat.h"
 #include "delta/partition.h"
 #include "delta/schema_int.h"
 #include "delta/stats.h"
@@ -271,28 +272,40 @@ static void row_ids_select(const Write *w, Text *out)
     text_append_sql_name(out, property(w, DELTA_ROW_VERSION_COLUMN, DELTA_ROW_VERSION));
 }
 
+static Status stored_column(const Write *w, const DeltaField *field, Text *out, Error *err)
+{
+    Status rc = OK;
+    Text name = TEXT(2 * DELTA_NAME_MAX + 16);
+
+    text_append_sql_name(&name, field->name);
+    TRY(stored_sql(w, field->type, text_str(&name), 1, out, err));
+    text_append(out, " AS ");
+    text_append_sql_name(out, stored_name(w, field));
+out:
+    text_free(&name);
+    return rc;
+}
+
 /* The list of stored columns, partition texts last. */
 static Status stored_select(const Write *w, Text *out, Error *err)
 {
     Status rc = OK;
     bool any = false;
-    Text name = TEXT(2 * DELTA_NAME_MAX + 16);
 
     for (size_t i = 0; i < w->schema->n_fields; i++) {
         const DeltaField *field = &w->schema->fields[i];
-        if (is_void(field->type) || (!w->materialize && is_partition(w, field))) {
-            continue;
+        if (!is_void(field->type) && !is_partition(w, field)) {
+            text_append(out, any ? ", " : "");
+            TRY(stored_column(w, field, out, err));
+            any = true;
         }
-        text_clear(&name);
-        text_append_sql_name(&name, field->name);
-        text_append(out, any ? ", " : "");
-        TRY(stored_sql(w, field->type, text_str(&name), 1, out, err));
-        text_append(out, " AS ");
-        text_append_sql_name(out, stored_name(w, field));
-        any = true;
     }
     if (!any) {
         TRY(error_set(err, E_DELTA_SCHEMA, "the table has no column to store: all are partition columns or void"));
+    }
+    for (size_t i = 0; w->materialize && i < w->n_partition_columns; i++) {
+        text_append(out, ", ");
+        TRY(stored_column(w, delta_schema_find(w->schema, w->partition_columns[i]), out, err));
     }
     text_append(out, w->change_data ? ", " CHANGE_TYPE : "");
     if (w->row_ids) {
@@ -300,18 +313,17 @@ static Status stored_select(const Write *w, Text *out, Error *err)
     }
     TRY(partition_select(w, out, err));
 out:
-    text_free(&name);
     return rc;
 }
 
-/* The ids of what lies inside a type, as members of a FIELD_IDS literal; lists and maps have parts without ids. */
+/* The ids of what lies inside a type, as members of a FIELD_IDS literal; parts of lists and maps need not have any. */
 static void inner_ids(const Write *w, const DeltaType *type, Text *out)
 {
     bool any = false;
 
     for (size_t i = 0; i < type->n_fields; i++) {
         const DeltaField *field = &type->fields[i];
-        bool has_id = type->id == DELTA_STRUCT && field->field_id > 0;
+        bool has_id = field->field_id > 0;
         Text inner = TEXT(TEXT_SQL_MAX);
         if (!is_void(field->type)) {
             inner_ids(w, field->type, &inner);
@@ -503,11 +515,12 @@ static Status add_file(const Write *w, const DeltaStatsOptions *stats_options, s
                      .modification_time = info.mtime_ms,
                      .data_change = !w->moves_rows,
                      .stats = text_str(&stats),
+                     .tags = delta_iceberg_tags(delta_transaction_metadata(w->txn)),
                      .base_row_id = -1,
                      .default_row_commit_version = -1};
     if (w->change_data) {
         add.data_change = false;
-        add.stats = NULL;
+        add.stats = add.tags = NULL;
         delta_transaction_cdc(w->txn, &add);
     } else {
         delta_transaction_add(w->txn, &add);
@@ -554,7 +567,9 @@ Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *quer
     w.schema = delta_transaction_schema(txn);
     w.partition_columns = delta_transaction_partition_columns(txn, &w.n_partition_columns);
     w.mapped = !str_ieq(property(&w, "delta.columnMapping.mode", "none"), "none");
-    w.materialize = delta_protocol_supports(delta_transaction_protocol(txn), "materializePartitionColumns");
+    w.materialize = delta_iceberg_version(delta_transaction_metadata(txn)) > 0 ||
+                    delta_protocol_supports(delta_transaction_protocol(txn), "materializePartitionColumns");
+    TRY(delta_iceberg_check(txn, err));
     TRY(copy(&w, text_str(&rows), options, err));
     TRY(make_durable(&w, err));
     handed_over = true; /* from the first add on the transaction answers for the files */

@@ -3,8 +3,10 @@
 
 #include "delta/clustering.h"
 #include "delta/constraint.h"
+#include "delta/iceberg_compat.h"
 #include "delta/scan.h"
 #include "table/alter_int.h"
+#include "table/move.h"
 #include "table/rows.h"
 
 /* ---- constraints ---- */
@@ -94,6 +96,24 @@ out:
 
 /* ---- properties ---- */
 
+/* Iceberg compatibility that begins: files that lack what it asks for are written anew in the same commit. */
+static Status begin_iceberg(Alter *a, Error *err)
+{
+    Status rc = OK;
+    DeltaFile *files = NULL;
+    size_t n = 0;
+
+    TRY(delta_iceberg_check(a->txn, err));
+    TRY(delta_iceberg_misfits(a->txn, a->arena, &files, &n, err));
+    if (n > 0) {
+        delta_transaction_read_table(a->txn);
+        TRY(table_move_rows(a->txn, a->conn, files, n, err));
+        delta_transaction_metric(a->txn, "numRemovedFiles", (int64_t)n);
+    }
+out:
+    return rc;
+}
+
 static Status set_properties(Alter *a, Error *err)
 {
     Status rc = OK;
@@ -126,6 +146,7 @@ static Status set_properties(Alter *a, Error *err)
             text_append_json_string(&list, property->value);
         }
     }
+    TRY(begin_iceberg(a, err));
     text_append_char(&list, unset ? ']' : '}');
     delta_transaction_operation(a->txn, unset ? "UNSET TBLPROPERTIES" : "SET TBLPROPERTIES");
     delta_transaction_parameter_text(a->txn, "properties", text_str(&list));

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "delta/clustering.h"
 #include "delta/column_default.h"
+#include "delta/iceberg_compat.h"
 
 /* commitInfo.operation, by what is asked for. */
 static const char *operation_name(const TableSpec *spec, bool exists)
@@ -45,12 +46,17 @@ out:
     return rc;
 }
 
+/* A table that is replaced gets the column mapping that Iceberg compatibility needs, as a new one does. */
 static Status set_properties(DeltaTransaction *txn, const TableSpec *spec, Error *err)
 {
+    static const char MODE[] = "delta.columnMapping.mode";
     Status rc = OK;
 
     for (size_t i = 0; i < spec->n_properties; i++) {
         TRY(delta_transaction_set_property(txn, spec->properties[i].key, spec->properties[i].value, err));
+    }
+    if (delta_iceberg_version(delta_transaction_metadata(txn)) > 0 && delta_transaction_property(txn, MODE) == NULL) {
+        TRY(delta_transaction_set_property(txn, MODE, "name", err));
     }
 out:
     return rc;

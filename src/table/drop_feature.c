@@ -9,8 +9,7 @@
 #include "delta/drop_feature.h"
 #include "delta/scan.h"
 #include "delta/schema_edit.h"
-#include "delta/write.h"
-#include "table/rewrite.h"
+#include "table/move.h"
 
 typedef struct Drop {
     DeltaTable *table;
@@ -75,10 +74,6 @@ static Status rewrite_files(Drop *d, bool all, Error *err)
     Status rc = OK;
     DeltaFile *files = NULL;
     size_t n = 0, chosen = 0;
-    DeltaScanSource source = delta_scan_source(d->snapshot);
-    DeltaScan *scan = NULL;
-    DeltaWriteResult written = {0};
-    DeltaWriteOptions options = {.existing_rows = true, .moves_rows = true};
     const char *tracking = property(d, "delta.enableRowTracking");
 
     TRY(delta_scan_candidates(d->snapshot, d->conn, NULL, 0, d->arena, &files, &n, err));
@@ -98,16 +93,10 @@ static Status rewrite_files(Drop *d, bool all, Error *err)
                    delta_table_uri(d->table));
         goto out;
     }
-    TRY(delta_scan_list(&source, d->conn, files, chosen, &scan, err));
-    for (size_t i = 0; i < chosen; i++) {
-        delta_transaction_read_file(d->txn, &files[i]);
-        delta_transaction_remove(d->txn, &files[i], false);
-    }
-    TRY(delta_write_query(d->txn, d->conn, delta_scan_sql(scan), &options, &written, err));
+    TRY(table_move_rows(d->txn, d->conn, files, chosen, err));
     d->files += (int64_t)chosen;
     d->changed = true;
 out:
-    delta_scan_free(scan);
     return rc;
 }
 
@@ -259,6 +248,16 @@ static Status end_nothing(Drop *d, Error *err)
     return OK;
 }
 
+static Status end_iceberg_v1(Drop *d, Error *err)
+{
+    return unset(d, "delta.enableIcebergCompatV1", err);
+}
+
+static Status end_iceberg_v2(Drop *d, Error *err)
+{
+    return unset(d, "delta.enableIcebergCompatV2", err);
+}
+
 /* What in a commit makes a reader need the feature; used only for TRUNCATE HISTORY. */
 static bool uses_vectors(const DeltaAction *action)
 {
@@ -304,6 +303,8 @@ static const Droppable DROPPABLE[] = {
     {"clustering", end_clustering, NULL, false},
     {"rowTracking", end_row_tracking, NULL, false},
     {"domainMetadata", end_domains, NULL, true},
+    {"icebergCompatV1", end_iceberg_v1, NULL, false},
+    {"icebergCompatV2", end_iceberg_v2, NULL, false},
     {PROTECTION, NULL, NULL, false}, /* see drop_protection */
 };
 enum { N_DROPPABLE = sizeof DROPPABLE / sizeof *DROPPABLE };
