@@ -446,7 +446,7 @@ out:
 /* Mapping begins with a table, or by name later on; it does not end (but see delta_transaction_end_mapping). */
 static Status check_mapping_change(const DeltaTransaction *txn, const char *before, const char *after, Error *err)
 {
-    bool begins = strcmp(before, "none") == 0 && (txn->snapshot == NULL || strcmp(after, "name") == 0);
+    bool begins = strcmp(before, "none") == 0 && strcmp(after, "name") == 0;
 
     if (strcmp(before, after) == 0 || begins || (txn->snapshot == NULL && txn->schema == NULL)) {
         return OK;
@@ -457,9 +457,10 @@ static Status check_mapping_change(const DeltaTransaction *txn, const char *befo
     return rc;
 }
 
+/* A schema that is there already is that of files: of the table, or of the one it is a clone of. */
 static Status begin_mapping(DeltaTransaction *txn, Error *err)
 {
-    return txn->schema == NULL ? OK : take_schema(txn, delta_schema_ref(txn->schema), txn->snapshot != NULL, err);
+    return txn->schema == NULL ? OK : take_schema(txn, delta_schema_ref(txn->schema), true, err);
 }
 
 /* The columns of data files that keep the ids of rows that move: named once, when row tracking is turned on. */

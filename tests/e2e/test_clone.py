@@ -132,3 +132,11 @@ def test_what_a_killed_clone_leaves(source, sql, rows, freshet, warehouse):
     assert left and not any(name.startswith((".", "_")) or name.endswith(".parquet") for name in left)
     sql("CREATE TABLE c DEEP CLONE src")
     assert rows(TOTAL.format("c")) == EXPECTED
+
+
+def test_clone_that_is_mapped(sql, rows):
+    """Files keep their columns' names, so the clone has to know these; ids they have none."""
+    sql("CREATE TABLE t (a INT, p INT) PARTITIONED BY (p); INSERT INTO t VALUES (1, 2)")
+    sql("CREATE TABLE u DEEP CLONE t TBLPROPERTIES ('delta.columnMapping.mode' = 'name'); INSERT INTO u VALUES (3, 4)")
+    assert rows("SELECT * FROM u ORDER BY a") == [{"a": 1, "p": 2}, {"a": 3, "p": 4}]
+    assert "cannot change from 'none' to 'id'" in sql("CREATE TABLE v DEEP CLONE t TBLPROPERTIES ('delta.columnMapping.mode' = 'id')", check=1).err
