@@ -128,7 +128,7 @@ static Status check_vectors(const Check *c, Error *err)
         return OK;
     }
     Status rc = error_set(err, E_DELTA_ICEBERG, "IcebergCompatV%d goes without deletion vectors", c->rules->version);
-    error_hint(err, "set 'delta.enableDeletionVectors' = 'false' in the same statement");
+    error_hint(err, "one of 'delta.enableDeletionVectors' and '%s' has to be 'false'", c->rules->property);
     return rc;
 }
 
@@ -184,7 +184,9 @@ static Status check_partitioning(const Check *c, Error *err)
     }
     Status rc = error_set(err, E_DELTA_ICEBERG, "IcebergCompatV%d keeps the names of a table's partition columns",
                           c->rules->version);
-    error_hint(err, "'%s' = 'false' ends the compatibility", c->rules->property);
+    error_hint(err,
+               "a table with other ones is a new table: DROP TABLE, then CREATE TABLE; '%s' = 'false' lifts the rule",
+               c->rules->property);
     return rc;
 }
 
@@ -508,12 +510,14 @@ Status delta_iceberg_check_files(const DeltaTransaction *txn, Error *err)
 
     TRY(delta_iceberg_misfits(txn, arena, &files, &n, err));
     if (n > 0) {
-        rc = error_set(err, E_DELTA_ICEBERG,
-                       "%zu files of the table are not as IcebergCompatV%d wants them, %s for one: field ids, partition "
-                       "columns, numRecords, times as INT64, no deletion vectors",
-                       n, delta_iceberg_version(&txn->metadata), files[0].path);
+        rc = error_set(
+            err, E_DELTA_ICEBERG,
+            "files of the table are not as IcebergCompatV%d wants them (%zu, %s for one): field ids, partition "
+            "columns, numRecords, times as INT64, no deletion vectors",
+            delta_iceberg_version(&txn->metadata), n, files[0].path);
         error_klass(err, VIOLATION("CHANGE_VERSION_NEED_REWRITE"));
-        error_hint(err, "ALTER TABLE ... SET TBLPROPERTIES writes them anew");
+        error_hint(err, "ALTER TABLE ... SET TBLPROPERTIES ('%s' = 'true') writes such files anew",
+                   rules_of(&txn->metadata)->property);
     }
 out:
     arena_free(arena);

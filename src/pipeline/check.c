@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "delta/clustering.h"
+#include "delta/iceberg_compat.h"
 #include "delta/column_default.h"
 #include "delta/transaction.h"
 #include "pipeline/pipeline_int.h"
@@ -380,6 +381,7 @@ static Status check_new_table(const Check *check, const Node *node, DeltaTable *
     if (statement->n_cluster_by > 0) {
         TRY(delta_clustering_declare(txn, statement->cluster_by, statement->n_cluster_by, err));
     }
+    TRY(delta_iceberg_check(txn, err));
 out:
     delta_transaction_free(txn);
     return rc;

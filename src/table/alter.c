@@ -96,6 +96,22 @@ out:
 
 /* ---- properties ---- */
 
+/* Row tracking that begins names the files again with ids, so they cannot go in the same commit. */
+static Status check_row_ids(const Alter *a, Error *err)
+{
+    bool tracked = delta_scan_check_ids(a->snapshot, NULL) == OK;
+    const char *wanted = delta_transaction_property(a->txn, "delta.enableRowTracking");
+    bool tracks = false;
+
+    if (tracked || wanted == NULL || !str_parse_bool(wanted, &tracks) || !tracks) {
+        return OK;
+    }
+    Status rc = error_set(err, E_DELTA_ICEBERG,
+                          "files cannot get ids for their rows and be written anew in one commit");
+    error_hint(err, "set 'delta.enableRowTracking' in a statement of its own");
+    return rc;
+}
+
 /* Iceberg compatibility that begins: files that lack what it asks for are written anew in the same commit. */
 static Status begin_iceberg(Alter *a, Error *err)
 {
@@ -106,6 +122,7 @@ static Status begin_iceberg(Alter *a, Error *err)
     TRY(delta_iceberg_check(a->txn, err));
     TRY(delta_iceberg_misfits(a->txn, a->arena, &files, &n, err));
     if (n > 0) {
+        TRY(check_row_ids(a, err));
         delta_transaction_read_table(a->txn);
         TRY(table_move_rows(a->txn, a->conn, files, n, err));
         delta_transaction_metric(a->txn, "numRemovedFiles", (int64_t)n);
