@@ -129,7 +129,7 @@ REFUSED = [  # what is there, the statement, the rule
 def test_rules(sql, rows, warehouse, there, statement, rule):
     if there:
         sql(f"CREATE TABLE t (a INT, p INT) PARTITIONED BY (p) TBLPROPERTIES ({there}); INSERT INTO t VALUES (1, 2)")
-    assert f"FR-DELTA-020 DELTA_ICEBERG_COMPAT_VIOLATION.{rule}" in sql(statement, check=1).err
+    assert f"FR-DELTA-021 DELTA_ICEBERG_COMPAT_VIOLATION.{rule}" in sql(statement, check=1).err
     if there:
         assert rows("INSERT INTO t VALUES (3, 4); SELECT * FROM t ORDER BY a") == [{"a": 1, "p": 2}, {"a": 3, "p": 4}]
     else:
