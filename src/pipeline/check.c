@@ -431,6 +431,7 @@ static Status check_target(Check *check, const Node *node, const NodeQuery *quer
     remember_columns(check, node->target, schema != NULL ? schema : answer);
 out:
     if (rc != OK) {
+        sql_column_place(node->target->text, node->target->statement, err);
         pipeline_error_at(err, node->target->text, node->target->statement->target.span);
     }
     delta_schema_unref(target.schema);

@@ -83,6 +83,7 @@ void run_node_ended(NodeRun *node, NodeState state)
     if (state == NODE_FAILED) {
         delta_explain_gone(&node->error);
         sql_property_place(node->node->target->text, node->node->target->statement, &node->error);
+        sql_column_place(node->node->target->text, node->node->target->statement, &node->error);
         TELL(node->run, failed, node->node->name, &node->error);
         event_log_add(node->run->events, "ERROR", "flow_failed", node->node->name, node->error.message, NULL);
     } else {

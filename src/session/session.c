@@ -687,6 +687,7 @@ Status session_run(Session *session, const SqlText *text, const SqlStatement *st
     *result = NULL;
     Status rc = RUNNERS[statement->kind](session, text, statement, result, err);
     sql_property_place(text, statement, err);
+    sql_column_place(text, statement, err);
     if (rc != OK && rc != ERR_INTERRUPTED && err != NULL && err->place.line == 0) {
         sql_error_place(err, text, statement->span);
     }

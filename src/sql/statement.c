@@ -59,20 +59,6 @@ Status sql_refuse_sink(const SqlText *text, const SqlStatement *statement, Error
     return rc;
 }
 
-void sql_property_place(const SqlText *text, const SqlStatement *statement, Error *err)
-{
-    if (err == NULL || err->id != E_DELTA_PROPERTY || err->place.line != 0) {
-        return;
-    }
-    for (size_t i = 0; i < statement->n_properties; i++) {
-        const char *named = strstr(err->message, statement->properties[i].key);
-        if (named != NULL && named[strlen(statement->properties[i].key)] == '\'') {
-            sql_error_place(err, text, statement->properties[i].span);
-            return;
-        }
-    }
-}
-
 typedef struct Starter {
     SqlWord word;
     SqlParse parse; /* NULL: DuckDB's */

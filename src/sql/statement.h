@@ -130,6 +130,8 @@ struct SqlStatement {
 /* Where the error is about a table property (E_DELTA_PROPERTY), has no place yet and names one of the statement's, that
  * is its place. */
 void sql_property_place(const SqlText *text, const SqlStatement *statement, Error *err);
+/* The same for an error about a column whose name stands in the statement once. */
+void sql_column_place(const SqlText *text, const SqlStatement *statement, Error *err);
 
 typedef struct SqlScript SqlScript;
 

@@ -164,6 +164,15 @@ def test_errors_name_the_cause(sql, freshet, warehouse, tmp_path):
     assert 'did you mean "clicks"' in freshet("run", "--warehouse", warehouse, pipeline, "--flow", "cliks", check=1).err
 
 
+@pytest.mark.parametrize("statement, place", [
+    ("INSERT INTO t (a, amuont) VALUES (1, 2)", 19), ("UPDATE t SET amuont = 1", 14), ("CREATE TABLE u (a INT) PARTITIONED BY (b)", 40),
+    ("CREATE TABLE u (a INT, b INT DEFAULT (a + 1))", 24), ("INSERT INTO t BY NAME SELECT 1 AS a, 2 AS c", 43),
+])
+def test_an_error_about_a_column_has_its_place(sql, statement, place):
+    err = sql(f"CREATE TABLE t (a INT, amount INT);\n{statement}", check=1).err
+    assert f"-c:2:{place}: " in err, err
+
+
 def test_a_table_that_cannot_be_read_is_not_an_unknown_name(sql, warehouse):
     folder = warehouse / "default/t"
     folder.mkdir(parents=True)
