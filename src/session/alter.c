@@ -1,9 +1,9 @@
 #include <inttypes.h>
 
 #include "session/columns.h"
-#include "session/dml.h"
 #include "session/relation.h"
 #include "session/session_int.h"
+#include "session/statements.h"
 #include "sql/statement_alter.h"
 #include "table/alter.h"
 #include "table/convert.h"

@@ -1,7 +1,7 @@
 #include <inttypes.h>
 
-#include "session/dml.h"
 #include "session/session_int.h"
+#include "session/statements.h"
 #include "table/clone.h"
 
 /* "silver.orders", delta.`/place` */

@@ -1,7 +1,7 @@
 /* DELETE, UPDATE and MERGE: the statement is rewritten as a whole, so that its sub-queries read tables like any query,
  * then cut into expressions. Each expression is bound by itself before anything runs, so that an error of DuckDB's
  * points into the user's text. */
-#include "session/dml.h"
+#include "session/statements.h"
 
 #include <string.h>
 

@@ -11,6 +11,7 @@
 #include "session/metadata.h"
 #include "session/relation.h"
 #include "session/session_int.h"
+#include "session/statements.h"
 #include "sql/lexer.h"
 #include "sql/query.h"
 

@@ -1,6 +1,6 @@
 /* CREATE SCHEMA, DROP SCHEMA, USE and SHOW SCHEMAS: the schemas of the warehouse. */
-#include "session/dml.h"
 #include "session/session_int.h"
+#include "session/statements.h"
 
 Status session_run_create_schema(Session *session, const SqlText *text, const SqlStatement *statement,
                                  DuckResult **result, Error *err)

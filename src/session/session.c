@@ -6,17 +6,11 @@
 
 #include "delta/allowed.h"
 #include "delta/gone.h"
-#include "session/columns.h"
 #include "session/copy.h"
-#include "session/dml.h"
 #include "session/relation.h"
 #include "session/session_int.h"
-#include "session/values.h"
+#include "session/statements.h"
 #include "sql/query.h"
-#include "table/create.h"
-#include "table/describe.h"
-#include "table/insert.h"
-#include "table/replace.h"
 
 Status session_open(Duck *duck, Warehouse *warehouse, Session **out, Error *err)
 {
@@ -169,341 +163,6 @@ out:
     return rc;
 }
 
-/* Is there a table of the name already? */
-static Status is_known(Session *session, const SqlName *name, bool *known, Error *err)
-{
-    Status rc = OK;
-    DeltaTable *table = NULL;
-
-    if (name->path == NULL) {
-        const char *schema = session_schema(session, name->schema);
-        TRY(warehouse_check_name(schema, name->name, err));
-        TRY(warehouse_table(session->warehouse, schema, name->name, &table, known, err));
-    }
-out:
-    delta_table_close(table);
-    return rc;
-}
-
-static Status run_create_table(Session *session, const SqlText *text, const SqlStatement *statement,
-                               DuckResult **result, Error *err)
-{
-    Status rc = OK;
-    Arena *arena = arena_new();
-    DeltaTable *table = NULL;
-    DeltaSchema *schema = NULL;
-    SqlQuery *query = NULL;
-    int64_t rows = 0;
-    (void)result;
-
-    if (statement->n_columns > 0) {
-        TRY(columns_schema(session->conn, text, statement->columns, statement->n_columns, &schema, err));
-    }
-    if (statement->has_query) {
-        TRY(session_prepare(session, text, statement->query, &query, err));
-    }
-    TableProperty *properties = arena_alloc(arena, (statement->n_properties + 1) * sizeof *properties);
-    for (size_t i = 0; i < statement->n_properties; i++) {
-        properties[i] = (TableProperty){statement->properties[i].key, statement->properties[i].value};
-    }
-    bool known = false;
-    TRY(is_known(session, &statement->target, &known, err));
-    TRY(session_new_table(session, &statement->target, statement->location, &table, err));
-    TableSpec spec = {
-        .schema = schema,
-        .query = query != NULL ? sql_query_text(query) : NULL,
-        .partition_columns = statement->partitioned_by,
-        .n_partition_columns = statement->n_partitioned_by,
-        .cluster_columns = statement->cluster_by,
-        .n_cluster_columns = statement->n_cluster_by,
-        .properties = properties,
-        .n_properties = statement->n_properties,
-        .comment = statement->comment,
-        .or_replace = statement->or_replace,
-        .must_exist = statement->must_exist,
-        .adopt = statement->location != NULL && !known,
-        .if_not_exists = statement->if_not_exists,
-    };
-    rc = table_create(table, session->conn, &spec, &rows, err);
-    if (rc != OK && spec.adopt && statement->target.path == NULL) { /* the name is free again for another place */
-        (void)warehouse_forget(session->warehouse, session_schema(session, statement->target.schema),
-                               statement->target.name, NULL);
-    }
-    if (rc != OK && query != NULL) {
-        sql_query_place(query, duck_error_position(session->conn), err);
-    }
-out:
-    sql_query_free(query);
-    delta_schema_unref(schema);
-    delta_table_close(table);
-    arena_free(arena);
-    return rc;
-}
-
-static Status run_drop_table(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
-                             Error *err)
-{
-    Status rc = OK;
-    const SqlName *name = &statement->target;
-    const char *schema = session_schema(session, name->schema);
-    DeltaTable *table = NULL;
-    Text own = TEXT(4096);
-    (void)result;
-
-    rc = session_target(session, text, name, &table, err);
-    if (rc == ERR_NOT_FOUND && statement->if_exists) {
-        error_clear(err);
-        rc = OK;
-        goto out;
-    }
-    if (rc != OK) {
-        goto out;
-    }
-    if (name->path != NULL) {
-        rc = error_set(err, E_PIPELINE_STATEMENT, "DROP TABLE takes the name of a table, not a path");
-        error_hint(err, "a table without a name is a folder: remove it with the tools for folders");
-        goto out;
-    }
-    /* Files go only with a table that lies where its name puts it. */
-    text_printf(&own, "/%s/%s", schema != NULL ? schema : "default", name->name);
-    str_lower(own.data);
-    TRY(table_drop(table, str_ends(delta_table_uri(table), text_str(&own)), err));
-    TRY(warehouse_forget(session->warehouse, schema, name->name, err));
-out:
-    delta_table_close(table);
-    text_free(&own);
-    return rc;
-}
-
-static Status apply_insert_option(const SqlText *text, const SqlOption *option, TableInsert *insert, Error *err)
-{
-    static const char *const names[] = {"txnAppId",        "txnVersion",   "mergeSchema",
-                                        "overwriteSchema", "userMetadata", "partitionOverwriteMode"};
-    bool ok = true;
-
-    if (str_ieq(option->key, "txnAppId")) {
-        insert->txn_app_id = option->value;
-    } else if (str_ieq(option->key, "txnVersion")) {
-        ok = str_parse_i64(option->value, &insert->txn_version) && insert->txn_version >= 0;
-    } else if (str_ieq(option->key, "mergeSchema")) {
-        ok = str_parse_bool(option->value, &insert->merge_schema);
-    } else if (str_ieq(option->key, "overwriteSchema")) {
-        ok = str_parse_bool(option->value, &insert->overwrite_schema);
-    } else if (str_ieq(option->key, "userMetadata")) {
-        insert->user_metadata = option->value;
-    } else if (str_ieq(option->key, "partitionOverwriteMode")) {
-        insert->dynamic_partitions = str_ieq(option->value, "dynamic");
-        ok = insert->dynamic_partitions || str_ieq(option->value, "static");
-    } else {
-        Status rc = error_set(err, E_STREAM_OPTION, "INSERT has no option %s", option->key);
-        const char *nearest = error_nearest(option->key, names, sizeof names / sizeof *names);
-        if (nearest != NULL) {
-            error_hint(err, "did you mean \"%s\"?", nearest);
-        }
-        sql_error_place(err, text, option->span);
-        return rc;
-    }
-    if (!ok) {
-        error_set(err, E_STREAM_OPTION, "%s cannot be '%s'", option->key, option->value);
-        sql_error_place(err, text, option->span);
-        return error_status(err);
-    }
-    return OK;
-}
-
-/* INSERT ... REPLACE WHERE, or only in the partitions of the new rows. */
-static Status replace_rows(Session *session, DeltaTable *table, const SqlStatement *statement,
-                           const TableInsert *insert, int64_t *rows, Error *err)
-{
-    Status rc = OK;
-    Arena *arena = arena_new();
-    const char *name = statement->target.name;
-    TableCondition where = {
-        .alias = name != NULL ? name : "target", .sql = statement->replace_where, .text = statement->replace_where};
-
-    if (statement->replace_where != NULL &&
-        (insert->merge_schema || insert->overwrite_schema || insert->dynamic_partitions)) {
-        rc = error_set(err, E_STREAM_OPTION,
-                       "REPLACE WHERE keeps the schema and names its rows itself: mergeSchema, overwriteSchema and "
-                       "partitionOverwriteMode do not go with it");
-        goto out;
-    }
-    if (insert->merge_schema || insert->overwrite_schema) {
-        rc = error_set(err, E_STREAM_OPTION, "partitionOverwriteMode = dynamic keeps the schema");
-        goto out;
-    }
-    if (where.sql != NULL) {
-        session_predicates(session, arena, "", &where);
-    }
-    TRY(table_replace(table, session->conn, insert, where.sql != NULL ? &where : NULL, rows, err));
-out:
-    arena_free(arena);
-    return rc;
-}
-
-static Status run_insert(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
-                         Error *err)
-{
-    Status rc = OK;
-    Arena *arena = arena_new();
-    DeltaTable *table = NULL;
-    SqlQuery *query = NULL;
-    int64_t rows = 0;
-    TableInsert insert = {.by_name = statement->by_name,
-                          .columns = statement->insert_columns,
-                          .n_columns = statement->n_insert_columns,
-                          .overwrite = statement->overwrite,
-                          .merge_schema = statement->evolve,
-                          .txn_version = -1};
-
-    if (statement->n_insert_columns == 0) {
-        insert.columns = NULL;
-    }
-    for (size_t i = 0; i < statement->n_options; i++) {
-        TRY(apply_insert_option(text, &statement->options[i], &insert, err));
-    }
-    if ((insert.txn_app_id != NULL) != (insert.txn_version >= 0)) {
-        rc = error_set(err, E_STREAM_OPTION, "txnAppId and txnVersion go together: one of them is missing");
-        error_klass(err, "DELTA_INVALID_IDEMPOTENT_WRITES_OPTIONS");
-        goto out;
-    }
-    TRY(session_target(session, text, &statement->target, &table, err));
-    TRY(session_prepare(session, text, statement->query, &query, err));
-    insert.query = sql_query_text(query);
-    TRY(session_values(session, table, arena, &insert, err));
-    if (statement->replace_where != NULL || (insert.overwrite && insert.dynamic_partitions)) {
-        rc = replace_rows(session, table, statement, &insert, &rows, err);
-    } else {
-        rc = table_insert(table, session->conn, &insert, &rows, err);
-    }
-    if (rc != OK && insert.query == sql_query_text(query)) {
-        sql_query_place(query, duck_error_position(session->conn), err);
-    }
-    if (rc == OK) {
-        int64_t n = rows < 0 ? 0 : rows; /* below: txnVersion has been seen */
-        const SessionCount counts[] = {{"num_affected_rows", n}, {"num_inserted_rows", n}};
-        TRY(session_report(session, counts, 2, result, err));
-    }
-out:
-    sql_query_free(query);
-    delta_table_close(table);
-    arena_free(arena);
-    return rc;
-}
-
-static void statement_name(const SqlName *target, Text *out)
-{
-    if (target->path != NULL) {
-        text_printf(out, "delta.`%s`", target->path);
-    } else {
-        text_printf(out, "%s%s%s", target->schema != NULL ? target->schema : "", target->schema != NULL ? "." : "",
-                    target->name);
-    }
-}
-
-/* SHOW TBLPROPERTIES t ('key') */
-static Status only_property(const SqlText *text, const SqlStatement *statement, Text *sql, Error *err)
-{
-    Status rc = OK;
-    const char *rest = statement->rest, *key = NULL;
-    Text all = TEXT(TEXT_SQL_MAX);
-
-    if (rest == NULL) {
-        goto out;
-    }
-    size_t n = strlen(rest);
-    bool brackets = n > 2 && rest[0] == '(' && rest[n - 1] == ')';
-    size_t quote = brackets && n > 4 && rest[1] == '\'' && rest[n - 2] == '\'';
-    if (!brackets) {
-        rc = error_set(err, E_SQL_PARSE, "expected ('key') or the end of SHOW TBLPROPERTIES");
-        sql_error_place(err, text, statement->rest_span);
-        goto out;
-    }
-    key = mem_strndup(rest + 1 + quote, n - 2 - 2 * quote);
-    text_printf(&all, "SELECT * FROM (%s) WHERE key = ", text_str(sql));
-    text_append_sql_string(&all, key);
-    text_clear(sql);
-    text_append(sql, text_str(&all));
-out:
-    mem_free((char *)key);
-    text_free(&all);
-    return rc;
-}
-
-/* DESCRIBE and SHOW: the table's own words as a query. */
-static Status run_describe(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
-                           Error *err)
-{
-    Status rc = OK;
-    DeltaTable *table = NULL;
-    Text sql = TEXT(TEXT_SQL_MAX), name = TEXT(1 << 16);
-    const SqlName *target = &statement->target;
-
-    TRY(session_target(session, text, target, &table, err));
-    if (statement->kind == SQL_DESCRIBE_HISTORY) {
-        TRY(table_history_sql(table, statement->limit, &sql, err));
-    } else if (statement->kind == SQL_DESCRIBE_DETAIL) {
-        TRY(table_detail_sql(table, session->conn, &sql, err));
-    } else if (statement->kind == SQL_SHOW_TBLPROPERTIES) {
-        TRY(table_properties_sql(table, session->conn, &sql, err));
-        TRY(only_property(text, statement, &sql, err));
-    } else if (statement->kind == SQL_DESCRIBE_TABLE) {
-        statement_name(target, &name);
-        TRY(table_columns_sql(table, session->conn, text_str(&name), statement->extended, &sql, err));
-    } else {
-        statement_name(target, &name);
-        TRY(table_definition_sql(table, session->conn, text_str(&name), &sql, err));
-    }
-    TRY(duck_query(session->conn, text_str(&sql), result, err));
-out:
-    delta_table_close(table);
-    text_free(&sql);
-    text_free(&name);
-    return rc;
-}
-
-typedef struct TableRows {
-    Text *sql;
-    const char *schema; /* NULL: of all */
-    size_t n;
-} TableRows;
-
-static Status table_row(void *context, const char *schema, const char *name, const char *location, Error *err)
-{
-    TableRows *rows = context;
-    (void)err;
-
-    if (rows->schema != NULL && !str_ieq(rows->schema, schema)) {
-        return OK;
-    }
-    text_append(rows->sql, rows->n++ == 0 ? "(" : ", (");
-    text_append_sql_string(rows->sql, schema);
-    text_append(rows->sql, ", ");
-    text_append_sql_string(rows->sql, name);
-    text_append(rows->sql, ", ");
-    text_append_sql_string(rows->sql, location);
-    text_append(rows->sql, ")");
-    return OK;
-}
-
-static Status run_show_tables(Session *session, const SqlText *text, const SqlStatement *statement, DuckResult **result,
-                              Error *err)
-{
-    Status rc = OK;
-    Text sql = TEXT(TEXT_SQL_MAX);
-    TableRows rows = {.sql = &sql, .schema = statement->target.schema};
-    (void)text;
-
-    text_append(&sql, "SELECT * FROM (VALUES ");
-    TRY(warehouse_each(session->warehouse, table_row, &rows, err));
-    text_append(&sql, rows.n == 0 ? "('', '', '')) AS t(\"schema\", \"table\", \"location\") WHERE false"
-                                  : ") AS t(\"schema\", \"table\", \"location\") ORDER BY ALL");
-    TRY(duck_query(session->conn, text_str(&sql), result, err));
-out:
-    text_free(&sql);
-    return rc;
-}
-
 static Status set_fsync(const char *value, Error *err)
 {
     bool on = true;
@@ -593,32 +252,30 @@ static Status refuse_kind(Session *session, const SqlText *text, const SqlStatem
 
 /* ---- dispatch ---- */
 
-typedef Status (*StatementRunner)(Session *, const SqlText *, const SqlStatement *, DuckResult **, Error *);
-
-static const StatementRunner RUNNERS[] = {
+static SessionRunner *const RUNNERS[] = {
     [SQL_CREATE_STREAMING_TABLE] = refuse_pipeline,
     [SQL_CREATE_MATERIALIZED_VIEW] = refuse_pipeline,
     [SQL_CREATE_TEMPORARY_VIEW] = session_run_create_view,
     [SQL_CREATE_FLOW] = refuse_pipeline,
     [SQL_CREATE_SINK] = refuse_sink,
     [SQL_SET] = run_set,
-    [SQL_CREATE_TABLE] = run_create_table,
-    [SQL_DROP_TABLE] = run_drop_table,
-    [SQL_INSERT] = run_insert,
+    [SQL_CREATE_TABLE] = session_run_create_table,
+    [SQL_DROP_TABLE] = session_run_drop_table,
+    [SQL_INSERT] = session_run_insert,
     [SQL_DELETE] = session_run_delete,
     [SQL_UPDATE] = session_run_update,
     [SQL_MERGE] = session_run_merge,
     [SQL_ALTER_TABLE] = session_run_alter,
-    [SQL_DESCRIBE_HISTORY] = run_describe,
-    [SQL_DESCRIBE_DETAIL] = run_describe,
-    [SQL_DESCRIBE_TABLE] = run_describe,
+    [SQL_DESCRIBE_HISTORY] = session_run_describe,
+    [SQL_DESCRIBE_DETAIL] = session_run_describe,
+    [SQL_DESCRIBE_TABLE] = session_run_describe,
     [SQL_CREATE_SCHEMA] = session_run_create_schema,
     [SQL_DROP_SCHEMA] = session_run_drop_schema,
     [SQL_USE] = session_run_use,
     [SQL_SHOW_SCHEMAS] = session_run_show_schemas,
-    [SQL_SHOW_TABLES] = run_show_tables,
-    [SQL_SHOW_TBLPROPERTIES] = run_describe,
-    [SQL_SHOW_CREATE_TABLE] = run_describe,
+    [SQL_SHOW_TABLES] = session_run_show_tables,
+    [SQL_SHOW_TBLPROPERTIES] = session_run_describe,
+    [SQL_SHOW_CREATE_TABLE] = session_run_describe,
     [SQL_OPTIMIZE] = refuse_kind,
     [SQL_VACUUM] = refuse_kind,
     [SQL_RESTORE] = session_run_restore,

@@ -24,9 +24,6 @@ struct Session {
 
 /* Rewrites `span` and makes its relations readable until session_finish. */
 Status session_prepare(Session *session, const SqlText *text, SqlSpan span, SqlQuery **query, Error *err);
-/* CREATE [OR REPLACE] TEMPORARY VIEW: its text, which each statement that reads it expands anew. */
-Status session_run_create_view(Session *session, const SqlText *text, const SqlStatement *statement,
-                               DuckResult **result, Error *err);
 /* DROP VIEW of such a view; false when the statement is something else. */
 bool session_drop_view(Session *session, const SqlText *text, SqlSpan span);
 void session_drop_views(Session *session);
