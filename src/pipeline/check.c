@@ -7,6 +7,7 @@
 #include "delta/transaction.h"
 #include "pipeline/pipeline_int.h"
 #include "session/relation.h"
+#include "stream/operator.h"
 #include "stream/watermark.h"
 
 /* ---- the words ---- */
@@ -342,7 +343,11 @@ static Status bind_leaves(Check *check, const NodeQuery *query, bool *known, Err
         TRY(leaf_columns(check, &query->leaves[i], query->plan != NULL && query->plan->n_steps > 0, &columns, err));
         *known = columns.length > 0;
         if (*known) {
-            TRY(empty_view(check->conn, &query->leaves[i], text_str(&columns), err));
+            rc = empty_view(check->conn, &query->leaves[i], text_str(&columns), err);
+            if (rc != OK) { /* of WATERMARK */
+                pipeline_error_at(err, query->leaves[i].text, query->leaves[i].relation->span);
+                goto out;
+            }
         }
     }
 out:
@@ -455,6 +460,33 @@ static void hint_unknown_table(const Check *check, Error *err)
     arena_free(arena);
 }
 
+/* ---- the steps ---- */
+
+/* The columns of a query that remembers rows: its operators are opened as for the first run, so what they refuse, such
+ * as a type that cannot be kept, is found here. Their state is in a place where nobody has written. */
+static Status describe_steps(const Check *check, const Node *node, const SqlStatefulPlan *plan, Arena *arena,
+                             DuckColumnInfo **columns, size_t *n, Error *err)
+{
+    StreamOperator **steps = arena_alloc(arena, plan->n_steps * sizeof *steps);
+    StreamOperatorSpec spec = {.mode = plan->mode, .flow = node->name};
+    size_t opened = 0;
+    Status rc = OK;
+
+    TRY(store_open("memory://freshet-check", &spec.checkpoint, err));
+    for (; opened < plan->n_steps; opened++) {
+        spec.step = &plan->steps[opened];
+        spec.index = opened;
+        TRY(stream_operator_open(check->conn, &spec, &steps[opened], err));
+    }
+    TRY(duck_describe(check->conn, plan->body, arena, columns, n, err));
+out:
+    while (opened > 0) {
+        stream_operator_close(steps[--opened]);
+    }
+    store_unref(spec.checkpoint);
+    return rc;
+}
+
 /* ---- the pages ---- */
 
 static Status explain_columns(Check *check, const Node *node, NodeQuery *query, Text *out, Error *err)
@@ -471,8 +503,7 @@ static Status explain_columns(Check *check, const Node *node, NodeQuery *query, 
         goto out;
     }
     if (query->plan != NULL && query->plan->n_steps > 0) {
-        rc = sql_stateful_plan_bind(check->conn, query->plan, err);
-        rc = rc == OK ? duck_describe(check->conn, query->plan->body, arena, &columns, &n, err) : rc;
+        rc = describe_steps(check, node, query->plan, arena, &columns, &n, err);
         if (rc != OK) {
             node_query_place(query, -1, err);
             goto out;

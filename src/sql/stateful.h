@@ -162,9 +162,6 @@ Status sql_stateful_plan(DuckConn *conn, const char *sql, const SqlLeaf *leaves,
                          const SqlStatefulOptions *options, SqlStatefulPlan **out, int64_t *offset, Error *err);
 void sql_stateful_plan_free(SqlStatefulPlan *plan);
 
-/* Makes the outputs of the steps as temporary views of the connection, with the columns and types DuckDB's own
- * functions give, so that the body can be described without running; the leaves must be there. */
-Status sql_stateful_plan_bind(DuckConn *conn, const SqlStatefulPlan *plan, Error *err);
 /* The steps as lines for people, for `freshet check`. */
 void sql_stateful_plan_print(const SqlStatefulPlan *plan, Text *out);
 void sql_duration_print(int64_t us, Text *out); /* "1 hour 30 minutes" */

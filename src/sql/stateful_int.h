@@ -11,7 +11,6 @@
  *   stateful_distinct.c   DISTINCT becomes a step
  *   stateful_join.c       joins of streams become a step and a UNION ALL of its variants
  *   stateful_bound.c      time bounds between the sides of a join
- *   stateful_bind.c       the outputs of steps, empty, for their types
  *   stateful_tree.c       making, comparing, printing trees
  *   stateful_print.c      a plan for people
  *

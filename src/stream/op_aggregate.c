@@ -130,6 +130,7 @@ static void aggregate_close(StreamOperator *base)
 {
     Aggregate *op = (Aggregate *)base;
 
+    (void)duck_execf(op->conn, NULL, "DROP TABLE IF EXISTS temp.%s", base->step->name);
     state_close(op->base.state);
     arena_free(op->arena);
     mem_free(op);
@@ -339,6 +340,7 @@ Status stream_aggregate_open(DuckConn *conn, const StreamOperatorSpec *spec, Str
     Status rc = OK;
 
     op->base = (StreamOperator){.ops = &AGGREGATE_OPS, .step = spec->step};
+    op->conn = conn;
     op->arena = arena_new();
     op->mode = spec->mode;
     op->evicted_us = INT64_MIN;

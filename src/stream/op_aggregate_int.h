@@ -18,6 +18,7 @@ typedef struct KeyColumn {
 
 typedef struct Aggregate {
     StreamOperator base;
+    DuckConn *conn;
     Arena *arena;
     AggregateLayout *layout;
     SqlOutputMode mode;

@@ -26,6 +26,7 @@
 
 typedef struct Session {
     StreamOperator base;
+    DuckConn *conn;
     Arena *arena;
     AggregateLayout *layout;
     SqlOutputMode mode;
@@ -360,6 +361,7 @@ static void session_close(StreamOperator *base)
 {
     Session *op = (Session *)base;
 
+    (void)duck_execf(op->conn, NULL, "DROP TABLE IF EXISTS temp.%s", base->step->name);
     state_close(op->base.state);
     arena_free(op->arena);
     mem_free(op);
@@ -502,6 +504,7 @@ Status stream_session_open(DuckConn *conn, const StreamOperatorSpec *spec, Strea
     Status rc = OK;
 
     op->base = (StreamOperator){.ops = &SESSION_OPS, .step = spec->step};
+    op->conn = conn;
     op->arena = arena_new();
     op->mode = spec->mode;
     op->evicted_us = INT64_MIN;

@@ -392,3 +392,25 @@ def test_a_struct_without_names_is_not_kept(clicks, run):
     clicks("a", *FIRST)
     run(f"CREATE STREAMING TABLE t AS SELECT DISTINCT ON ((product, user_id)) product FROM {clicks.source};", check=1)
     assert "give its fields names: {'a': x, 'b': y} for (x, y)" in run.err
+
+
+REFUSED = {  # what only the types say: query, message, hint, the place
+    "a window over a text": ("SELECT window.start AS w, count(*) AS n FROM {s} GROUP BY window(product, INTERVAL '1 hour')",
+                             "window() needs a time, and its first argument is of type VARCHAR", "cast it", "2:3"),
+    "the first of no order": ("SELECT product, first(amount) AS f FROM {s} GROUP BY product", "a stream has no order of its own", "any_value(x)", "2:19"),
+    "a struct without names": ("SELECT product, max((user_id, amount)) AS m FROM {s} GROUP BY product", "cannot be kept from batch to batch", "give its fields names", "2:3"),
+    "a watermark over a text": ("SELECT window.start AS w, count(*) AS n FROM {s} WATERMARK product DELAY OF INTERVAL '1 hour' GROUP BY window(product, INTERVAL '1 hour')",
+                                "a WATERMARK needs a time, and product is of type VARCHAR", "to_timestamp()", "2:48"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_check_finds_what_run_would_refuse(clicks, freshet, run, tmp_path, case):
+    query, message, hint, place = REFUSED[case]
+    clicks("a", *FIRST)
+    text = f"CREATE STREAMING TABLE t TBLPROPERTIES ('freshet.outputMode' = 'update') AS\n  {query.format(s=clicks.source)};"
+    (tmp_path / "p.sql").write_text(text)
+    err = freshet("check", tmp_path / "p.sql", check=1).err
+    assert message in err and hint in err and f"p.sql:{place}: " in err, err
+    run(text, check=1)
+    assert message in run.err and hint in run.err

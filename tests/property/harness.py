@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -121,13 +122,13 @@ def table(name, columns, rows, times):
 
 
 def batch_answer(case):
-    table("src", cases.DUCK_COLUMNS, case.rows, (1,))
-    if case.second is not None:
-        table("src2", cases.DUCK_COLUMNS, [row for commit in case.second for row in commit], (1,))
-    if case.window:
-        laid = [(*row, *window) for row in case.rows if row[1] is not None
-                for window in cases.windows_of(row[1], *case.window)]
-        table("src_w", f"{cases.DUCK_COLUMNS}, window_start TIMESTAMP, window_end TIMESTAMP", laid, (1, 7, 8))
+    second = None if case.second is None else [row for commit in case.second for row in commit]
+    for name, rows in (("src", case.rows), ("src2", second)):
+        if rows is not None:
+            table(name, cases.DUCK_COLUMNS, rows, (1,))
+        if rows is not None and case.window:
+            laid = [(*row, *window) for row in rows if row[1] is not None for window in cases.windows_of(row[1], *case.window)]
+            table(f"{name}_w", f"{cases.DUCK_COLUMNS}, window_start TIMESTAMP, window_end TIMESTAMP", laid, (1, 7, 8))
     final = literal(case.final_watermark, True)
     cursor = ANSWERS.execute(f"SELECT to_json(t)::VARCHAR FROM ({case.answer.replace('{final}', final)}) t")
     return [json.loads(row[0]) for row in cursor.fetchall()]
@@ -140,8 +141,11 @@ def plain(name, value, unordered):
     if isinstance(value, list):
         items = [plain(None, v, ()) for v in value]
         return ("list", *(sorted(items, key=repr) if name in unordered else items))
+    if isinstance(value, float) and value != value:
+        return "NaN"
     if isinstance(value, str):
-        return value.replace("T", " ").removesuffix("Z").removesuffix("+00")
+        value = value.replace("T", " ").removesuffix("Z").removesuffix("+00")
+        return re.sub(r"(:\d\d\.\d*?)0+$", r"\1", value)
     return value
 
 
