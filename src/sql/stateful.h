@@ -112,6 +112,10 @@ typedef struct SqlStep {
     size_t n_arguments, n_filters;
     const char *const *input_texts;    /* what k0.., a0.., f0.. are, for people; NULL for one that is of no interest */
     const char *const *input_meanings; /* the same for fingerprints; NULL where the texts are */
+    /* Names in GROUP BY that were taken for aliases of the list, and SELECTs of columns of these names: where one binds,
+     * the column is meant, as DuckDB has it, and the step is not what was asked for. */
+    const char *const *aliases, *const *shadowed;
+    size_t n_aliases;
     bool watermarked; /* late rows are set aside and state is evicted: some key, or t0, carries the watermark */
 
     /* DISTINCT. Where the query does not name its columns, d0 is the row as a whole, a struct. */

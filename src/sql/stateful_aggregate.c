@@ -7,7 +7,8 @@
  * r<j>. Whatever else names a column is an error, as it is in DuckDB.
  *
  * A name in GROUP BY is a column before it is an alias of the list, in DuckDB. The planner knows no columns: an alias
- * wins unless the expression behind it reads a column of that name or is itself one of the other keys.
+ * wins unless the expression behind it reads a column of that name or is itself one of the other keys. Whoever knows the
+ * columns looks whether that was right (SqlStep.shadowed).
  *
  * GROUPING SETS: the rows go into the input once for each set, with NULL for the keys that it lacks, and the number of
  * the set, from 1, is one more key, the last.
@@ -75,6 +76,7 @@ static Status resolve_group(const Aggregation *a, const json_t *groups, const js
                (item = find_alias(a, column_part(group, 0))) != NULL && !scope_has(a->scope, column_part(group, 0)) &&
                !reads_column(item, column_part(group, 0)) && !is_among(a, groups, item)) {
         *out = item;
+        json_array_append_new(a->aliases, json_string(column_part(group, 0)));
     }
     if (contains_aggregate(*out)) {
         return planner_error(a->p, group, NULL, err, "GROUP BY cannot contain an aggregate");
@@ -323,6 +325,30 @@ static Status print_input(const Aggregation *a, const JoinPlan *join, const char
     return planner_print(a->p, all, out, err);
 }
 
+/* SELECT <alias> FROM <from>, for each. */
+static Status print_shadowed(const Aggregation *a, const JoinPlan *join, SqlStep *step, Error *err)
+{
+    size_t i, n = json_array_size(a->aliases);
+    const char **names = arena_alloc(a->p->plan->arena, (n + 1) * sizeof *names);
+    const char **texts = arena_alloc(a->p->plan->arena, (n + 1) * sizeof *texts);
+    const json_t *alias;
+    Status rc = OK;
+    json_array_foreach(a->aliases, i, alias)
+    {
+        json_t *list = tree_own(a->p, json_array());
+        names[i] = arena_strdup(a->p->plan->arena, json_string_value(alias));
+        json_array_append(list, tree_column(a->p, NULL, names[i]));
+        json_t *core = planner_core(a->p, a->select, list);
+        json_object_set_new(core, "where_clause", json_null());
+        TRY(planner_print(a->p, join_variants(a->p, join, core), &texts[i], err));
+    }
+    step->aliases = names;
+    step->shadowed = texts;
+    step->n_aliases = n;
+out:
+    return rc;
+}
+
 static Status print_key(const Aggregation *a, const Key *key, Printer *print, Text *out, Error *err)
 {
     const SqlWindow *window = &key->key.window;
@@ -548,6 +574,7 @@ static Status make_step(Aggregation *a, const JoinPlan *join, Error *err)
     }
     TRY(check_mode(a, made.watermarked, a->gap != NULL, err));
     TRY(print_input(a, join, &made.input, err));
+    TRY(print_shadowed(a, join, &made, err));
     TRY(print_inputs(a, planner_print_plain, &made.input_texts, err));
     TRY(print_inputs(a, meaning_print, &made.input_meanings, err));
     TRY(print_title(a, &title, &fingerprint, err));
@@ -576,6 +603,7 @@ Status lower_aggregate(Planner *p, json_t *select, const Scope *scope, const Joi
                      .orders = SQL_LIST(SqlOrder),
                      .arguments = tree_own(p, json_array()),
                      .filters = tree_own(p, json_array()),
+                     .aliases = tree_own(p, json_array()),
                      .list = tree_own(p, json_array())};
     json_t *where = json_object_get(select, "where_clause");
     json_t *having = NULL, *qualify = NULL;

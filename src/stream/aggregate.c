@@ -421,6 +421,25 @@ static int compare_plans(const void *a, const void *b)
     return order ? order : x->number < y->number ? -1 : 1;
 }
 
+/* A name in GROUP BY that is a column as well as an alias means the column. */
+static Status check_aliases(DuckConn *conn, const SqlStep *step, Arena *arena, Error *err)
+{
+    DuckColumnInfo *columns;
+    size_t n;
+
+    for (size_t i = 0; i < step->n_aliases; i++) {
+        if (duck_describe(conn, step->shadowed[i], arena, &columns, &n, NULL) == OK) {
+            error_set(err, E_PIPELINE_STATEFUL,
+                      "\"%s\" in GROUP BY is a column of the input, and the name of another column "
+                      "of the result",
+                      step->aliases[i]);
+            error_hint(err, "give the result's column another name, or write its expression in GROUP BY");
+            return error_status(err);
+        }
+    }
+    return OK;
+}
+
 Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDistinct distinct, Arena *arena,
                              AggregateLayout **out, Error *err)
 {
@@ -429,6 +448,7 @@ Status aggregate_layout_make(DuckConn *conn, const SqlStep *step, AggregateDisti
     DuckColumnInfo *input;
     Status rc = OK;
 
+    TRY(check_aliases(conn, step, arena, err));
     TRY(duck_describe(conn, step->input, arena, &input, &layout->n_input, err));
     layout->step = step;
     layout->input = input;

@@ -398,6 +398,8 @@ REFUSED = {  # what only the types say: query, message, hint, the place
     "a window over a text": ("SELECT window.start AS w, count(*) AS n FROM {s} GROUP BY window(product, INTERVAL '1 hour')",
                              "window() needs a time, and its first argument is of type VARCHAR", "cast it", "2:3"),
     "the first of no order": ("SELECT product, first(amount) AS f FROM {s} GROUP BY product", "a stream has no order of its own", "any_value(x)", "2:19"),
+    "an alias that is a column": ("SELECT upper(product) AS user_id, product, count(*) AS n FROM {s} GROUP BY user_id, product",
+                                  "\"user_id\" in GROUP BY is a column of the input", "give the result's column another name", "2:28"),
     "a struct without names": ("SELECT product, max((user_id, amount)) AS m FROM {s} GROUP BY product", "cannot be kept from batch to batch", "give its fields names", "2:3"),
     "a watermark over a text": ("SELECT window.start AS w, count(*) AS n FROM {s} WATERMARK product DELAY OF INTERVAL '1 hour' GROUP BY window(product, INTERVAL '1 hour')",
                                 "a WATERMARK needs a time, and product is of type VARCHAR", "to_timestamp()", "2:48"),
