@@ -83,6 +83,7 @@ static Status lower_expressions(Planner *p, json_t *node, Cte *env, Rows *rows, 
             return planner_refuse(p, node, "join the stream instead", err, "a sub-query inside an expression");
         }
         json_object_set(subquery, "node", lowered);
+        p->plan->narrows = true;
         *rows = relation.rows == ROWS_FULL && *rows == ROWS_STATIC ? ROWS_FULL : *rows;
         return lower_expressions(p, json_object_get(node, "child"), env, rows, err);
     }
@@ -292,6 +293,7 @@ static Status lower_join(Planner *p, json_t *join, Cte *env, Scope *scope, Rows 
     if (streams(left_rows) || streams(right_rows)) {
         TRY(check_join(p, join, left_rows, right_rows, err));
     }
+    p->plan->narrows = p->plan->narrows || streams(left_rows) != streams(right_rows);
     *rows = joined_rows(left_rows, right_rows);
     TRY(lower_expressions(p, json_object_get(join, "condition"), env, rows, err));
 out:

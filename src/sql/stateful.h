@@ -152,6 +152,8 @@ typedef struct SqlStatefulPlan {
     size_t n_key_columns;
     const char *vanished;
     bool uses_random;
+    bool
+        narrows; /* streams are joined with tables, or compared with sub-queries: DuckDB lets those pick rows in files */
 } SqlStatefulPlan;
 
 typedef struct SqlStatefulOptions {

@@ -269,7 +269,8 @@ static int64_t latest_us(const Flow *flow)
 
 /* A volatile column: it is made once for every row, and the filter on it cannot be moved below. The LIMIT, which takes
  * nothing away, keeps the query's own filters above: the watermark follows all rows of the leaf, not what an optimizer
- * leaves of them. */
+ * leaves of them. What a join finds in its other side to leave out rows with goes through a LIMIT, down to the files, but
+ * not through a sample, of everything; that is slower, so it is taken where there is such a join. */
 static void append_observed(const Flow *flow, const FlowReader *reader, const char *rows, Text *sql)
 {
     Text time = TEXT(65536);
@@ -277,6 +278,7 @@ static void append_observed(const Flow *flow, const FlowReader *reader, const ch
     text_append(&time, "epoch_us(");
     text_append_sql_name(&time, reader->event_column);
     text_append_char(&time, ')');
+    text_append(sql, flow->plan->narrows ? "SELECT * FROM (" : "");
     text_append(sql, "SELECT * EXCLUDE (freshet_seen) FROM (SELECT *, CASE WHEN ");
     if (flow->max_ahead_us > 0) {
         text_printf(sql, "freshet_count(%" PRIu64 ", %s IS NULL OR %s <= %" PRId64 ")", reader->ahead_slot,
@@ -285,9 +287,13 @@ static void append_observed(const Flow *flow, const FlowReader *reader, const ch
         text_append(sql, "true");
     }
     text_printf(sql,
-                " THEN freshet_observe(%" PRIu64 ", %s) ELSE false END AS freshet_seen FROM (%s)) WHERE freshet_seen"
-                " LIMIT %" PRId64,
-                reader->times_slot, text_str(&time), rows, INT64_MAX);
+                " THEN freshet_observe(%" PRIu64 ", %s) ELSE false END AS freshet_seen FROM (%s)) WHERE freshet_seen",
+                reader->times_slot, text_str(&time), rows);
+    if (flow->plan->narrows) {
+        text_append(sql, ") USING SAMPLE 100% (system)");
+    } else {
+        text_printf(sql, " LIMIT %" PRId64, INT64_MAX);
+    }
     text_free(&time);
 }
 

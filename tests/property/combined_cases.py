@@ -217,5 +217,13 @@ def fewer_case(seed):
                 tuple(f"a{i}" for i, a in enumerate(wanted) if a == "histogram(c)"))
 
 
-KINDS = [(windows_case, 1), (union_case, 1), (join_window_case, 2), (three_case, 1), (dedup_window_join_case, 1), (sets_case, 1), (gap_case, 1), (above_case, 1),
-         (static_case, 1), (fewer_case, 2)]
+KINDS = [*base.KINDS, (windows_case, 1), (union_case, 1), (join_window_case, 1), (three_case, 1), (dedup_window_join_case, 1), (sets_case, 1), (gap_case, 1),
+         (above_case, 1), (static_case, 1), (fewer_case, 2)]
+
+
+def draw(seed, maker=None):
+    """The case of a seed, of that kind when it is given."""
+    rng = random.Random(seed)
+    case = (maker or rng.choice([maker for maker, weight in KINDS for _ in range(weight)]))(seed)
+    case.files, case.from_log = rng.choice(base.FILES), rng.random() < 0.6
+    return case

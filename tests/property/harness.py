@@ -14,6 +14,7 @@ import duckdb
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/e2e"))
+import combined_cases  # noqa: E402
 import stateful_cases as cases  # noqa: E402
 from library import Engine, FreshetError, next_tick  # noqa: E402,F401
 
@@ -257,9 +258,9 @@ def judge(case, got):
     same([row for row in got if certain(case, row) is not None], want, case.unordered)
 
 
-def check(freshet, seed, crash_share=0.4):
+def check(freshet, seed, crash_share=0.4, maker=None):
     """Plays one case and judges it; its name, the crashes and the batches that ended."""
-    case = cases.draw(seed)
+    case = combined_cases.draw(seed, maker)
     stream = Stream(freshet, case, random.Random(seed ^ 0x5EED))
     try:
         judge(case, play(stream, crash_share))

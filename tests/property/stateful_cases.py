@@ -227,11 +227,3 @@ def chain_case(seed):
 
 FILES = [1, 1, 1, 2, 1000]
 KINDS = [(aggregate_case, 6), (session_case, 2), (distinct_case, 2), (join_case, 3), (chain_case, 1)]
-
-
-def draw(seed):
-    makers = [maker for maker, weight in KINDS for _ in range(weight)]
-    rng = random.Random(seed)
-    case = makers[rng.randrange(len(makers))](seed)
-    case.files, case.from_log = rng.choice(FILES), rng.random() < 0.6
-    return case
