@@ -73,6 +73,23 @@ bool delta_iceberg_numbers_parts(const DeltaMetadata *metadata)
     return rules != NULL && rules->part_ids;
 }
 
+static bool lacks_ids(const DeltaType *type)
+{
+    bool lacks = false;
+
+    for (size_t i = 0; i < type->n_fields && !lacks; i++) {
+        lacks = (type->id != DELTA_STRUCT && type->fields[i].field_id == 0) || lacks_ids(type->fields[i].type);
+    }
+    return lacks;
+}
+
+bool delta_iceberg_lacks_part_ids(const DeltaMetadata *metadata, const DeltaSchema *schema)
+{
+    const DeltaType row = {.id = DELTA_STRUCT, .fields = schema->fields, .n_fields = schema->n_fields};
+
+    return delta_iceberg_numbers_parts(metadata) && lacks_ids(&row);
+}
+
 const char *delta_iceberg_tags(const DeltaMetadata *metadata)
 {
     const Rules *rules = rules_of(metadata);

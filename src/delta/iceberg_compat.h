@@ -10,6 +10,8 @@
 int delta_iceberg_version(const DeltaMetadata *metadata);
 /* Do the parts of lists and maps have field ids? */
 bool delta_iceberg_numbers_parts(const DeltaMetadata *metadata);
+/* They should have, and some have none: another writer's table. */
+bool delta_iceberg_lacks_part_ids(const DeltaMetadata *metadata, const DeltaSchema *schema);
 /* What add.tags says of a file written now: a JSON object, or NULL. */
 const char *delta_iceberg_tags(const DeltaMetadata *metadata);
 

@@ -122,6 +122,16 @@ out:
     return rc;
 }
 
+/* Files of a table with Iceberg compatibility say ids that its schema may not have yet. */
+static Status number_parts(DeltaTransaction *txn, Error *err)
+{
+    const DeltaSchema *schema = delta_transaction_schema(txn);
+
+    return delta_iceberg_lacks_part_ids(delta_transaction_metadata(txn), schema)
+               ? delta_transaction_set_schema(txn, schema, err)
+               : OK;
+}
+
 /* ---- the columns as they are stored ---- */
 
 static bool is_void(const DeltaType *type)
@@ -564,6 +574,7 @@ Status delta_write_query(DeltaTransaction *txn, DuckConn *conn, const char *quer
     w.moves_rows = options->moves_rows;
     w.row_ids = options->row_ids;
     TRY(reconcile(txn, conn, query, options, w.arena, &rows, err));
+    TRY(number_parts(txn, err));
     w.schema = delta_transaction_schema(txn);
     w.partition_columns = delta_transaction_partition_columns(txn, &w.n_partition_columns);
     w.mapped = !str_ieq(property(&w, "delta.columnMapping.mode", "none"), "none");

@@ -229,6 +229,21 @@ def test_column_that_grows(sql, rows, warehouse):
     assert [r["m"] is None for r in rows("SELECT * FROM t ORDER BY a")] == [True, False]
 
 
+def test_table_of_another_writer(sql, warehouse):
+    """Lists without ids, which other writers may leave, get them before a file is written."""
+    sql(f"CREATE TABLE t (a INT, l ARRAY<INT>) TBLPROPERTIES ({V2})")
+    first = warehouse / "default/t/_delta_log/00000000000000000000.json"
+    nested = Log(warehouse / "default/t").fields[1]["metadata"]["delta.columnMapping.nested.ids"]
+    assert nested
+    text = ',\\"delta.columnMapping.nested.ids\\":' + json.dumps(nested, separators=(",", ":")).replace('"', '\\"')
+    assert text in first.read_text()
+    first.write_text(first.read_text().replace(text, ""))
+    for leftover in first.parent.glob("*.crc"):
+        leftover.unlink()
+    sql("INSERT INTO t VALUES (1, [1])")
+    check_files(warehouse / "default/t", TAGS)
+
+
 def test_pipeline_that_breaks_a_rule(freshet, clicks, tmp_path):
     (tmp_path / "p.sql").write_text(f"CREATE STREAMING TABLE s TBLPROPERTIES ({V1}) AS SELECT [user_id] AS l FROM {clicks.source};")
     clicks("a", ("2024-01-01T00:00:00Z", "x", 1, 1.5))
