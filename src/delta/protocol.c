@@ -88,7 +88,17 @@ static const Feature FEATURES[] = {
     {"catalogManaged", 0, 0, true, NO, NO, {"inCommitTimestamp", "vacuumProtocolCheck"}, NULL, NULL, NULL, 0},
     {"geospatial", 0, 0, true, NO, NO, {0}, NULL, NULL, NULL, 0},
     {"adaptiveMetadata-preview", 0, 0, true, NO, NO, {0}, NULL, NULL, NULL, 0},
-    {"materializePartitionColumns", 0, 0, false, YES, NO, {0}, NULL, NULL, NULL, 0},
+    {"materializePartitionColumns",
+     0,
+     0,
+     false,
+     YES,
+     YES,
+     {0},
+     "delta.enableMaterializePartitionColumnsFeature",
+     "true",
+     NULL,
+     0},
     {"coordinatedCommits-preview", 0, 0, false, YES, NO, {0}, NULL, NULL, NULL, 0},
 };
 enum { N_FEATURES = sizeof FEATURES / sizeof FEATURES[0] };

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "delta/clustering.h"
-#include "delta/iceberg_compat.h"
 #include "delta/column_default.h"
+#include "delta/iceberg_compat.h"
 #include "delta/transaction.h"
 #include "pipeline/pipeline_int.h"
 #include "session/relation.h"

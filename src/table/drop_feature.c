@@ -258,6 +258,11 @@ static Status end_iceberg_v2(Drop *d, Error *err)
     return unset(d, "delta.enableIcebergCompatV2", err);
 }
 
+static Status end_partition_columns(Drop *d, Error *err)
+{
+    return unset(d, "delta.enableMaterializePartitionColumnsFeature", err);
+}
+
 /* What in a commit makes a reader need the feature; used only for TRUNCATE HISTORY. */
 static bool uses_vectors(const DeltaAction *action)
 {
@@ -305,6 +310,7 @@ static const Droppable DROPPABLE[] = {
     {"domainMetadata", end_domains, NULL, true},
     {"icebergCompatV1", end_iceberg_v1, NULL, false},
     {"icebergCompatV2", end_iceberg_v2, NULL, false},
+    {"materializePartitionColumns", end_partition_columns, NULL, false},
     {PROTECTION, NULL, NULL, false}, /* see drop_protection */
 };
 enum { N_DROPPABLE = sizeof DROPPABLE / sizeof *DROPPABLE };

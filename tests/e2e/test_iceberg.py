@@ -229,6 +229,18 @@ def test_column_that_grows(sql, rows, warehouse):
     assert [r["m"] is None for r in rows("SELECT * FROM t ORDER BY a")] == [True, False]
 
 
+def test_partition_columns_alone(sql, rows, warehouse):
+    """The table feature that is only this rule."""
+    sql("CREATE TABLE t (p INT, a INT) PARTITIONED BY (p) TBLPROPERTIES ('delta.enableMaterializePartitionColumnsFeature' = 'true')")
+    sql("INSERT INTO t VALUES (1, 2), (3, 4); UPDATE t SET a = 5 WHERE a = 4")
+    log = Log(warehouse / "default/t")
+    assert "materializePartitionColumns" in log.protocol["writerFeatures"]
+    assert all([e[0] for e in elements(warehouse / "default/t" / name)] == ["a", "p"] for name in log.live)
+    sql("ALTER TABLE t DROP FEATURE materializePartitionColumns; INSERT INTO t VALUES (6, 7)")
+    assert Log(warehouse / "default/t").protocol == {"minReaderVersion": 1, "minWriterVersion": 2}
+    assert rows("SELECT p, a FROM t ORDER BY p") == [{"p": 1, "a": 2}, {"p": 3, "a": 5}, {"p": 6, "a": 7}]
+
+
 def test_table_of_another_writer(sql, warehouse):
     """Lists without ids, which other writers may leave, get them before a file is written."""
     sql(f"CREATE TABLE t (a INT, l ARRAY<INT>) TBLPROPERTIES ({V2})")

@@ -59,6 +59,7 @@ FEATURES = {
     "icebergCompatV1": Feature("delta.enableIcebergCompatV1=true", clause="PARTITIONED BY (p)", **NO_DELTARS),
     "icebergCompatV2": Feature("delta.enableIcebergCompatV2=true", columns="l ARRAY<INT>", extra={"l": lambda *_: None}, clause="PARTITIONED BY (p)",
                                **NO_DELTARS),
+    "materializePartitionColumns": Feature("delta.enableMaterializePartitionColumnsFeature=true", clause="PARTITIONED BY (p)", appends=False),
     "everything": Feature("delta.columnMapping.mode=name", "delta.enableDeletionVectors=true", "delta.enableRowTracking=true",
                           "delta.enableInCommitTimestamps=true", "delta.enableChangeDataFeed=true", "delta.checkpointPolicy=v2",
                           "delta.checkpointInterval=3", clause="PARTITIONED BY (p)", **NO_DELTARS),
