@@ -71,6 +71,8 @@ static const Property PROPERTIES[] = {
     {"delta.compatibility.symlinkFormatManifest.enabled", BOOL, "false", 0, NULL},
     {"delta.writePartitionColumnsToParquet", BOOL, NULL, 0, NULL},
     {"delta.enableMaterializePartitionColumnsFeature", BOOL, NULL, 0, NULL},
+    {"freshet.checkpoint.partSize", INTEGER, NULL, 1, NULL},
+    {"freshet.log.compactionInterval", INTEGER, NULL, 2, NULL},
 };
 enum { N_PROPERTIES = sizeof PROPERTIES / sizeof PROPERTIES[0] };
 
@@ -150,6 +152,11 @@ int64_t delta_property_ms(const DeltaMetadata *metadata, const char *key)
     return value != NULL && str_parse_interval(value, &us) ? us / 1000 : 0;
 }
 
+static bool is_freshet(const char *key)
+{
+    return strncmp(key, "freshet.", 8) == 0;
+}
+
 static Status unknown_key(const char *key, Error *err)
 {
     const char *names[N_PROPERTIES];
@@ -161,13 +168,15 @@ static Status unknown_key(const char *key, Error *err)
     Status rc = error_set(err, E_DELTA_PROPERTY, "table property '%s' does not exist", key);
     if (near != NULL) {
         error_hint(err, "did you mean \"%s\"?", near);
+    } else if (is_freshet(key)) {
+        error_hint(err, "what steers a flow stands with its definition in a pipeline file");
     }
     return rc;
 }
 
 Status delta_property_check(const char *key, const char *value, Error *err)
 {
-    if (strncmp(key, "delta.", 6) != 0) {
+    if (strncmp(key, "delta.", 6) != 0 && (!is_freshet(key) || value == NULL)) {
         return OK;
     }
     const Property *property = property_find(key);

@@ -150,6 +150,10 @@ def test_errors_name_the_cause(sql, freshet, warehouse, tmp_path):
     sql("CREATE TABLE t (a INT)")
     wrong = "TBLPROPERTIES ('delta.appendOnly' = 'true',\n  'delta.enableDeletionVector' = 'true')"
     assert "-c:2:3: " in sql(f"CREATE TABLE g (a INT) {wrong}", check=1).err
+    own = "CREATE TABLE g (a INT) TBLPROPERTIES ('freshet.{}' = '{}')"
+    assert "pipeline file" in sql(own.format("trigger", "once"), check=1).err
+    assert 'did you mean "freshet.log.compactionInterval"' in sql(own.format("log.compactionIntervall", "5"), check=1).err
+    assert "cannot be '1'" in sql(own.format("log.compactionInterval", "1"), check=1).err
     pipeline = tmp_path / "p.sql"
     pipeline.write_text(f"CREATE STREAMING TABLE s\n{wrong} AS SELECT * FROM STREAM t")
     for command in ("check", "run"):
