@@ -30,6 +30,20 @@ static void field_metadata(const SqlColumn *column, Text *out)
     text_append_char(out, '}');
 }
 
+/* DuckDB names no type that a wrong one could have meant. */
+static void hint_type(const char *wanted, Error *err)
+{
+    static const char *const NAMES[] = {
+        "TINYINT", "SMALLINT",  "INT",         "BIGINT",        "BYTE",   "SHORT",   "INTEGER", "LONG",    "FLOAT",
+        "DOUBLE",  "DECIMAL",   "STRING",      "TEXT",          "CHAR",   "VARCHAR", "BINARY",  "BOOLEAN", "DATE",
+        "UUID",    "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_NTZ", "STRUCT", "ARRAY",   "MAP",     "VARIANT"};
+    const char *nearest = error_nearest(wanted, NAMES, sizeof NAMES / sizeof *NAMES);
+
+    if (err != NULL && err->id == E_SQL_BIND && err->hint[0] == '\0' && nearest != NULL) {
+        error_hint(err, "did you mean %s?", nearest);
+    }
+}
+
 static Status column_type(DuckConn *conn, const SqlColumn *column, Arena *arena, const DeltaType **out, Error *err)
 {
     Status rc = OK;
@@ -40,7 +54,11 @@ static Status column_type(DuckConn *conn, const SqlColumn *column, Arena *arena,
     text_append(&sql, "SELECT CAST(NULL AS ");
     TRY(sql_type_normalize(column->type, &sql, err));
     text_append(&sql, ") AS c");
-    TRY(duck_describe(conn, text_str(&sql), arena, &info, &n, err));
+    rc = duck_describe(conn, text_str(&sql), arena, &info, &n, err);
+    if (rc != OK) {
+        hint_type(column->type, err);
+        goto out;
+    }
     TRY(delta_type_from_duck(info[0].type, column->name, arena, out, err));
 out:
     text_free(&sql);

@@ -150,6 +150,7 @@ def test_errors_name_the_cause(sql, freshet, warehouse, tmp_path):
     sql("CREATE TABLE t (a INT)")
     wrong = "TBLPROPERTIES ('delta.appendOnly' = 'true',\n  'delta.enableDeletionVector' = 'true')"
     assert "-c:2:3: " in sql(f"CREATE TABLE g (a INT) {wrong}", check=1).err
+    assert "did you mean STRING?" in sql("CREATE TABLE g (a INT, b STRNG)", check=1).err
     own = "CREATE TABLE g (a INT) TBLPROPERTIES ('freshet.{}' = '{}')"
     assert "pipeline file" in sql(own.format("trigger", "once"), check=1).err
     assert 'did you mean "freshet.log.compactionInterval"' in sql(own.format("log.compactionIntervall", "5"), check=1).err
