@@ -352,6 +352,11 @@ bool str_parse_i64(const char *s, int64_t *out)
     return true;
 }
 
+bool str_parse_id(const char *s, int64_t *out)
+{
+    return isdigit((unsigned char)*s) && (*s != '0' || s[1] == '\0') && str_parse_i64(s, out);
+}
+
 bool str_parse_double(const char *s, double *out)
 {
     char *end = NULL;

@@ -52,6 +52,7 @@ bool str_ieq(const char *a, const char *b);
 int str_icmp(const char *a, const char *b);        /* as strcmp */
 void str_lower(char *s);                           /* ASCII, in place */
 bool str_parse_i64(const char *s, int64_t *out);   /* whole string, decimal */
+bool str_parse_id(const char *s, int64_t *out);    /* from 0 on and as it is printed: not "+7", not "07" */
 bool str_parse_double(const char *s, double *out); /* whole string */
 bool str_parse_bool(const char *s, bool *out);     /* true/false in any case */
 /* "10m", "1g", "1024", "64 kb" -> bytes; a kb is 1024 bytes, as Spark reads it */

@@ -92,7 +92,7 @@ static bool take_number(void *context, const StoreEntry *entry)
 {
     int64_t number = NO_ENTRY, *newest = context;
 
-    if (str_parse_i64(entry->name, &number) && number > *newest) {
+    if (str_parse_id(entry->name, &number) && number > *newest) {
         *newest = number;
     }
     return true;

@@ -184,7 +184,7 @@ static bool sort_name(void *context, const StoreEntry *entry)
     if (entry->info.is_dir) {
         return true;
     }
-    if (str_parse_i64(entry->name, &id) && id >= 0) {
+    if (str_parse_id(entry->name, &id)) {
         names->ids = mem_grow(names->ids, names->n_ids, &names->ids_capacity, sizeof *names->ids);
         names->ids[names->n_ids++] = id;
     } else if (sscanf(entry->name, "%" SCNd64 "-%" SCNd64 ".compact.parquet%n", &compact.first, &compact.last,

@@ -184,6 +184,12 @@ static void test_base_text__numbers(void **state)
         assert_false(str_parse_i64(BAD[k], &i));
     }
     assert_true(i == INT64_MAX);
+    assert_true(str_parse_id("0", &i) && i == 0);
+    assert_true(str_parse_id("120", &i) && i == 120);
+    static const char *const NO_IDS[] = {"", "-1", "+1", "01", "00", " 1", "1a", "9223372036854775808"};
+    for (size_t k = 0; k < sizeof(NO_IDS) / sizeof(*NO_IDS); k++) {
+        assert_false(str_parse_id(NO_IDS[k], &i));
+    }
     assert_true(str_parse_double("1.5e3", &d) && d == 1500);
     assert_true(str_parse_double("-0.1", &d) && d == -0.1);
     assert_false(str_parse_double("1.5x", &d));

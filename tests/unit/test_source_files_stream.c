@@ -467,6 +467,23 @@ static void test_source_files_stream__the_log_compacts(void **state)
     files_set_free(seen);
 }
 
+/* "+0" beside "0" was taken for a second one, and the entry deleted as done with. */
+static void test_source_files_stream__other_names_in_the_log_are_nothing(void **state)
+{
+    (void)state;
+    FilesSet *seen = files_set_new();
+    FilesLog *log;
+    put("ckpt/sources/0/0", "v1\n{\"path\":\"/in/a\",\"timestamp\":1,\"batchId\":0}");
+    put("ckpt/sources/0/+0", "v1");
+    put("ckpt/sources/0/00", "v1");
+    assert_ok(files_log_open(checkpoint, "sources/0", duck, seen, &log, &err));
+    assert_int_equal(files_log_end(log), 0);
+    assert_true(files_set_has(seen, "/in/a"));
+    assert_true(exists("ckpt/sources/0/0"));
+    files_log_close(log);
+    files_set_free(seen);
+}
+
 static void test_source_files_stream__a_damaged_log_is_named(void **state)
 {
     (void)state;
@@ -518,6 +535,7 @@ int main(void)
         TEST(test_source_files_stream__evolution_modes),
         TEST(test_source_files_stream__clean_source),
         TEST(test_source_files_stream__the_log_compacts),
+        TEST(test_source_files_stream__other_names_in_the_log_are_nothing),
         TEST(test_source_files_stream__a_damaged_log_is_named),
         TEST(test_source_files_stream__describes_itself),
     };
