@@ -61,6 +61,16 @@ static bool is_double(const char *value)
            strcmp(value, "-Infinity") == 0;
 }
 
+/* A date of the log; Java writes years of five digits and more with a sign that DuckDB does not read. */
+static bool append_date(const char *value, Text *out)
+{
+    if (!is_date(value)) {
+        return false;
+    }
+    text_append(out, value + (*value == '+'));
+    return true;
+}
+
 /* An instant of the log as "2020-01-01T00:00:00.123456", with "Z" when it is one in UTC. */
 static bool append_time(const char *value, bool zone, Text *out)
 {
@@ -94,7 +104,7 @@ Status delta_partition_text(const DeltaType *type, const char *value, Text *out,
     case DELTA_FLOAT:
     case DELTA_DOUBLE: fits = is_double(value); break;
     case DELTA_DECIMAL: fits = is_decimal(type, value); break;
-    case DELTA_DATE: fits = is_date(value); break;
+    case DELTA_DATE: fits = append_date(value, out); break;
     case DELTA_TIMESTAMP: fits = append_time(value, true, out); break;
     case DELTA_TIMESTAMP_NTZ: fits = append_time(value, false, out); break;
     case DELTA_STRING:

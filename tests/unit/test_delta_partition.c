@@ -32,6 +32,7 @@ static void test_delta_partition__text(void **state)
         {DELTA_DATE, "2024-02-29", "2024-02-29"},
         {DELTA_DATE, "yesterday", NULL},
         {DELTA_DATE, "9999999-12-31", NULL},
+        {DELTA_DATE, "+10000-01-31", "10000-01-31"},
         {DELTA_TIMESTAMP, "2020-01-01T00:00:00.123456Z", "2020-01-01T00:00:00.123456Z"},
         {DELTA_TIMESTAMP, "2020-01-01 00:00:00", "2020-01-01T00:00:00.000000Z"},
         {DELTA_TIMESTAMP, "2020-01-01 02:00:00.5+02:00", "2020-01-01T00:00:00.500000Z"},
