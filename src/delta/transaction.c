@@ -504,11 +504,13 @@ static Status begin_row_tracking(DeltaTransaction *txn, Error *err)
     return delta_snapshot_each_file(txn->snapshot, txn->conn, add_untracked, txn, err);
 }
 
-/* What Iceberg compatibility needs of a new table's columns, it gets; an existing one is asked for it at the commit. */
-static void map_for_iceberg(DeltaTransaction *txn)
+/* Iceberg compatibility that begins: a new table's columns get the mapping it needs; an existing table is asked for it
+ * at the commit, and all of its files have to conform, those that others add meanwhile, too. */
+static void begin_iceberg(DeltaTransaction *txn)
 {
-    if (txn->snapshot == NULL && txn->schema == NULL && delta_iceberg_version(&txn->metadata) > 0 &&
-        delta_transaction_property(txn, "delta.columnMapping.mode") == NULL) {
+    if (txn->snapshot != NULL) {
+        delta_transaction_read_table(txn);
+    } else if (txn->schema == NULL && delta_transaction_property(txn, "delta.columnMapping.mode") == NULL) {
         put_property(txn, "delta.columnMapping.mode", "name");
     }
 }
@@ -518,6 +520,7 @@ Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, co
     bool done, used_ict = delta_transaction_uses_ict(txn), numbers = delta_iceberg_numbers_parts(&txn->metadata);
     bool tracked_rows = delta_property_bool(&txn->metadata, "delta.enableRowTracking");
     const char *mode = mapping_mode(&txn->metadata);
+    int iceberg = delta_iceberg_version(&txn->metadata);
     Status rc = OK;
 
     TRY(set_pseudo(txn, key, value, &done, err));
@@ -529,7 +532,9 @@ Status delta_transaction_set_property(DeltaTransaction *txn, const char *key, co
         TRY(check_mapping_change(txn, mode, value != NULL ? value : "none", err));
     }
     put_property(txn, key, value);
-    map_for_iceberg(txn);
+    if (delta_iceberg_version(&txn->metadata) > iceberg) {
+        begin_iceberg(txn);
+    }
     if (!tracked_rows && delta_property_bool(&txn->metadata, "delta.enableRowTracking")) {
         TRY(begin_row_tracking(txn, err));
     }

@@ -123,7 +123,6 @@ static Status begin_iceberg(Alter *a, Error *err)
     TRY(delta_iceberg_misfits(a->txn, a->arena, &files, &n, err));
     if (n > 0) {
         TRY(check_row_ids(a, err));
-        delta_transaction_read_table(a->txn);
         TRY(table_move_rows(a->txn, a->conn, files, n, err));
         delta_transaction_metric(a->txn, "numRemovedFiles", (int64_t)n);
     }

@@ -305,6 +305,20 @@ static void test_delta_conflict__says_that_only_identity_moved(void **state)
     mem_free(text);
 }
 
+/* All files of a table have to conform when Iceberg compatibility begins: one that was not looked at is in the way. */
+static void test_delta_conflict__files_that_iceberg_compatibility_has_not_seen(void **state)
+{
+    LogFixture *f = *state;
+    Error err = ERROR_NONE;
+
+    create(f);
+    DeltaTransaction *begins = begin(f);
+    assert_ok(delta_transaction_set_property(begins, "delta.columnMapping.mode", "name", &err));
+    assert_ok(delta_transaction_set_property(begins, "delta.enableIcebergCompatV2", "true", &err));
+    append(f, "x", "1");
+    assert_conflict(begins, "DELTA_CONCURRENT_APPEND");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +330,7 @@ int main(void)
         WITH_TABLE(test_delta_conflict__applications_and_domains),
         WITH_TABLE(test_delta_conflict__metadata_that_changes_nothing_for_rows),
         WITH_TABLE(test_delta_conflict__says_that_only_identity_moved),
+        WITH_TABLE(test_delta_conflict__files_that_iceberg_compatibility_has_not_seen),
         cmocka_unit_test(test_delta_conflict__matrix_serializable),
         cmocka_unit_test(test_delta_conflict__matrix_write_serializable),
     };
