@@ -30,7 +30,7 @@ static void field_metadata(const SqlColumn *column, Text *out)
     text_append_char(out, '}');
 }
 
-/* DuckDB names no type that a wrong one could have meant. */
+/* Of types, DuckDB knows few by name, and suggests one of those. */
 static void hint_type(const char *wanted, Error *err)
 {
     static const char *const NAMES[] = {
@@ -39,7 +39,7 @@ static void hint_type(const char *wanted, Error *err)
         "UUID",    "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_NTZ", "STRUCT", "ARRAY",   "MAP",     "VARIANT"};
     const char *nearest = error_nearest(wanted, NAMES, sizeof NAMES / sizeof *NAMES);
 
-    if (err != NULL && err->id == E_SQL_BIND && err->hint[0] == '\0' && nearest != NULL) {
+    if (err != NULL && err->id == E_SQL_BIND && nearest != NULL && str_starts(err->message, "Type with name")) {
         error_hint(err, "did you mean %s?", nearest);
     }
 }
