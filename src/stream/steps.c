@@ -445,6 +445,31 @@ out:
     return rc;
 }
 
+/* A join ends early where its other side is empty: leaves whose rows have not all gone by are read again, for their event
+ * times alone. */
+static Status see_rest(Flow *flow, Error *err)
+{
+    Text sql = TEXT(4096);
+    int64_t rows;
+    Status rc = OK;
+
+    for (size_t i = 0; flow->plan->narrows && i < flow->n_readers; i++) {
+        FlowReader *reader = &flow->readers[i];
+        int64_t wanted = reader->relation.rows < 0 ? 1 : reader->relation.rows;
+        if (!has_watermark(reader) || !reader->relation.sql || reader->shared || reader->times.count >= wanted) {
+            continue;
+        }
+        reset_times(reader);
+        text_clear(&sql);
+        text_append(&sql, "SELECT count(*) FROM ");
+        text_append_sql_name(&sql, reader->placeholder);
+        TRY(duck_query_numbers(flow->conn, text_str(&sql), &rows, 1, err));
+    }
+out:
+    text_free(&sql);
+    return rc;
+}
+
 Status steps_run(Flow *flow, Error *err)
 {
     Status rc = OK;
@@ -453,6 +478,7 @@ Status steps_run(Flow *flow, Error *err)
     TRY(make_leaves(flow, err));
     flow->loaded = false;
     TRY(run_steps(flow, err));
+    TRY(see_rest(flow, err));
     observe(flow);
     TRY(save_steps(flow, err));
 out:

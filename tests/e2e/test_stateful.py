@@ -394,6 +394,17 @@ def test_a_struct_without_names_is_not_kept(clicks, run):
     assert "give its fields names: {'a': x, 'b': y} for (x, y)" in run.err
 
 
+@pytest.mark.parametrize("names", ["", "VALUES ('z', 'Z')", "VALUES ('a', 'A')"], ids=["none", "of others", "of one"])
+def test_a_join_with_a_table_hides_no_time(freshet, warehouse, run, rows, names):
+    """The watermark follows all rows of a stream, also those that find no partner in the table."""
+    freshet("sql", "--warehouse", warehouse, "-c", f"""CREATE TABLE names (product STRING, name STRING); {"INSERT INTO names " + names if names else ""};
+      CREATE TABLE bought (ts TIMESTAMP, product STRING); INSERT INTO bought VALUES ('2024-01-01 00:00:01', 'a'), ('2024-01-01 02:00:00', 'b'), (NULL, 'c')""", check=0)
+    progress = run("""CREATE STREAMING TABLE t AS SELECT window.start AS w, name, count(*) AS n FROM STREAM bought WATERMARK ts DELAY OF INTERVAL '1 hour'
+      AS b JOIN names AS n ON b.product = n.product GROUP BY window(b.ts, INTERVAL '1 minute'), name;""")
+    assert progress[0]["eventTime"]["max"] == "2024-01-01T02:00:00.000Z" and progress[0]["numInputRows"] == 3
+    assert rows("SELECT name, n FROM t") == ([("A", 1)] if "'a'" in names else [])
+
+
 REFUSED = {  # what only the types say: query, message, hint, the place
     "a window over a text": ("SELECT window.start AS w, count(*) AS n FROM {s} GROUP BY window(product, INTERVAL '1 hour')",
                              "window() needs a time, and its first argument is of type VARCHAR", "cast it", "2:3"),
