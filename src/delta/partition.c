@@ -22,11 +22,13 @@ static bool is_integer(const char *value, DeltaTypeId id)
 
 static bool is_decimal(const DeltaType *type, const char *value)
 {
+    enum { DIGITS_MAX = 40 }; /* a zero, a point, 38 digits */
     const char *digits = value + strspn(value, "+-");
     double number;
 
-    return digits - value <= 1 && digits[strspn(digits, "0123456789.eE+-")] == '\0' &&
-           str_parse_double(digits, &number) && number < pow(10, type->precision - type->scale);
+    return digits - value <= 1 && strspn(digits, "0123456789.") <= DIGITS_MAX &&
+           digits[strspn(digits, "0123456789.eE+-")] == '\0' && str_parse_double(digits, &number) &&
+           number < pow(10, type->precision - type->scale);
 }
 
 /* year-month-day, the year with a sign and as many digits as it has, within the range of DuckDB */

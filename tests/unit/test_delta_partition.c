@@ -29,6 +29,7 @@ static void test_delta_partition__text(void **state)
         {DELTA_DOUBLE, "x", NULL},
         {DELTA_DECIMAL, "-0.50", "-0.50"},
         {DELTA_DECIMAL, "1,5", NULL},
+        {DELTA_DECIMAL, "00000000000000000000000000000000000000001", NULL},
         {DELTA_DATE, "2024-02-29", "2024-02-29"},
         {DELTA_DATE, "yesterday", NULL},
         {DELTA_DATE, "9999999-12-31", NULL},
