@@ -38,7 +38,7 @@ static void decode(const uint8_t *bytes, size_t n)
     Error err = ERROR_NONE;
     bool more = false;
 
-    text_append(&sql, "SELECT v, v::VARCHAR, p.metadata, p.value FROM (SELECT v, CAST(variant_to_parquet_variant("
+    text_append(&sql, "SELECT v, p.metadata, p.value FROM (SELECT v, CAST(variant_to_parquet_variant("
                       "variant_normalize(v)) AS STRUCT(metadata BLOB, \"value\" BLOB)) p FROM (SELECT "
                       "variant_bytes_to_variant(");
     append_blob(bytes, n, &sql);
@@ -46,8 +46,8 @@ static void decode(const uint8_t *bytes, size_t n)
     if (duck_query(conn, text_str(&sql), &result, &err) == OK && duck_result_next(result, &more, &err) == OK && more) {
         size_t n_metadata, n_value;
         duck_result_json(result, 0, &json);
-        const char *metadata = duck_result_text(result, 2, &n_metadata);
-        const char *value = duck_result_text(result, 3, &n_value);
+        const char *metadata = duck_result_text(result, 1, &n_metadata);
+        const char *value = duck_result_text(result, 2, &n_value);
         must(delta_variant_check((const uint8_t *)metadata, n_metadata, (const uint8_t *)value, n_value, &err) == OK,
              &err);
     }
