@@ -328,6 +328,18 @@ bool str_ieq(const char *a, const char *b)
     return str_icmp(a, b) == 0;
 }
 
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void str_sort(const char **list, size_t n)
+{
+    if (n > 1) {
+        qsort(list, n, sizeof *list, compare_strings);
+    }
+}
+
 void str_lower(char *s)
 {
     for (; *s; s++) {

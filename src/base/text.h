@@ -50,6 +50,7 @@ bool str_ends(const char *s, const char *suffix);
 bool str_istarts(const char *s, const char *prefix);
 bool str_ieq(const char *a, const char *b);
 int str_icmp(const char *a, const char *b);        /* as strcmp */
+void str_sort(const char **list, size_t n);        /* by bytes */
 void str_lower(char *s);                           /* ASCII, in place */
 bool str_parse_i64(const char *s, int64_t *out);   /* whole string, decimal */
 bool str_parse_id(const char *s, int64_t *out);    /* from 0 on and as it is printed: not "+7", not "07" */

@@ -490,11 +490,6 @@ static Status check_mode(const Aggregation *a, bool watermarked, bool session, E
         err, "in append mode a group is written when it is complete, and without a watermark it never is");
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* What the calls mean, and so in the fingerprint: in an order of their own, since that of the select list says nothing
  * about the state. */
 static Status print_meanings(const Aggregation *a, SqlAggregate *aggregates, Text *fingerprint, Error *err)
@@ -509,7 +504,7 @@ static Status print_meanings(const Aggregation *a, SqlAggregate *aggregates, Tex
         TRY(meaning_print(a->p, a->scope, calls[i].expression, &text, err));
         aggregates[i].meaning = sorted[i] = arena_strdup(a->p->plan->arena, text_str(&text));
     }
-    qsort(sorted, a->calls.count, sizeof *sorted, compare_texts);
+    str_sort(sorted, a->calls.count);
     text_append(fingerprint, " aggregates:");
     for (size_t i = 0; i < a->calls.count; i++) {
         text_printf(fingerprint, " %s;", sorted[i]);

@@ -4,7 +4,6 @@
  * as a whole, as one struct.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "sql/stateful_int.h"
@@ -94,11 +93,6 @@ static json_t *wrap(Planner *p, const json_t *query, const json_t *modifier, con
     return tree_select(p, tree_own(p, json_pack("[O]", star)), tree_subquery(p, query, ROWS));
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* The keys as `print` has them, one text each. */
 static Status print_keys(Planner *p, const Scope *scope, const Keys *keys, Printer *print, const char ***out,
                          Error *err)
@@ -142,7 +136,7 @@ static Status print_texts(Planner *p, const Scope *scope, const Keys *keys, SqlS
     }
     step->distinct_texts = texts;
     step->distinct_meanings = all ? NULL : meanings;
-    qsort(sorted, n, sizeof *sorted, compare_texts);
+    str_sort(sorted, n);
     text_append(&fingerprint, "distinct:");
     for (size_t i = 0; i < n; i++) {
         text_printf(&fingerprint, " %s;", sorted[i]);

@@ -13,7 +13,6 @@
  * A side's input has only the columns that the query can mean, unless a star or a NATURAL join asks for all.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "sql/stateful_join.h"
@@ -530,11 +529,6 @@ static const char *const KIND_NAMES[] = {[SQL_JOIN_INNER] = "inner",
                                          [SQL_JOIN_FULL] = "full",
                                          [SQL_JOIN_SEMI] = "semi"};
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static bool is_name(const json_t *expression, const char *name)
 {
     return is_column_ref(expression) && column_parts(expression) == 1 && str_ieq(column_part(expression, 0), name);
@@ -582,7 +576,7 @@ static Status print_columns(const Join *j, const json_t *names, Text *fingerprin
     for (i = 0; i < j->n_sides; i++) {
         TRY(add_meanings(j, i, names, texts, &n, err));
     }
-    qsort(texts, n, sizeof *texts, compare_texts);
+    str_sort(texts, n);
     text_append(fingerprint, names ? " columns" : " all columns");
     for (i = 0; i < n; i++) {
         text_printf(fingerprint, "%s %s", i ? "," : "", texts[i]);

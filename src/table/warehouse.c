@@ -1,7 +1,6 @@
 /* Names of tables and flows, and the files that remember where they lie. */
 #include "table/warehouse.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -597,11 +596,6 @@ out:
     return rc;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 Status warehouse_each_flow(Warehouse *warehouse, const char *schema, const char *table, WarehouseFlowCallback callback,
                            void *context, Error *err)
 {
@@ -612,9 +606,7 @@ Status warehouse_each_flow(Warehouse *warehouse, const char *schema, const char 
     append_name(&prefix, schema, '.', table);
     text_append_char(&prefix, '.');
     TRY(store_list(warehouse->store, "_freshet/flows", NULL, collect, &files, err));
-    if (files.n > 1) {
-        qsort(files.names, files.n, sizeof *files.names, compare_names);
-    }
+    str_sort((const char **)files.names, files.n);
     for (size_t i = 0; i < files.n; i++) {
         if (!str_starts(files.names[i], text_str(&prefix))) {
             continue;

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -73,11 +72,6 @@ out:
     return rc;
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static Status checksum_of(const json_t *object, char out[DELTA_HINT_CHECKSUM], Error *err)
 {
     Leaves leaves = {0};
@@ -85,9 +79,7 @@ static Status checksum_of(const json_t *object, char out[DELTA_HINT_CHECKSUM], E
     Status rc = OK;
 
     TRY(flatten(object, &path, true, &leaves, err));
-    if (leaves.n > 0) {
-        qsort(leaves.items, leaves.n, sizeof *leaves.items, by_bytes);
-    }
+    str_sort((const char **)leaves.items, leaves.n);
     for (size_t i = 0; i < leaves.n; i++) {
         text_printf(&all, "%s%s", i > 0 ? "," : "", leaves.items[i]);
     }
