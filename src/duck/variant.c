@@ -10,6 +10,7 @@
 #include "duck/duck_int.h"
 
 enum { VARIANT_NULL, VARIANT_TRUE, VARIANT_FALSE, VARIANT_DECIMAL = 15, VARIANT_OBJECT = 29, VARIANT_ARRAY = 30 };
+enum { DECIMAL_DIGITS_MAX = 38 };
 
 /* DuckDB's numbers of what a value may be; strings and the like are DuckString inside a vector, bytes here. */
 static const DuckType PRIMITIVES[] = {
@@ -119,7 +120,12 @@ static void with_primitive(const Variant *v, uint32_t value, void (*write)(const
             type.precision = (uint8_t)varint(&at);
             type.scale = (uint8_t)varint(&at);
         }
-        memcpy(flat.bytes, at, duck_type_width(&type));
+        size_t width = duck_type_width(&type);
+        memcpy(flat.bytes, at, width);
+        if (id == DUCK_DECIMAL && type.precision < type.scale) { /* 0.05 may be one digit there */
+            memset(flat.bytes + width, at[width - 1] & 0x80 ? 0xff : 0, sizeof flat.bytes - width);
+            type.precision = DECIMAL_DIGITS_MAX;
+        }
     }
     DuckCell cell = {.type = &type, .data = &flat};
     write(&cell, out);

@@ -31,7 +31,7 @@ typedef struct Aggregation {
     json_t *arguments, *filters; /* a0.. and f0.. */
     const json_t *sets;          /* GROUPING SETS: lists of places in GROUP BY; NULL when there is one */
     size_t *group_keys;          /* the key of each place */
-    json_t *aliases; /* of the list, that GROUP BY names */
+    json_t *aliases;             /* of the list, that GROUP BY names */
     const json_t *gap;
     bool lambdas;       /* the arguments being rewritten may be lambdas */
     json_t *list;       /* rewritten, as far as it is */

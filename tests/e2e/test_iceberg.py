@@ -198,7 +198,8 @@ def test_ends(sql, rows, warehouse):
 
 
 def test_clone_and_restore(sql, rows, warehouse):
-    sql(f"CREATE TABLE t (a INT, l ARRAY<INT>, p INT) PARTITIONED BY (p) TBLPROPERTIES ('delta.columnMapping.mode' = 'name'); INSERT INTO t VALUES (1, [1], 1)")
+    sql("CREATE TABLE t (a INT, l ARRAY<INT>, p INT) PARTITIONED BY (p) "
+        "TBLPROPERTIES ('delta.columnMapping.mode' = 'name'); INSERT INTO t VALUES (1, [1], 1)")
     sql(f"ALTER TABLE t SET TBLPROPERTIES ({V2}); INSERT INTO t VALUES (2, [2], 2)")
     sql("CREATE TABLE u DEEP CLONE t; INSERT INTO u VALUES (3, [3], 3)")
     check_files(warehouse / "default/u", TAGS)

@@ -56,16 +56,15 @@ def union_case(seed):
     a, b = (f"SELECT ts, k, c, v FROM {stream(delay, name)}" for name in ("source", "second"))
     kind = rng.choice(["UNION ALL", "UNION ALL", "UNION ALL BY NAME", "distinct"])
     if kind == "distinct":
-        query = rng.choice([f"SELECT k, c FROM {{source}} UNION SELECT k, c FROM {{second}}", "SELECT DISTINCT k, c FROM ({source} UNION ALL {second})"])
-        query = query.replace("FROM ({source} UNION ALL {second})", "FROM (SELECT * FROM STREAM {source} UNION ALL SELECT * FROM STREAM {second})")
-        query = query.replace("FROM {s", "FROM STREAM {s")
+        query = rng.choice(["SELECT k, c FROM STREAM {source} UNION SELECT k, c FROM STREAM {second}",
+                            "SELECT DISTINCT k, c FROM (SELECT * FROM STREAM {source} UNION ALL SELECT * FROM STREAM {second})"])
         answer = "SELECT DISTINCT k, c FROM (SELECT k, c FROM src UNION ALL SELECT k, c FROM src2)"
         return add_second(Case(seed, "union/distinct", rows, commits, flow(query), answer, None, delay), rng)
     b = b.replace("ts, k, c, v", "v, c, k, ts") if kind.endswith("NAME") else b
     window, text = draw_window(rng)
     mode = rng.choice(["append", "update", "complete"])
     both = f"{a} {kind} {b}"
-    select = f"SELECT window.start AS ws, window.end AS we, k, count(*) AS n, count(DISTINCT c) AS cs, sum(v)::BIGINT AS s FROM"
+    select = "SELECT window.start AS ws, window.end AS we, k, count(*) AS n, count(DISTINCT c) AS cs, sum(v)::BIGINT AS s FROM"
     query = rng.choice([f"{select} ({both}) GROUP BY {text}, k", f"WITH u AS ({both}) {select} u AS U GROUP BY {text}, u.k"])
     answer = ("SELECT window_start AS ws, window_end AS we, k, count(*) AS n, count(DISTINCT c) AS cs, sum(v)::BIGINT AS s FROM "
               "(SELECT * FROM src_w UNION ALL SELECT * FROM src2_w) GROUP BY ALL")

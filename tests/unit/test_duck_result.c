@@ -226,6 +226,24 @@ static void test_duck_result__variants(void **state)
     }
 }
 
+/* Variants of others may have decimals of fewer digits than their scale. */
+static void test_duck_result__variant_of_a_small_decimal(void **state)
+{
+    (void)state;
+    Text json = TEXT(100), printed = TEXT(100);
+    DuckResult *result = select_one(
+        "variant_bytes_to_variant(b) FROM (VALUES ('\\x01\\x00\\x00\\x24\\x10\\xFB\\xFF\\xFF"
+        "\\xFF\\xFF\\xFF\\xFF\\xFF'::BLOB), (NULL)) AS t(b)");
+
+    duck_result_json(result, 0, &json);
+    assert_string_equal(text_str(&json), "-0.0000000000000005");
+    assert_true(duck_result_print(result, 0, &printed));
+    assert_string_equal(text_str(&printed), "-0.0000000000000005");
+    text_free(&printed);
+    text_free(&json);
+    duck_result_free(result);
+}
+
 static void test_duck_result__variants_over_rows(void **state)
 {
     (void)state;
@@ -441,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_duck_result__print_is_the_cast),
         cmocka_unit_test(test_duck_result__times_without_text_are_numbers),
         cmocka_unit_test(test_duck_result__variants),
+        cmocka_unit_test(test_duck_result__variant_of_a_small_decimal),
         cmocka_unit_test(test_duck_result__variants_over_rows),
         cmocka_unit_test(test_duck_result__numbers),
         cmocka_unit_test(test_duck_result__text_may_hold_nul),
