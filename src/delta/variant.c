@@ -112,14 +112,13 @@ static Status check_text(Bytes text, Error *err)
 static Status check_decimal(const uint8_t *scale, size_t width, Error *err)
 {
     __extension__ typedef unsigned __int128 Wide;
-    Wide digits = 0, limit = 1;
+    bool negative = scale[width] & 0x80;
+    Wide digits = negative ? ~(Wide)0 : 0, limit = 1;
 
-    for (size_t i = 0; i < width; i++) {
-        digits |= (Wide)scale[1 + i] << 8 * i;
+    for (size_t i = width; i > 0; i--) {
+        digits = digits << 8 | scale[i];
     }
-    if (scale[width] & 0x80) {
-        digits = ((Wide)1 << (8 * width - 1) << 1) - digits;
-    }
+    digits = negative ? -digits : digits;
     for (size_t n = width == 4 ? 9 : width == 8 ? 18 : DECIMAL_DIGITS_MAX; n > 0; n--) {
         limit *= 10;
     }
