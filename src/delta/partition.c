@@ -1,10 +1,12 @@
 /* Partition values: texts of the log checked and brought to a form that DuckDB casts, and SQL for both directions. */
 #include "delta/partition.h"
 
-#include <math.h>
+#include <ctype.h>
 #include <string.h>
 
 #include "base/clock.h"
+
+enum { DECIMAL_DIGITS_MAX = 38, EXPONENT_MAX = 100 };
 
 bool delta_partition_can(const DeltaType *type)
 {
@@ -18,17 +20,6 @@ static bool is_integer(const char *value, DeltaTypeId id)
     int64_t number;
 
     return str_parse_i64(value, &number) && number <= MAX[id] && number >= -MAX[id] - 1;
-}
-
-static bool is_decimal(const DeltaType *type, const char *value)
-{
-    enum { DIGITS_MAX = 40 }; /* a zero, a point, 38 digits */
-    const char *digits = value + strspn(value, "+-");
-    double number;
-
-    return digits - value <= 1 && strspn(digits, "0123456789.") <= DIGITS_MAX &&
-           digits[strspn(digits, "0123456789.eE+-")] == '\0' && str_parse_double(digits, &number) &&
-           number < pow(10, type->precision - type->scale);
 }
 
 /* year-month-day, the year with a sign and as many digits as it has, within the range of DuckDB */
@@ -73,6 +64,65 @@ static bool append_date(const char *value, Text *out)
     return true;
 }
 
+/* The digits of a number without zeros around them, and how many of them are behind the point: "-1.50E-3" is -15 and 4.
+ * False when there are more than a decimal has, or it is no number. */
+static bool read_decimal(const char *value, char digits[DECIMAL_DIGITS_MAX + 1], int *scale)
+{
+    int n = 0, zeros = 0, behind = 0;
+    bool any = false, point = false;
+    int64_t exponent = 0;
+
+    for (; isdigit((unsigned char)*value) || (*value == '.' && !point); value++) {
+        point = point || *value == '.';
+        any = any || *value != '.';
+        if (*value == '0') {
+            zeros += n > 0;
+        } else if (*value != '.') {
+            if (n + zeros >= DECIMAL_DIGITS_MAX) {
+                return false;
+            }
+            memset(digits + n, '0', (size_t)zeros);
+            n += zeros;
+            zeros = 0;
+            digits[n++] = *value;
+        }
+        behind += point && *value != '.';
+    }
+    if (*value == 'e' || *value == 'E') {
+        any = any && str_parse_i64(value + 1, &exponent) && exponent > -EXPONENT_MAX && exponent < EXPONENT_MAX;
+    } else {
+        any = any && *value == '\0';
+    }
+    digits[n] = '\0';
+    *scale = behind - zeros - (int)exponent;
+    return any;
+}
+
+/* A decimal of the log in plain digits; Java writes small ones with an exponent, which DuckDB does not always read. */
+static bool append_decimal(const DeltaType *type, const char *value, Text *out)
+{
+    char digits[DECIMAL_DIGITS_MAX + 1];
+    int scale;
+
+    if (!read_decimal(value + (*value == '+' || *value == '-'), digits, &scale)) {
+        return false;
+    }
+    int n = (int)strlen(digits), whole = n - scale;
+    if (n > 0 && (scale > type->scale || whole > type->precision - type->scale)) {
+        return false;
+    }
+    if (n == 0) {
+        text_append_char(out, '0');
+        return true;
+    }
+    text_append(out, *value == '-' ? "-" : "");
+    text_printf(out, "%.*s%.*d", whole > 0 ? whole : 0, digits, whole > n ? whole - n : whole <= 0, 0);
+    if (scale > 0) {
+        text_printf(out, ".%.*d%s", whole < 0 ? -whole : 0, 0, digits + (whole > 0 ? whole : 0));
+    }
+    return true;
+}
+
 /* An instant of the log as "2020-01-01T00:00:00.123456", with "Z" when it is one in UTC. */
 static bool append_time(const char *value, bool zone, Text *out)
 {
@@ -105,7 +155,7 @@ Status delta_partition_text(const DeltaType *type, const char *value, Text *out,
     case DELTA_LONG: fits = is_integer(value, type->id); break;
     case DELTA_FLOAT:
     case DELTA_DOUBLE: fits = is_double(value); break;
-    case DELTA_DECIMAL: fits = is_decimal(type, value); break;
+    case DELTA_DECIMAL: fits = append_decimal(type, value, out); break;
     case DELTA_DATE: fits = append_date(value, out); break;
     case DELTA_TIMESTAMP: fits = append_time(value, true, out); break;
     case DELTA_TIMESTAMP_NTZ: fits = append_time(value, false, out); break;
