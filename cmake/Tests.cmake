@@ -48,8 +48,8 @@ foreach(source IN LISTS _fuzz)
     if(EXISTS "${dictionary}")
       set(words "-dict=${dictionary}")
     endif()
-    add_test(NAME ${name} COMMAND ${name} -rss_limit_mb=2048 -max_total_time=${FRESHET_FUZZ_SECONDS} ${words} "${found}"
-             ${corpus})
+    add_test(NAME ${name} COMMAND ${name} -rss_limit_mb=2048 -seed=${FRESHET_FUZZ_SEED}
+             -max_total_time=${FRESHET_FUZZ_SECONDS} ${words} "${found}" ${corpus})
   else()
     target_sources(${name} PRIVATE tests/fuzz/replay.c)
     add_test(NAME ${name} COMMAND ${name} "${corpus}")
