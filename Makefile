@@ -32,8 +32,8 @@ coverage:    ## which lines the unit tests run
 	@cmake --preset coverage >/dev/null && cmake --build --preset coverage -j $(JOBS) && ctest --preset coverage
 	@gcovr --root . --filter src/ --object-directory build-coverage --print-summary --html-details build-coverage/index.html
 
-fuzz:        ## half a minute of libFuzzer for every target
-	@cmake --preset fuzz >/dev/null && cmake --build --preset fuzz -j $(JOBS) && ctest --preset fuzz -L fuzz
+fuzz:        ## half a minute of libFuzzer for every target, other inputs each time
+	@cmake --preset fuzz -DFRESHET_FUZZ_SECONDS=30 -DFRESHET_FUZZ_SEED=0 >/dev/null && cmake --build --preset fuzz -j $(JOBS) && ctest --preset fuzz -L fuzz
 
 format:      ## lay out the code
 	@$(or $(wildcard .venv/bin/clang-format),clang-format) -i $(SOURCES)
