@@ -61,6 +61,25 @@ static size_t read_digits(const char *s, size_t n, size_t i, bool fraction, Numb
     return i;
 }
 
+/* The digits behind an e. Beyond the maximum all exponents are alike: the number is 0 or too large for any type. */
+static bool read_exponent(const char *s, size_t n, int64_t *out)
+{
+    enum { EXPONENT_MAX = 99999999 };
+    bool negative = n > 0 && s[0] == '-';
+    size_t i = n > 0 && (s[0] == '-' || s[0] == '+');
+    int64_t value = 0;
+
+    if (i == n) {
+        return false;
+    }
+    for (; i < n && is_digit(s[i]); i++) {
+        value = value * 10 + (s[i] - '0');
+        value = value > EXPONENT_MAX ? EXPONENT_MAX : value;
+    }
+    *out = negative ? -value : value;
+    return i == n;
+}
+
 static bool read_number(const char *s, size_t n, Number *out)
 {
     Number number = {.exact = true};
@@ -83,7 +102,7 @@ static bool read_number(const char *s, size_t n, Number *out)
     }
     if (i < n && (s[i] == 'e' || s[i] == 'E')) {
         int64_t exponent;
-        if (n - i - 1 > 8 || !text_to_i64(s + i + 1, n - i - 1, &exponent)) {
+        if (!read_exponent(s + i + 1, n - i - 1, &exponent)) {
             return false;
         }
         number.exponent += exponent;
