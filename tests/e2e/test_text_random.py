@@ -60,6 +60,15 @@ def judge(freshet, folder, documents, tell, what):
     assert agreed > len(documents) / 2
 
 
+def write_file(document, folder, data):
+    """One in five is compressed."""
+    if document.rng.random() < 0.2:
+        document.name += ".gz"
+        data = gzip.compress(data, mtime=0)
+    (folder / document.name).write_bytes(data)
+    return folder / document.name
+
+
 # ---- CSV ---------------------------------------------------------------------------------------------------------
 
 
@@ -94,12 +103,8 @@ class Csv:
     def write(self, folder):
         lines = [self.separator.join(self.columns)] + [self.separator.join(self.field(v) for v in row.values()) for row in self.rows]
         text = self.end.join(lines) + (self.end if self.rng.random() < 0.7 else "")
-        data = (b"\xef\xbb\xbf" if self.rng.random() < 0.2 else b"") + text.encode()
-        if self.rng.random() < 0.2:
-            self.name += ".gz"
-            data = gzip.compress(data, mtime=0)
-        (folder / self.name).write_bytes(data)
-        return folder / self.name
+        mark = b"\xef\xbb\xbf" if self.rng.random() < 0.2 else b""
+        return write_file(self, folder, mark + text.encode())
 
     def document(self, folder):
         place = self.write(folder)
@@ -168,12 +173,7 @@ class Json:
         records = [self.record(row) for row in self.rows]
         end = self.rng.choice(["\n", "\r\n", "\n\n"])
         text = "[" + ",".join(records) + "]" if self.array else end.join(records) + (end if self.rng.random() < 0.7 else "")
-        data = text.encode()
-        if self.rng.random() < 0.2:
-            self.name += ".gz"
-            data = gzip.compress(data, mtime=0)
-        (folder / self.name).write_bytes(data)
-        return folder / self.name
+        return write_file(self, folder, text.encode())
 
     def document(self, folder):
         place = self.write(folder)
